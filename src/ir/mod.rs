@@ -1,0 +1,313 @@
+//! What the program means: every name resolved to an id, every expression typed, every offset known, every builtin lowered to a small core.
+//!
+//! One [`Probe`] becomes one BPF program. Control flow is structured. Expressions have no hidden effects except where their
+//! documentation says so. Scalars are 64-bit while they are computed with and are narrowed where they are stored.
+//! Faults at run time (a bad address, a missing key) give zero. The printed form is what `-d ast,ir` shows.
+
+use crate::bpf::Helper;
+use crate::id::IdVec;
+use crate::plan::{ActionId, CounterId, MapId, Plan, ProgKind, Target};
+use crate::source::Span;
+use crate::types::{Sign, Type};
+
+crate::ids! {
+    /// A scratch variable of one probe.
+    VarId;
+}
+
+pub type Block = Vec<Stmt>;
+
+#[derive(Debug, Clone)]
+pub struct Program {
+    pub probes: Vec<Probe>,
+    pub plan: Plan,
+}
+
+/// One body with all targets that can share it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    pub kind: ProgKind,
+    pub targets: Vec<Target>,
+    pub vars: IdVec<VarId, Var>,
+    pub body: Block,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Var {
+    /// `$x`, or a description for one the compiler made.
+    pub name: String,
+    pub ty: Type,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stmt {
+    pub kind: StmtKind,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum StmtKind {
+    /// Evaluates for its effect.
+    Eval(Expr),
+    /// The value has exactly the variable's type.
+    Set(VarId, Expr),
+    /// Stores a plain value; `full` counts updates that a full map refused. Key `None` for scalar maps.
+    MapSet {
+        map: MapId,
+        key: Option<Expr>,
+        value: Expr,
+        full: CounterId,
+    },
+    /// Finds or makes this CPU's slot at the key, then does the steps in order. Values are evaluated before the slot is looked up.
+    Update {
+        map: MapId,
+        key: Option<Expr>,
+        steps: Vec<Step>,
+        full: CounterId,
+    },
+    /// Sends a record; the values have exactly the types of the action's fields.
+    Emit {
+        action: ActionId,
+        values: Vec<Expr>,
+        lost: CounterId,
+    },
+    If {
+        cond: Expr,
+        then: Block,
+        otherwise: Block,
+    },
+    /// `for ($var : from..to)`, half open, ends evaluated once. `full` counts loops cut short on kernels without `bpf_loop`.
+    For {
+        var: VarId,
+        from: Expr,
+        to: Expr,
+        body: Block,
+        bound: CounterId,
+    },
+    While {
+        cond: Expr,
+        body: Block,
+    },
+    Break,
+    Continue,
+    Return,
+    Block(Block),
+}
+
+/// What is done to one `u64` of an aggregation's slot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Index of the `u64` within the slot; checked against the slot's size by code generation (clamped to the last one).
+    pub index: Expr,
+    pub op: StepOp,
+    pub value: Expr,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepOp {
+    Add,
+    Set,
+    /// Stores the value if it is smaller, or if the next `u64` (the `set` mark) is still 0; the mark is set then.
+    Min(Sign),
+    /// Likewise for larger.
+    Max(Sign),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expr {
+    pub kind: Box<ExprKind>,
+    pub ty: Type,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExprKind {
+    // Scalars.
+    /// A constant, of scalar type.
+    Int(i64),
+    /// The program's context pointer.
+    Ctx,
+    /// A direct load from the context, extended by the type's sign.
+    CtxLoad {
+        offset: u32,
+    },
+    /// A kernel helper with scalar arguments and result. Helpers that [`Helper::is_constant`] names give the same value throughout one run.
+    Call(Helper, Vec<Expr>),
+    Unary(UnaryOp, Expr),
+    /// 64-bit arithmetic; division, modulo, right shift and comparison follow `sign`. Division by zero gives 1 and is counted.
+    Binary {
+        op: BinaryOp,
+        sign: Sign,
+        left: Expr,
+        right: Expr,
+        zero: Option<CounterId>,
+    },
+    Compare {
+        op: CompareOp,
+        sign: Sign,
+        left: Expr,
+        right: Expr,
+    },
+    And(Expr, Expr),
+    Or(Expr, Expr),
+    /// Narrows or extends a scalar to the type (bool: nonzero).
+    Convert(Expr),
+    /// `width` bits from bit `shift` of a scalar, extended by the type's sign.
+    Bits {
+        value: Expr,
+        shift: u8,
+        width: u8,
+    },
+    MapHas {
+        map: MapId,
+        key: Expr,
+    },
+    /// Removes the entry; true if there was one. A scalar map (no key) is set to zero.
+    MapDelete {
+        map: MapId,
+        key: Option<Expr>,
+    },
+    MapLen(MapId),
+    /// Records the stack and gives its id (see [`Type::Stack`]); for user stacks the process is announced through `seen`.
+    Stack {
+        map: MapId,
+        seen: Option<Seen>,
+        collision: CounterId,
+    },
+    /// How many frames the current stack has (`len(kstack)`), up to the type's limit.
+    StackLen {
+        of: crate::types::StackType,
+    },
+    /// 0 if the first `len` bytes (or both whole texts, up to a common NUL) are equal, else 1.
+    StrCompare {
+        left: Expr,
+        right: Expr,
+        len: Option<u32>,
+    },
+    StrContains {
+        hay: Expr,
+        needle: Expr,
+    },
+    StrLen(Expr),
+    /// Index of a value in a logarithmic histogram ([`crate::types::log2_bucket`]).
+    Log2Bucket {
+        value: Expr,
+        bits: u8,
+    },
+    /// Index in a linear one: 0 below `min`, last at `max` and above.
+    LinearBucket {
+        value: Expr,
+        min: i64,
+        max: i64,
+        step: i64,
+    },
+
+    // Scalars or memory, by type.
+    Var(VarId),
+    /// The value at an address (`addr` is a pointer, its space says whose) plus `offset`. Fault: zero.
+    Load {
+        addr: Expr,
+        offset: i64,
+    },
+    /// Zero if the key is missing.
+    MapGet {
+        map: MapId,
+        key: Option<Expr>,
+    },
+    /// Element at a constant offset of a value in memory.
+    Field {
+        base: Expr,
+        offset: u32,
+    },
+    Cond {
+        cond: Expr,
+        then: Expr,
+        otherwise: Expr,
+    },
+    /// Statements, then the value.
+    Seq(Block, Expr),
+
+    // Memory.
+    /// Text of a literal; the type is `Str` of at least its length plus one, padded with zeros.
+    Str(Vec<u8>),
+    /// The type's parts at their byte offsets; the rest is zero. Tuples, and all compound internal types.
+    Compose(Vec<(u32, Expr)>),
+    /// `bpf_get_current_comm`, 16 bytes.
+    Comm,
+    /// Text at an address, cut to the type's size (and to `max` bytes, NUL included, where given), zero-padded.
+    ReadStr {
+        addr: Expr,
+        max: Option<Expr>,
+    },
+    /// Bytes at an address: type `Buf`, as many as `len` says up to the type's capacity.
+    ReadBuf {
+        addr: Expr,
+        len: Expr,
+    },
+    /// A text or array converted to a longer (zero-padded) or shorter (cut, NUL kept) one of the same kind; tuples element by element.
+    Resize(Expr),
+}
+
+/// How a process is announced to user space, once for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    pub map: MapId,
+    pub action: ActionId,
+    pub lost: CounterId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UnaryOp {
+    Negate,
+    /// Bitwise.
+    Invert,
+    /// Logical: 1 for zero, else 0.
+    Not,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    And,
+    Or,
+    Xor,
+    /// Shift counts are taken modulo 64.
+    Shl,
+    Shr,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CompareOp {
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+}
+
+impl Expr {
+    pub fn new(kind: ExprKind, ty: Type, span: Span) -> Self {
+        Self { kind: Box::new(kind), ty, span }
+    }
+
+    pub fn int(value: i64, ty: Type, span: Span) -> Self {
+        Self::new(ExprKind::Int(value), ty, span)
+    }
+
+    /// Statements as an expression without a value.
+    pub fn effect(block: Block, span: Span) -> Self {
+        Self::new(ExprKind::Seq(block, Self::int(0, Type::Void, span)), Type::Void, span)
+    }
+}
+
+impl Stmt {
+    pub fn new(kind: StmtKind, span: Span) -> Self {
+        Self { kind, span }
+    }
+}

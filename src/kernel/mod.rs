@@ -1,0 +1,84 @@
+//! What the compiler may ask of a kernel: answered by this machine ([`live`]) or by a folder of fixtures ([`fixture`]).
+
+use crate::btf::Btf;
+use crate::error::Result;
+
+/// Everything the compiler needs to know before loading. No method needs more privilege than reading files.
+pub trait Kernel {
+    /// Major and minor version.
+    fn version(&self) -> (u32, u32);
+    /// Possible CPUs, the `ncpus` of the language and the number of slots in a per-CPU map.
+    fn cpus(&self) -> u32;
+    fn has(&self, feature: Feature) -> bool;
+    /// The kernel's own types; `None` if it has no BTF.
+    fn btf(&self) -> Option<&Btf>;
+    /// The record of one tracepoint; `None` if there is no such event.
+    fn tracepoint(&self, category: &str, event: &str) -> Result<Option<TracepointFormat>>;
+    /// All `category:event`, sorted.
+    fn tracepoints(&self) -> Result<Vec<String>>;
+    /// Names of all functions that a kprobe can be put on, `module:function` for those of modules, sorted.
+    fn functions(&self) -> Result<Vec<String>>;
+    /// Address of a kernel symbol.
+    fn symbol(&self, name: &str) -> Option<u64>;
+    /// Finds a program or library (path, name on PATH, library name) and reads its function symbols.
+    fn binary(&self, name: &str) -> Result<Binary>;
+    /// The PID namespace rtrace runs in, as (device, inode); `None` when it is the initial one.
+    fn pid_namespace(&self) -> Option<(u64, u64)>;
+}
+
+/// Something that not every kernel has. Each is probed at most once, when first asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Feature {
+    Kprobes,
+    KprobeMulti,
+    UprobeMulti,
+    /// Links for perf events (5.15).
+    PerfLink,
+    /// `bpf_loop` (5.17).
+    Loop,
+    /// `bpf_for_each_map_elem` (5.13).
+    ForEachMapElem,
+    /// `bpf_get_func_ip` in kprobe programs (5.15).
+    FuncIp,
+    /// Hash maps without preallocation are safe for tracing programs (6.1).
+    UnallocatedHash,
+    /// The `cookie` of perf links and multi links.
+    Cookie,
+    /// `bpf_ktime_get_tai_ns` (6.1).
+    TaiClock,
+    ModuleBtf,
+}
+
+/// Fields of a tracepoint's record, as its `format` file (or BTF's `trace_event_raw_*`) tells.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TracepointFormat {
+    pub id: u64,
+    pub fields: Vec<TracepointField>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct TracepointField {
+    pub name: String,
+    /// The C declaration's type: `unsigned int`, `char[16]`, `__data_loc char[]`, `const char *`.
+    pub c_type: String,
+    pub offset: u32,
+    pub size: u32,
+    pub sign: crate::types::Sign,
+}
+
+/// An ELF file's function symbols.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Binary {
+    /// Absolute path.
+    pub path: String,
+    /// Sorted by name.
+    pub functions: Vec<Function>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    pub name: String,
+    /// Offset of its first instruction in the file, as uprobes want it.
+    pub offset: u64,
+    pub size: u64,
+}

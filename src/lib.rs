@@ -1,0 +1,33 @@
+//! rtrace: a tracing language for Linux. Source text becomes eBPF without any compiler infrastructure, is loaded and attached, and
+//! reports counts, histograms and stacks.
+//!
+//! The modules stand in the order of use: each uses only those above it, but for the language block (`ir` to `check`), whose
+//! members may see each other.
+
+pub mod diag;
+pub mod error;
+pub mod id;
+pub mod source;
+pub mod types;
+
+pub mod btf;
+pub mod kernel;
+
+pub mod syntax;
+
+pub mod config;
+pub mod format;
+pub mod plan;
+pub mod report;
+pub mod value;
+
+pub mod bpf;
+pub mod builtins;
+pub mod check;
+pub mod ir;
+pub mod probes;
+
+pub mod codegen;
+pub mod runtime;
+
+pub mod repl;

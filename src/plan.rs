@@ -1,0 +1,242 @@
+//! What user space must do: the maps to create, the targets to attach to, and the action behind each record of the ring.
+//! The compiler writes it, the runtime follows it; neither sees the other.
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::format::Format;
+use crate::id::IdVec;
+use crate::report::Sink;
+use crate::source::Span;
+use crate::types::{MapValue, StackType, Type};
+use crate::value::Value;
+
+crate::ids! {
+    /// A map of the plan.
+    MapId;
+    /// What to do when a record with this number arrives.
+    ActionId;
+    /// A counter of something that went wrong.
+    CounterId;
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    pub maps: IdVec<MapId, Map>,
+    pub actions: IdVec<ActionId, Action>,
+    pub counters: IdVec<CounterId, Counter>,
+    pub config: Config,
+}
+
+/// A BPF map, and what it is for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Map {
+    pub role: Role,
+    pub kind: MapKind,
+    /// Bytes.
+    pub key_size: u32,
+    /// Bytes (of one CPU's slot for the per-CPU kinds).
+    pub value_size: u32,
+    pub max_entries: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Role {
+    /// `@name` of the script. `key` is `None` for a scalar map (an array of one).
+    User { name: String, key: Option<Type>, value: MapValue, span: Span },
+    /// The ring buffer that carries records to user space.
+    Ring,
+    /// Stack traces of one kind and depth.
+    Stacks(StackType),
+    /// Per-CPU memory for temporaries that do not fit the stack; one entry a program, numbered as the units are.
+    Scratch,
+    /// One array value of `u64` counters, indexed by `CounterId`; added to atomically through its direct address.
+    Counters,
+    /// Read-only zeros: the initial value of new map entries.
+    Zeros,
+    /// Processes whose user stacks or symbols were recorded, so that user space hears of each once.
+    SeenProcesses,
+}
+
+/// Kernel map types in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MapKind {
+    Hash,
+    PerCpuHash,
+    LruHash,
+    PerCpuLruHash,
+    Array,
+    PerCpuArray,
+    StackTrace,
+    Ring,
+}
+
+/// What user space does when a record arrives. The record is `u64` action id, then the fields.
+#[derive(Clone)]
+pub struct Action {
+    /// The builtin it comes from: `printf`, `print`, `exit`, …; also names the kind in JSON.
+    pub name: &'static str,
+    pub act: fn(&Action, &[Value], &mut dyn Host) -> Result<()>,
+    /// The payload, in order.
+    pub fields: Vec<Field>,
+    /// Bytes of the whole record, the action id included.
+    pub size: u32,
+    /// Text template of printf-like actions.
+    pub format: Option<Format>,
+    /// The map that `print`, `clear` and `zero` work on.
+    pub map: Option<MapId>,
+    pub span: Span,
+}
+
+/// A value within a record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    /// Bytes from the start of the record.
+    pub offset: u32,
+    pub ty: Type,
+}
+
+/// Something that went wrong in the kernel and is counted there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counter {
+    pub cause: Cause,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// The ring buffer had no room: an event was lost.
+    RingFull,
+    /// A map was full: an update was lost.
+    MapFull { map: String },
+    /// Division or modulo by zero; 1 was used as the result.
+    DivideByZero,
+    /// A run-time array index out of bounds; 0 was used.
+    OutOfBounds,
+    /// A stack could not be stored: its hash collided with another's.
+    StackCollision,
+    /// A loop reached the bound that this kernel's verifier allows.
+    LoopBound { limit: u32 },
+}
+
+/// What an action may ask of the running session.
+pub trait Host {
+    fn sink(&mut self) -> &mut dyn Sink;
+    fn config(&self) -> &Config;
+    /// Reads, orders and prints a map; `top` of 0 means all, values are divided by `div`.
+    fn print_map(&mut self, map: MapId, top: u64, div: u64) -> Result<()>;
+    /// Removes every entry.
+    fn clear_map(&mut self, map: MapId) -> Result<()>;
+    /// Sets every value to zero.
+    fn zero_map(&mut self, map: MapId) -> Result<()>;
+    /// Stops tracing; `end` probes still run.
+    fn exit(&mut self, code: i64);
+    /// A process was seen whose addresses may have to be symbolised after it is gone.
+    fn remember_process(&mut self, pid: u32);
+}
+
+/// The BPF program type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProgKind {
+    Kprobe,
+    Tracepoint,
+    RawTracepoint,
+    PerfEvent,
+}
+
+/// A place in the kernel (or in a program) that a unit is attached to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// The fully expanded attach point, as the `probe` builtin gives it.
+    pub name: String,
+    pub attach: Attach,
+    pub span: Span,
+}
+
+/// How to attach, as data; one case a kernel mechanism.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Attach {
+    /// Run by rtrace itself with `BPF_PROG_TEST_RUN`.
+    Run(When),
+    /// A perf tracepoint.
+    Tracepoint {
+        category: String,
+        event: String,
+    },
+    RawTracepoint {
+        event: String,
+    },
+    /// `kprobe` or `kretprobe` on a kernel function (or module function), at `offset` bytes.
+    Kprobe {
+        module: Option<String>,
+        function: String,
+        offset: u64,
+        at: Point,
+    },
+    /// `uprobe` or `uretprobe`, by file offset within `path`.
+    Uprobe {
+        path: String,
+        offset: u64,
+        at: Point,
+        pid: Option<u32>,
+    },
+    /// A perf software clock or event, on every CPU or on one.
+    Perf {
+        event: PerfEvent,
+        sample: Sample,
+        cpus: Cpus,
+        pid: Option<u32>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    Begin,
+    End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Point {
+    Entry,
+    Return,
+}
+
+/// `perf_event_attr.type` and `.config`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PerfEvent {
+    pub kind: u32,
+    pub config: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sample {
+    /// Times a second.
+    Frequency(u64),
+    /// Every so many events (nanoseconds for clocks).
+    Period(u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cpus {
+    All,
+    One,
+}
+
+impl Plan {
+    /// The map with this role, made on first use.
+    pub fn shared_map(&mut self, map: Map) -> MapId {
+        let found = self.maps.iter().find(|(_, other)| other.role == map.role).map(|(id, _)| id);
+        found.unwrap_or_else(|| self.maps.push(map))
+    }
+
+    pub fn counter(&mut self, cause: Cause, span: Span) -> CounterId {
+        let counter = Counter { cause, span };
+        let found = self.counters.iter().find(|(_, other)| **other == counter).map(|(id, _)| id);
+        found.unwrap_or_else(|| self.counters.push(counter))
+    }
+}
+
+impl std::fmt::Debug for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{:?}", self.name, self.fields)
+    }
+}

@@ -1,0 +1,1 @@
+//! The interactive shell: entries in, sessions run, their maps out.

@@ -1,0 +1,239 @@
+//! What was written: the program as the parser saw it, with the place of everything.
+
+use crate::source::Span;
+
+/// A whole script or one-liner.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Program {
+    pub config: Vec<Setting>,
+    pub probes: Vec<Probe>,
+}
+
+/// `key = value` of the `config` block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setting {
+    pub key: Name,
+    pub value: SettingValue,
+    pub value_span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum SettingValue {
+    Int(u64),
+    Bool(bool),
+    Text(String),
+    /// A bare word.
+    Word(String),
+}
+
+/// A word and its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Name {
+    pub text: String,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Probe {
+    pub attach_points: Vec<AttachPoint>,
+    pub predicate: Option<Expr>,
+    pub body: Vec<Stmt>,
+    pub span: Span,
+}
+
+/// `provider:part:part`, split at colons outside of quotes, quotes and escapes resolved, `$1` and `$#` still as written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttachPoint {
+    pub parts: Vec<Name>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stmt {
+    pub kind: StmtKind,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum StmtKind {
+    Expr(Expr),
+    /// `let $x`, `let $x: type`, `let $x = e`.
+    Let {
+        name: Name,
+        ty: Option<TypeName>,
+        value: Option<Expr>,
+    },
+    /// `place = value` or, with `op`, `place op= value`. The place is `Var`, `Map` or `_` (an `Ident`).
+    Assign {
+        place: Expr,
+        op: Option<BinaryOp>,
+        value: Expr,
+    },
+    If {
+        cond: Expr,
+        then: Vec<Stmt>,
+        otherwise: Option<Vec<Stmt>>,
+    },
+    Unroll {
+        count: Expr,
+        body: Vec<Stmt>,
+    },
+    While {
+        cond: Expr,
+        body: Vec<Stmt>,
+    },
+    ForRange {
+        var: Name,
+        from: Expr,
+        to: Expr,
+        body: Vec<Stmt>,
+    },
+    /// `for ($kv : @map)`.
+    ForMap {
+        var: Name,
+        map: Expr,
+        body: Vec<Stmt>,
+    },
+    Break,
+    Continue,
+    Return(Option<Expr>),
+    Block(Vec<Stmt>),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expr {
+    pub kind: Box<ExprKind>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum ExprKind {
+    /// Any integer or duration literal, already computed; durations are nanoseconds. `suffix` is `u`, `l`, `ul`, `ll`, `ull`, a time unit or empty.
+    Int {
+        value: u64,
+        suffix: String,
+    },
+    Bool(bool),
+    /// Escapes resolved.
+    Str(Vec<u8>),
+    /// A builtin value or other bare word.
+    Ident(String),
+    /// `$x`, with its dollar.
+    Var(String),
+    /// `$1`.
+    Positional(u32),
+    /// `$#`.
+    PositionalCount,
+    /// `@x` or `@x[keys]`, name with its `@`. No keys: `None`.
+    Map {
+        name: String,
+        keys: Option<Vec<Expr>>,
+    },
+    Call {
+        name: Name,
+        args: Vec<Expr>,
+    },
+    Unary(UnaryOp, Expr),
+    Binary(BinaryOp, Expr, Expr),
+    /// `++x`, `x--`; the target is `Var` or `Map`.
+    Step {
+        target: Expr,
+        by: i8,
+        when: StepTime,
+    },
+    /// `c ? a : b`; without `then` it is `c ?: b`.
+    Ternary {
+        cond: Expr,
+        then: Option<Expr>,
+        otherwise: Expr,
+    },
+    Cast {
+        ty: TypeName,
+        value: Expr,
+    },
+    /// `a.name`, or `a->name` where `arrow` says so.
+    Field {
+        base: Expr,
+        name: Name,
+        arrow: Arrow,
+    },
+    /// `a.0`.
+    TupleIndex {
+        base: Expr,
+        index: u32,
+    },
+    Index {
+        base: Expr,
+        index: Expr,
+    },
+    Tuple(Vec<Expr>),
+    SizeofType(TypeName),
+    SizeofExpr(Expr),
+    /// What could not be parsed; its diagnostic is already made.
+    Bad,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrow {
+    Dot,
+    Arrow,
+}
+
+/// Whether `++` and `--` give the new value or the old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepTime {
+    Pre,
+    Post,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnaryOp {
+    Negate,
+    /// `~`
+    Invert,
+    /// `!`
+    Not,
+    /// `*p`
+    Deref,
+    /// `&x`
+    Address,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BinaryOp {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    BitAnd,
+    BitOr,
+    BitXor,
+    Shl,
+    Shr,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
+    And,
+    Or,
+}
+
+/// A type as written: `uint8`, `struct task_struct *`, `string[16]`, `int32[4]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TypeName {
+    /// The words before any `*` or `[`: `struct task_struct`, `uint64`, `string`.
+    pub base: String,
+    /// `*` and `[n]` in the order written.
+    pub suffixes: Vec<TypeSuffix>,
+    pub span: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TypeSuffix {
+    Pointer,
+    /// `[n]`; `None` for `[]`.
+    Array(Option<u32>),
+}

@@ -1,0 +1,83 @@
+//! A thing: what the runtime hands to the printer, already read, merged and symbolised.
+
+use std::net::IpAddr;
+
+use crate::types::{Aggregate, StackMode};
+
+/// A value of the language.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Int(i64),
+    UInt(u64),
+    Bool(bool),
+    /// Text up to its NUL; `cut` when it filled its buffer, so that more may have followed.
+    Str {
+        text: Vec<u8>,
+        cut: bool,
+    },
+    /// Bytes of `buf()`.
+    Bytes(Vec<u8>),
+    Pointer(u64),
+    /// Shown by name where the number has one.
+    Enum {
+        name: Option<String>,
+        number: i64,
+    },
+    Mac([u8; 6]),
+    Inet(IpAddr),
+    /// Formatted wall-clock time.
+    Time(String),
+    /// A symbolised address, as `ksym()` and `usym()` show it: `vfs_read+16` or `0x…` where unknown.
+    Symbol(String),
+    Stack {
+        mode: StackMode,
+        frames: Vec<Frame>,
+    },
+    Tuple(Vec<Value>),
+    Record(Vec<(String, Value)>),
+    Array(Vec<Value>),
+    /// A merged `avg`: `total / count` of it is what is shown.
+    Average {
+        count: u64,
+        total: i128,
+    },
+    Stats {
+        count: u64,
+        total: i128,
+    },
+    Histogram(Histogram),
+}
+
+/// One frame of a stack, or one of the inlined functions within it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    pub address: u64,
+    /// Function name, where the symboliser found one.
+    pub symbol: Option<String>,
+    pub offset: u64,
+    /// File or kernel module that holds it.
+    pub module: Option<String>,
+}
+
+/// The merged buckets of `hist` or `lhist`, in the order of [`Aggregate`]'s slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Histogram {
+    /// `Aggregate::Hist` or `Aggregate::LHist`: what each bucket's borders are.
+    pub shape: Aggregate,
+    pub counts: Vec<u64>,
+}
+
+/// A whole map as it was read at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MapReport {
+    /// `@` or `@name`.
+    pub name: String,
+    pub entries: Entries,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entries {
+    Scalar(Value),
+    /// In the order in which they are to be shown.
+    Keyed(Vec<(Value, Value)>),
+}
