@@ -7,6 +7,7 @@
 pub mod diag;
 pub mod error;
 pub mod id;
+pub mod mapped;
 pub mod source;
 pub mod types;
 
