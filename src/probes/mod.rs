@@ -15,8 +15,11 @@ pub struct ProbeType {
     pub doc: &'static str,
     pub example: &'static str,
     pub kind: ProgKind,
-    /// All targets an attach point stands for. An empty list means that nothing matched.
+    /// All targets an attach point stands for; an error is a fault of the attach point itself. An empty list means that this
+    /// kernel has nothing that matches.
     pub expand: fn(&Request<'_>) -> Result<Vec<Target>, Diagnostic>,
+    /// Why nothing matched, and what was perhaps meant; whether that is an error is for `missing_probes` to say.
+    pub missing: fn(&Request<'_>) -> Diagnostic,
     /// What a body attached to this target can see.
     pub context: fn(&dyn Kernel, &Target) -> Context,
     /// `args.NAME` of this target, in order; only asked for when a body (or `-lv`) names `args`.
