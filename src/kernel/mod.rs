@@ -1,7 +1,18 @@
 //! What the compiler may ask of a kernel: answered by this machine ([`live`]) or by a folder of fixtures ([`fixture`]).
 
+mod elf;
+pub mod fixture;
+mod kallsyms;
+pub mod live;
+pub mod mounts;
+mod sys;
+pub mod tracefs;
+
 use crate::btf::Btf;
 use crate::error::Result;
+
+pub use fixture::Fixture;
+pub use live::Live;
 
 /// Everything the compiler needs to know before loading. No method needs more privilege than reading files.
 pub trait Kernel {
