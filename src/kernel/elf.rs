@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use object::elf::STT_FUNC;
 use object::{File, Object, ObjectSegment, ObjectSymbol, SymbolFlags};
 
-use super::{Binary, Function};
+use super::{Binary, Function, Segment, offset_in};
 use crate::error::{Error, Result};
 use crate::mapped::Bytes;
 
@@ -22,13 +22,15 @@ pub fn read(name: &str) -> Result<Binary> {
     })?;
     let file = File::parse(&*bytes)
         .map_err(|error| Error::usage(format!("{} is not a program or library: {error}", path.display())))?;
-    let mut functions = functions(&file);
+    let segments = segments(&file);
+    let mut functions = functions(&file, &segments);
     if file.symbol_table().is_none() {
         // A stripped file's full symbols may be installed beside it; addresses agree, offsets are those of this file.
-        functions.extend(debug_functions(&file).unwrap_or_default());
-        sort(&mut functions);
+        functions.extend(debug_functions(&file, &segments).unwrap_or_default());
     }
-    Ok(Binary { path: path.to_string_lossy().into_owned(), functions })
+    functions.sort_unstable_by(|a, b| (&a.name, a.offset).cmp(&(&b.name, b.offset)));
+    functions.dedup_by(|a, b| a.name == b.name && a.offset == b.offset);
+    Ok(Binary { path: path.to_string_lossy().into_owned(), functions, segments })
 }
 
 /// The file that a name stands for: a path, a program on `PATH`, or a library.
@@ -49,21 +51,8 @@ fn is_executable(file: &Path) -> bool {
     file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// All functions defined in the file, sorted by name.
-fn functions(file: &File<'_>) -> Vec<Function> {
-    let offset = offsets_of(file);
-    let mut functions = all_functions(file, &offset);
-    sort(&mut functions);
-    functions
-}
-
-fn sort(functions: &mut Vec<Function>) {
-    functions.sort_unstable_by(|a, b| (&a.name, a.offset).cmp(&(&b.name, b.offset)));
-    functions.dedup_by(|a, b| a.name == b.name && a.offset == b.offset);
-}
-
 /// Functions of `.symtab` and `.dynsym`, which overlap.
-fn all_functions(file: &File<'_>, offset: &impl Fn(u64) -> Option<u64>) -> Vec<Function> {
+fn functions(file: &File<'_>, segments: &[Segment]) -> Vec<Function> {
     let mut seen = HashSet::new();
     file.symbols()
         .chain(file.dynamic_symbols())
@@ -73,7 +62,7 @@ fn all_functions(file: &File<'_>, offset: &impl Fn(u64) -> Option<u64>) -> Vec<F
             if name.is_empty() || !seen.insert((name, address)) {
                 return None;
             }
-            Some(Function { name: name.to_string(), offset: offset(address)?, size: symbol.size() })
+            Some(Function { name: name.to_string(), offset: offset_in(segments, address)?, size: symbol.size() })
         })
         .collect()
 }
@@ -83,22 +72,21 @@ fn is_function<S, T>(flags: &SymbolFlags<S, T>) -> bool {
     matches!(flags, SymbolFlags::Elf { st_info, .. } if st_info & 0xf == STT_FUNC)
 }
 
-/// Maps an address to its place in the file, by the segment that loads it.
-fn offsets_of(file: &File<'_>) -> impl Fn(u64) -> Option<u64> {
-    let segments: Vec<_> = file.segments().map(|segment| (segment.address(), segment.file_range())).collect();
-    move |address| {
-        let inside = |(start, (_, size)): &&(u64, (u64, u64))| (*start..start.saturating_add(*size)).contains(&address);
-        segments.iter().find(inside).map(|(start, (offset, _))| address - start + offset)
-    }
+fn segments(file: &File<'_>) -> Vec<Segment> {
+    let part = |segment: object::Segment<'_, '_>| {
+        let (offset, size) = segment.file_range();
+        Segment { address: segment.address(), offset, size }
+    };
+    file.segments().map(part).collect()
 }
 
 /// Functions of the separate debug file, found by build id.
-fn debug_functions(file: &File<'_>) -> Option<Vec<Function>> {
+fn debug_functions(file: &File<'_>, segments: &[Segment]) -> Option<Vec<Function>> {
     let id: String = file.build_id().ok()??.iter().map(|byte| format!("{byte:02x}")).collect();
     let path = format!("/usr/lib/debug/.build-id/{}/{}.debug", id.get(..2)?, id.get(2..)?);
     let bytes = Bytes::open(Path::new(&path)).ok()?;
     let debug = File::parse(&*bytes).ok()?;
-    Some(all_functions(&debug, &offsets_of(file)))
+    Some(functions(&debug, segments))
 }
 
 fn missing(name: &str) -> Error {

@@ -2,13 +2,13 @@
 //!
 //! The folder holds `version` (`6.18`), `cpus` (`4`), `features` (names of [`Feature`], one a line), `functions` (one a line),
 //! `symbols` (as `/proc/kallsyms`), `tracepoints/CATEGORY/EVENT/format` and `btf`, all of them copied from a kernel, and
-//! `binaries/NAME.txt`: the path, then `function offset size` lines. All but `version` may be missing.
+//! `binaries/NAME.txt`: the path, then `function offset size` lines (its first megabyte is mapped at address 0). All but `version` may be missing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::kallsyms::Kallsyms;
-use super::{Binary, Feature, Function, Kernel, TracepointFormat, tracefs};
+use super::{Binary, Feature, Function, Kernel, Segment, TracepointFormat, tracefs};
 use crate::btf::Btf;
 use crate::error::{Error, Result};
 
@@ -94,7 +94,8 @@ impl Kernel for Fixture {
             .map_err(|_| Error::usage(format!("'{name}' does not exist or is not executable")))?;
         let (path, functions) = text.split_once('\n').unwrap_or((&text, ""));
         let functions = functions.lines().filter_map(parse_function).collect();
-        Ok(Binary { path: path.to_string(), functions })
+        let segments = vec![Segment { address: 0, offset: 0, size: 1 << 20 }];
+        Ok(Binary { path: path.to_string(), functions, segments })
     }
 
     fn pid_namespace(&self) -> Option<(u64, u64)> {

@@ -84,6 +84,29 @@ pub struct Binary {
     pub path: String,
     /// Sorted by name.
     pub functions: Vec<Function>,
+    /// What of the file is mapped where.
+    pub segments: Vec<Segment>,
+}
+
+/// A loaded part of an ELF file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Segment {
+    pub address: u64,
+    pub offset: u64,
+    /// Bytes in the file.
+    pub size: u64,
+}
+
+impl Binary {
+    /// Where in the file the byte at an address (as `nm` and `objdump` show it) lies.
+    pub fn offset_of(&self, address: u64) -> Option<u64> {
+        offset_in(&self.segments, address)
+    }
+}
+
+fn offset_in(segments: &[Segment], address: u64) -> Option<u64> {
+    let inside = |part: &&Segment| address.checked_sub(part.address).is_some_and(|distance| distance < part.size);
+    segments.iter().find(inside).map(|part| address - part.address + part.offset)
 }
 
 #[derive(Debug, Clone, PartialEq)]

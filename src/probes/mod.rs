@@ -5,6 +5,7 @@ use crate::ir::Expr;
 use crate::kernel::Kernel;
 use crate::plan::{ProgKind, Target};
 use crate::syntax::ast::AttachPoint;
+use crate::types::Space;
 
 /// A kind of probe: how it is named, parsed, expanded, listed and what it offers to its body.
 pub struct ProbeType {
@@ -57,6 +58,8 @@ pub struct Context {
     pub registers: &'static [(&'static str, u32)],
     /// The saved code segment register, whose low two bits tell user mode.
     pub code_segment: Option<Expr>,
+    /// Whose memory plain numbers used as addresses (`str(arg0)`) point into.
+    pub space: Space,
 }
 
 /// One `args.NAME`.
