@@ -271,4 +271,6 @@ impl Btf {
 }
 
 #[cfg(test)]
+mod subset;
+#[cfg(test)]
 mod tests;
