@@ -78,7 +78,7 @@ impl Btf {
     /// Opens a file of raw BTF.
     pub fn open_at(path: &Path) -> Result<Btf> {
         let bytes = Bytes::open(path).map_err(|error| {
-            Error::usage(format!("cannot read the kernel's types from {}: {error}", path.display()))
+            Error::usage(format!("cannot read the kernel's types from {}: {}", path.display(), error.kind()))
                 .hint("structures can only be named on a kernel built with CONFIG_DEBUG_INFO_BTF=y")
         })?;
         Self::over(bytes)
@@ -185,19 +185,10 @@ impl Btf {
         })
     }
 
-    /// Names of all functions the kernel has types for; unsorted.
-    pub fn functions(&self) -> impl Iterator<Item = &str> {
-        self.ids()
-            .filter_map(|id| self.record(id).filter(|record| record.kind == Kind::Func))
-            .map(|record| self.text(record.name))
-    }
-
-    /// Names of all types of one kind, in order of id; anonymous ones are left out.
-    pub fn names(&self, kind: Kind) -> impl Iterator<Item = &str> {
-        self.ids()
-            .filter_map(move |id| self.record(id).filter(|record| record.kind == kind))
-            .map(|record| self.text(record.name))
-            .filter(|name| !name.is_empty())
+    /// All types of one kind with their names, in order of id; anonymous ones are left out.
+    pub fn all(&self, kind: Kind) -> impl Iterator<Item = (&str, TypeId)> {
+        let of_kind = move |id| self.record(id).filter(|record| record.kind == kind).map(|record| (record.name, id));
+        self.ids().filter_map(of_kind).map(|(name, id)| (self.text(name), id)).filter(|(name, _)| !name.is_empty())
     }
 
     fn over(bytes: Bytes) -> Result<Btf> {

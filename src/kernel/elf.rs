@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::env;
-use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -16,10 +15,8 @@ use crate::mapped::Bytes;
 /// Finds a program or library and reads its functions.
 pub fn read(name: &str) -> Result<Binary> {
     let path = locate(name).ok_or_else(|| missing(name))?;
-    let bytes = Bytes::open(&path).map_err(|error| match error.kind() {
-        ErrorKind::PermissionDenied => Error::usage(format!("cannot read {}: permission denied", path.display())),
-        _ => Error::usage(format!("cannot read {}: {error}", path.display())),
-    })?;
+    let bytes = Bytes::open(&path)
+        .map_err(|error| Error::usage(format!("cannot read {}: {}", path.display(), error.kind())))?;
     let file = File::parse(&*bytes)
         .map_err(|error| Error::usage(format!("{} is not a program or library: {error}", path.display())))?;
     let segments = segments(&file);
@@ -58,7 +55,8 @@ fn functions(file: &File<'_>, segments: &[Segment]) -> Vec<Function> {
         .chain(file.dynamic_symbols())
         .filter(|symbol| symbol.is_definition() && is_function(&symbol.flags()))
         .filter_map(|symbol| {
-            let (name, address) = (symbol.name().ok()?, symbol.address());
+            // Symbols of several versions are written `name@VERSION` in the full table.
+            let (name, address) = (symbol.name().ok()?.split('@').next()?, symbol.address());
             if name.is_empty() || !seen.insert((name, address)) {
                 return None;
             }
@@ -198,7 +196,7 @@ mod tests {
     #[test]
     fn programs_and_libraries_are_found_by_name() {
         assert!(read("sh").unwrap().path.ends_with("/sh"));
-        let by_name = ["libc.so.6", "libc"].map(|name| locate(name));
+        let by_name = ["libc.so.6", "libc"].map(locate);
         if let [Some(full), Some(short)] = by_name {
             assert_eq!(full, short);
         }

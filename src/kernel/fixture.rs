@@ -122,3 +122,21 @@ fn names_in(folder: &Path) -> Vec<String> {
     names.sort_unstable();
     names
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_from_its_folder() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/kernel");
+        let kernel = Fixture::open(&root).unwrap();
+        assert_eq!((kernel.version(), kernel.cpus()), ((6, 18), 4));
+        assert!(kernel.has(Feature::Kprobes) && !kernel.has(Feature::ModuleBtf));
+        assert!(kernel.btf().unwrap().struct_named("task_struct").is_some());
+        assert!(kernel.tracepoints().unwrap().contains(&"sched:sched_switch".to_string()));
+        assert_eq!(kernel.symbol("vfs_read"), Some(0xffff_ffff_8140_1000));
+        assert_eq!(kernel.binary("/bin/bash").unwrap().functions.len(), 7);
+        assert!(kernel.binary("nosuch").is_err() && Fixture::open(Path::new("/nosuch")).is_err());
+    }
+}

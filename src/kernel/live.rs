@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use super::kallsyms::Kallsyms;
 use super::tracefs::Tracefs;
 use super::{Binary, Feature, Kernel, TracepointFormat, elf};
-use crate::btf::Btf;
+use crate::btf::{Btf, Kind};
 use crate::error::Result;
 
 /// Tells by trying whether the kernel accepts a link of this kind. Asked only for [`Feature::KprobeMulti`] and
@@ -67,7 +67,7 @@ impl Live {
     /// Functions that have both a type and an address: those that ftrace may hook are mostly among them.
     fn typed_functions(&self) -> Vec<String> {
         let Some(btf) = self.btf() else { return Vec::new() };
-        let typed: HashSet<&str> = btf.functions().collect();
+        let typed: HashSet<&str> = btf.all(Kind::Func).map(|(name, _)| name).collect();
         let mut names: Vec<String> = self
             .symbols()
             .functions()

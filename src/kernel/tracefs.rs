@@ -123,11 +123,11 @@ fn parse_functions(text: &str) -> Vec<String> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {
-    let problem = Error::usage(format!("cannot read {}: {error}", path.display()));
+    let problem = Error::usage(format!("cannot read {}: {}", path.display(), error.kind()));
     match error.kind() {
         ErrorKind::PermissionDenied => problem.hint(
             "tracefs is for root only: run as root, add CAP_DAC_READ_SEARCH, or run: \
-             sudo mount -o remount,mode=755 /sys/kernel/tracing",
+             sudo mount -o remount,mode=750,gid=$(id -g) /sys/kernel/tracing",
         ),
         _ => problem,
     }

@@ -91,11 +91,7 @@ fn expand(request: &Request<'_>, of: &ProbeType, at: Point) -> Result<Vec<Target
 
 impl<'a> Place<'a> {
     fn parse(request: &Request<'a>, of: &ProbeType) -> Result<Place<'a>, Diagnostic> {
-        let (module, text) = match request.parts(of, 1..=2)? {
-            [module, function, ..] => (Some(module.text.as_str()), function.text.as_str()),
-            [function] => (None, function.text.as_str()),
-            [] => unreachable!("the number of parts was checked"),
-        };
+        let (module, text) = request.one_or_two(of)?;
         let (function, offset) = match text.split_once('+') {
             Some((function, offset)) => {
                 let offset = number::integer(offset.trim());

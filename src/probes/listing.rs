@@ -1,6 +1,7 @@
 //! `-l` and `-lv`: every attach point whose full name matches a pattern, and what its `args` are.
 
 use super::{ContextField, ProbeType, Request, TYPES, find};
+use crate::btf::{Kind, TypeId};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::names;
@@ -12,6 +13,10 @@ use crate::syntax::ast::{AttachPoint, Name};
 pub fn list(kernel: &dyn Kernel, pattern: Option<&str>) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for pattern in pattern.unwrap_or("*").split(',').map(str::trim).filter(|pattern| !pattern.is_empty()) {
+        if let Some(types) = types(kernel, pattern) {
+            found.extend(types.into_iter().map(|(name, _)| name));
+            continue;
+        }
         let pattern = Pattern::new(pattern);
         for of in pattern.types() {
             found.extend((of.list)(kernel, &pattern.text));
@@ -21,10 +26,11 @@ pub fn list(kernel: &dyn Kernel, pattern: Option<&str>) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// The same, each followed by its arguments, four spaces deep, and structures written out.
+/// The same, each followed by its arguments, four spaces deep; types are written out.
 pub fn list_verbose(kernel: &dyn Kernel, pattern: Option<&str>) -> Result<Vec<String>> {
-    if let Some(definition) = pattern.and_then(|name| define(kernel, name)) {
-        return Ok(definition.lines().map(str::to_string).collect());
+    if let Some(types) = types(kernel, pattern.unwrap_or("")) {
+        let lines = |definition: String| definition.lines().map(str::to_string).collect::<Vec<_>>();
+        return Ok(types.into_iter().flat_map(|(_, id)| define(kernel, id).map(lines)).flatten().collect());
     }
     let mut lines = Vec::new();
     for name in list(kernel, pattern)? {
@@ -77,11 +83,27 @@ impl Pattern {
     }
 }
 
-/// The C definition of `struct x`, `union x` or `enum x`.
-fn define(kernel: &dyn Kernel, name: &str) -> Option<String> {
-    let (word, _) = name.split_once(' ')?;
-    let btf = kernel.btf().filter(|_| matches!(word, "struct" | "union" | "enum"))?;
-    btf.definition(btf.named(name)?)
+/// The kernel's types that match `struct NAME`, `union NAME` or `enum NAME`, sorted; `None` if the pattern is of another kind.
+fn types(kernel: &dyn Kernel, pattern: &str) -> Option<Vec<(String, TypeId)>> {
+    let (word, pattern) = pattern.split_once(' ')?;
+    let kinds: &[Kind] = match word {
+        "struct" => &[Kind::Struct],
+        "union" => &[Kind::Union],
+        "enum" => &[Kind::Enum, Kind::Enum64],
+        _ => return None,
+    };
+    let Some(btf) = kernel.btf() else { return Some(Vec::new()) };
+    let all = kinds.iter().flat_map(|kind| btf.all(*kind));
+    let matching = all.filter(|(name, _)| names::matches(pattern, name));
+    let mut found: Vec<_> = matching.map(|(name, id)| (format!("{word} {name}"), id)).collect();
+    found.sort_unstable();
+    found.dedup_by(|a, b| a.0 == b.0);
+    Some(found)
+}
+
+/// The C definition of a type, after where it comes from, and an empty line.
+fn define(kernel: &dyn Kernel, id: TypeId) -> Option<String> {
+    Some(format!("vmlinux: {}\n", kernel.btf()?.definition(id)?))
 }
 
 /// The `args` of a listed attach point.
@@ -134,7 +156,8 @@ mod tests {
         let lines = list_verbose(&fixture(), Some("tracepoint:sched:sched_process_exec")).unwrap();
         assert_eq!(lines[1], "    __data_loc char[] filename");
         let lines = list_verbose(&fixture(), Some("struct qstr")).unwrap();
-        assert_eq!((&*lines[0], &**lines.last().unwrap()), ("struct qstr {", "};"));
+        assert_eq!((&*lines[0], &*lines[9], &*lines[10]), ("vmlinux: struct qstr {", "};", ""));
+        assert_eq!(listed("enum pid_*,struct qst*"), ["enum pid_type", "struct qstr"]);
     }
 
     #[test]

@@ -147,6 +147,13 @@ impl<'a> Request<'a> {
         Err(Diagnostic::error(self.point.span, message).hint(format!("it is written {}", of.syntax)))
     }
 
+    /// The part that may be left out, and the one that may not, of a type written `type:[first:]second`.
+    fn one_or_two(&self, of: &ProbeType) -> Result<(Option<&'a str>, &'a str), Diagnostic> {
+        let parts = self.parts(of, 1..=2)?;
+        let first = if parts.len() == 2 { Some(parts[0].text.as_str()) } else { None };
+        Ok((first, parts[parts.len() - 1].text.as_str()))
+    }
+
     fn error(&self, message: impl Into<String>) -> Diagnostic {
         Diagnostic::error(self.point.span, message)
     }

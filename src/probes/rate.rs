@@ -12,10 +12,9 @@ const UNITS: &[(&str, u64)] = &[("s", 1_000_000_000), ("ms", 1_000_000), ("us", 
 
 /// The one target that a timer's attach point stands for.
 pub fn expand(request: &Request<'_>, of: &ProbeType, cpus: Cpus) -> Result<Vec<Target>, Diagnostic> {
-    let (rate, sample) = match request.parts(of, 1..=2)? {
-        [duration] => by_duration(request, of, &duration.text)?,
-        [unit, count, ..] => by_unit(request, of, &unit.text, &count.text)?,
-        [] => unreachable!("the number of parts was checked"),
+    let (rate, sample) = match request.one_or_two(of)? {
+        (None, duration) => by_duration(request, of, duration)?,
+        (Some(unit), count) => by_unit(request, of, unit, count)?,
     };
     let attach = Attach::Perf { event: CPU_CLOCK, sample, cpus, pid: None };
     Ok(vec![Target { name: format!("{}:{rate}", of.name()), attach, span: request.point.span }])

@@ -21,8 +21,10 @@ pub static RAWTRACEPOINT: ProbeType = ProbeType {
     context,
     fields,
     list: |kernel, pattern| {
-        let full = events(kernel).into_iter().map(|event| format!("rawtracepoint:vmlinux:{event}"));
-        full.filter(|name| names::matches(pattern, name)).collect()
+        let matching = events(kernel).into_iter().filter(|event| {
+            ["vmlinux:", ""].iter().any(|module| names::matches(pattern, &format!("rawtracepoint:{module}{event}")))
+        });
+        matching.map(|event| format!("rawtracepoint:vmlinux:{event}")).collect()
     },
     pid_filter: PidFilter::Predicate,
 };
@@ -34,11 +36,7 @@ const PREFIX: &str = "btf_trace_";
 const UNTYPED_ARGS: u32 = 12;
 
 fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
-    let (module, event) = match request.parts(&RAWTRACEPOINT, 1..=2)? {
-        [module, event, ..] => (Some(module.text.as_str()), event.text.as_str()),
-        [event] => (None, event.text.as_str()),
-        [] => unreachable!("the number of parts was checked"),
-    };
+    let (module, event) = request.one_or_two(&RAWTRACEPOINT)?;
     let prefix = module.map(|_| "vmlinux:").unwrap_or_default();
     if module.is_some_and(|module| !names::matches(module, "vmlinux")) {
         return Ok(Vec::new());
@@ -59,7 +57,7 @@ fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
 fn events(kernel: &dyn Kernel) -> Vec<String> {
     let mut found: Vec<String> = match kernel.btf() {
         Some(btf) => {
-            btf.names(Kind::Typedef).filter_map(|name| name.strip_prefix(PREFIX)).map(str::to_string).collect()
+            btf.all(Kind::Typedef).filter_map(|(name, _)| name.strip_prefix(PREFIX)).map(str::to_string).collect()
         }
         None => {
             let events = kernel.tracepoints().unwrap_or_default();
