@@ -7,6 +7,8 @@
 pub mod diag;
 pub mod error;
 pub mod id;
+pub mod mapped;
+pub mod names;
 pub mod source;
 pub mod types;
 
