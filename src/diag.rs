@@ -1,6 +1,8 @@
 //! Faults of the program: what is wrong, where, and what to type instead.
 
-use crate::source::Span;
+use colored::{Color, Colorize};
+
+use crate::source::{Sources, Span};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -42,4 +44,88 @@ impl Diagnostic {
     fn new(severity: Severity, span: Span, message: impl Into<String>) -> Self {
         Self { severity, span, message: message.into(), labels: Vec::new(), hints: Vec::new() }
     }
+}
+
+/// Whether rendered text carries colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    Plain,
+    Coloured,
+}
+
+/// A diagnostic as text: place and message, the source line with the place underlined, labels, hints.
+pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> String {
+    let (word, colour) = match diagnostic.severity {
+        Severity::Error => ("ERROR", Color::Red),
+        Severity::Warning => ("WARNING", Color::Yellow),
+    };
+    let mut text = place(diagnostic.span, sources);
+    text.push_str(&painted(&format!("{word}: {}", diagnostic.message), colour, style));
+    text.push('\n');
+    text.push_str(&excerpt(diagnostic.span, sources, colour, style));
+    for (span, label) in &diagnostic.labels {
+        text.push_str(&format!("{}{label}\n", place(*span, sources)));
+        text.push_str(&excerpt(*span, sources, Color::Cyan, style));
+    }
+    for hint in &diagnostic.hints {
+        text.push_str(&format!("{} {hint}\n", painted("HINT:", Color::Cyan, style)));
+    }
+    text
+}
+
+/// `NAME:LINE:COLUMN-COLUMN: `, the columns being the first and the one after the last.
+pub fn place(span: Span, sources: &Sources) -> String {
+    let Some(at) = sources.locate(span) else { return String::new() };
+    if at.end_column > at.column + 1 {
+        format!("{}:{}:{}-{}: ", at.file, at.line, at.column, at.end_column)
+    } else {
+        format!("{}:{}:{}: ", at.file, at.line, at.column)
+    }
+}
+
+/// The source line and a line of tildes under the span. Tabs are kept in front of the tildes, so that both lines align.
+fn excerpt(span: Span, sources: &Sources, colour: Color, style: Style) -> String {
+    let Some(at) = sources.locate(span) else { return String::new() };
+    let indent: String = at.text.chars().take(at.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    let tildes = "~".repeat((at.end_column - at.column).max(1));
+    format!("{}\n{indent}{}\n", at.text, painted(&tildes, colour, style))
+}
+
+fn painted(text: &str, colour: Color, style: Style) -> String {
+    match style {
+        Style::Plain => text.to_string(),
+        Style::Coloured => text.color(colour).bold().to_string(),
+    }
+}
+
+/// The candidate that is nearest to a misspelt name, if any is near.
+pub fn suggest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (name.chars().count() / 3).clamp(1, 4);
+    candidates
+        .into_iter()
+        .filter(|candidate| *candidate != name)
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many letters must be changed, inserted, removed or swapped with their neighbour.
+fn distance(left: &str, right: &str) -> usize {
+    let left: Vec<char> = left.to_lowercase().chars().collect();
+    let right: Vec<char> = right.to_lowercase().chars().collect();
+    let mut rows = vec![vec![0; right.len() + 1]; left.len() + 1];
+    for i in 0..=left.len() {
+        for j in 0..=right.len() {
+            rows[i][j] = if i == 0 || j == 0 {
+                i + j
+            } else {
+                let change = usize::from(left[i - 1] != right[j - 1]);
+                let best = (rows[i - 1][j - 1] + change).min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+                let is_swap = i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1];
+                if is_swap { best.min(rows[i - 2][j - 2] + 1) } else { best }
+            };
+        }
+    }
+    rows[left.len()][right.len()]
 }
