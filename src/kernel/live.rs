@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::kallsyms::Kallsyms;
+use super::mounts::Mount;
 use super::tracefs::Tracefs;
 use super::{Binary, Feature, Kernel, TracepointFormat, elf};
 use crate::btf::{Btf, Kind};
@@ -40,6 +41,11 @@ impl Live {
             functions: OnceLock::new(),
             features: Mutex::default(),
         }
+    }
+
+    /// The tracefs in use, once it was needed: `-v` tells if rtrace mounted it.
+    pub fn tracefs(&self) -> Option<&Mount> {
+        self.tracefs.mount()
     }
 
     fn symbols(&self) -> &Kallsyms {

@@ -14,7 +14,8 @@ use crate::error::Result;
 pub use fixture::Fixture;
 pub use live::Live;
 
-/// Everything the compiler needs to know before loading. No method needs more privilege than reading files.
+/// Everything the compiler needs to know before loading. No method needs more privilege than reading files (and mounting
+/// tracefs, on a machine where nobody has yet).
 pub trait Kernel {
     /// Major and minor version.
     fn version(&self) -> (u32, u32);

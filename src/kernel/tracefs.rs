@@ -4,24 +4,24 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
-use super::mounts::{self, Filesystem};
+use super::mounts::{self, Filesystem, Mount, State};
 use super::{TracepointField, TracepointFormat};
 use crate::error::{Error, Result};
 use crate::types::Sign;
 
-/// A mounted tracefs, looked for when first needed.
+/// A mounted tracefs, looked for (and mounted, where it is missing) when first needed.
 #[derive(Default)]
 pub struct Tracefs {
-    root: OnceLock<Option<PathBuf>>,
+    mount: OnceLock<Result<Mount>>,
 }
 
 impl Tracefs {
-    /// One at a known place.
-    pub fn at(root: PathBuf) -> Tracefs {
-        Tracefs { root: OnceLock::from(Some(root)) }
+    /// Where it is, if it was needed and found.
+    pub fn mount(&self) -> Option<&Mount> {
+        self.mount.get()?.as_ref().ok()
     }
 
     /// All `category:event`, sorted.
@@ -35,7 +35,7 @@ impl Tracefs {
 
     pub fn format(&self, category: &str, event: &str) -> Result<Option<TracepointFormat>> {
         // Names come from the script and must not leave the folder.
-        if [category, event].iter().any(|part| part.is_empty() || part.contains(['/', '.'])) {
+        if [category, event].iter().any(|part| part.is_empty() || part.starts_with('.') || part.contains('/')) {
             return Ok(None);
         }
         let path = self.root()?.join("events").join(category).join(event).join("format");
@@ -53,17 +53,15 @@ impl Tracefs {
     }
 
     fn root(&self) -> Result<&Path> {
-        let root = self.root.get_or_init(|| {
-            let usual = Path::new(Filesystem::Tracefs.place());
-            if usual.join("README").exists() {
-                return Some(usual.to_path_buf());
+        let mount = self.mount.get_or_init(|| {
+            let usual = Filesystem::Tracefs.place();
+            // Asking for one file is quicker than reading the list of mounts.
+            if Path::new(usual).join("README").exists() {
+                return Ok(Mount { path: usual.to_string(), state: State::Found });
             }
-            mounts::find(Filesystem::Tracefs).map(PathBuf::from)
+            mounts::ensure(Filesystem::Tracefs)
         });
-        root.as_deref().ok_or_else(|| {
-            Error::usage("tracefs is not mounted, so tracepoints cannot be found")
-                .hint(format!("run: sudo {}", Filesystem::Tracefs.command()))
-        })
+        mount.as_ref().map(|mount| Path::new(&mount.path)).map_err(Error::clone)
     }
 }
 
@@ -184,7 +182,7 @@ mod tests {
 
     #[test]
     fn names_cannot_leave_the_folder() {
-        let tracefs = Tracefs::at(PathBuf::from("/sys/kernel/tracing"));
+        let tracefs = Tracefs::default();
         assert_eq!(tracefs.format("..", "x").unwrap(), None);
         assert_eq!(tracefs.format("sched/../sched", "sched_switch").unwrap(), None);
     }

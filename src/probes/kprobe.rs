@@ -86,7 +86,12 @@ fn expand(request: &Request<'_>, of: &ProbeType, at: Point) -> Result<Vec<Target
     }
     let functions = request.kernel.functions().map_err(|error| request.fault(error))?;
     let matching = functions.iter().map(|full| split(full)).filter(|(module, name)| place.matches(*module, name));
-    Ok(matching.map(|(module, name)| target(request, of, place.module.and(module), name, place.offset, at)).collect())
+    let target = |(module, name)| target(request, of, place.module.and(module), name, place.offset, at);
+    let mut targets: Vec<Target> = matching.map(target).collect();
+    // Functions of one name in several modules are one target where no module was named.
+    targets.sort_by(|a, b| a.name.cmp(&b.name));
+    targets.dedup_by(|a, b| a.name == b.name);
+    Ok(targets)
 }
 
 impl<'a> Place<'a> {
