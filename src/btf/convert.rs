@@ -34,6 +34,7 @@ impl Btf {
         Some(StructRef { name: name.into(), btf: bare.0, size })
     }
 
+    /// Goes through one layer; `depth` ends cycles, which only broken data has.
     fn convert(&self, id: TypeId, space: Space, depth: usize) -> Type {
         let bare = self.strip(id);
         let (Some(record), Some(depth)) = (self.record(bare), depth.checked_sub(1)) else { return Type::Void };
@@ -53,6 +54,7 @@ impl Btf {
         }
     }
 
+    /// `char` keeps the sign that the architecture gives it.
     fn convert_int(&self, id: TypeId) -> Type {
         let Some((bytes, encoding)) = self.int(id) else { return Type::Void };
         let sign = if encoding.signed { Sign::Signed } else { Sign::Unsigned };
@@ -64,6 +66,7 @@ impl Btf {
         }
     }
 
+    /// Bytes that the kernel calls `u8` or `unsigned char` are data (addresses, flags), not text.
     fn convert_array(&self, record: &Record, space: Space, depth: usize) -> Type {
         let (element, count) = self.array(record);
         match self.name(self.strip(element)) {
@@ -72,6 +75,7 @@ impl Btf {
         }
     }
 
+    /// An anonymous enumeration goes by its typedef's name.
     fn convert_enum(&self, record: &Record, id: TypeId) -> EnumType {
         let variant = |index| {
             let name = self.text(self.variant_name(record, index)).to_string();

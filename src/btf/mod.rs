@@ -191,11 +191,13 @@ impl Btf {
         self.ids().filter_map(of_kind).map(|(name, id)| (self.text(name), id)).filter(|(name, _)| !name.is_empty())
     }
 
+    /// Checks the layout, so that everything later can rely on it.
     fn over(bytes: Bytes) -> Result<Btf> {
         let layout = Layout::read(&bytes)?;
         Ok(Btf { bytes, layout })
     }
 
+    /// A member's own name comes before those within an anonymous one, as in C.
     fn field_within(&self, id: TypeId, name: &str, depth: usize) -> Option<FieldInfo> {
         let depth = depth.checked_sub(1)?;
         self.members(id).find_map(|member| {
@@ -217,6 +219,7 @@ impl Btf {
         }
     }
 
+    /// Arrays of arrays are followed; `depth` ends cycles.
     fn size_within(&self, id: TypeId, depth: usize) -> Option<u32> {
         let record = self.record(self.strip(id))?;
         match record.kind {
@@ -233,6 +236,7 @@ impl Btf {
         }
     }
 
+    /// The record of a type; `None` for `void` and for ids that there are not.
     fn record(&self, id: TypeId) -> Option<Record> {
         self.layout.record(&self.bytes, id)
     }

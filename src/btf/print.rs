@@ -76,6 +76,7 @@ impl Btf {
         format!("{word} {}", self.text(record.name))
     }
 
+    /// What stands between the parentheses of a function type.
     fn parameters(&self, record: &Record, depth: usize) -> String {
         let declare = |index| {
             let param = self.param(record, index);

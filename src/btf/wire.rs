@@ -124,6 +124,7 @@ impl Layout {
         self.offsets.len() as u32
     }
 
+    /// The record's header, decoded.
     pub(super) fn record(&self, bytes: &[u8], id: TypeId) -> Option<Record> {
         let at = *self.offsets.get(id.0 as usize)? as usize;
         if at == 0 { None } else { Record::read(bytes, at) }
@@ -138,6 +139,7 @@ impl Layout {
         &bytes[self.strings.clone()]
     }
 
+    /// The text at a place in the strings, up to its NUL; empty if there is none.
     pub(super) fn text<'a>(&self, bytes: &'a [u8], offset: u32) -> &'a str {
         let tail = self.strings(bytes).get(offset as usize..).unwrap_or_default();
         let end = memchr::memchr(0, tail).unwrap_or(tail.len());
@@ -223,6 +225,7 @@ impl Btf {
         word(&self.bytes, self.variant_at(record, index))
     }
 
+    /// The value, extended by the enumeration's sign.
     pub(super) fn variant_value(&self, record: &Record, index: u32) -> i64 {
         let at = self.variant_at(record, index) + 4;
         let low = word(&self.bytes, at);
@@ -233,6 +236,7 @@ impl Btf {
         }
     }
 
+    /// `struct btf_enum` has a name and 32 bits of value, `struct btf_enum64` a name and twice 32.
     fn variant_at(&self, record: &Record, index: u32) -> usize {
         let stride = if record.kind == Kind::Enum64 { 12 } else { 8 };
         record.rest + stride * index as usize

@@ -39,6 +39,7 @@ fn locate(name: &str) -> Option<PathBuf> {
     on_path(name).or_else(|| libraries::locate(name))
 }
 
+/// The first executable of this name, as a shell would run it.
 fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path).map(|folder| folder.join(name)).find(|file| is_executable(file))
@@ -70,6 +71,7 @@ fn is_function<S, T>(flags: &SymbolFlags<S, T>) -> bool {
     matches!(flags, SymbolFlags::Elf { st_info, .. } if st_info & 0xf == STT_FUNC)
 }
 
+/// What of the file is mapped where when it runs.
 fn segments(file: &File<'_>) -> Vec<Segment> {
     let part = |segment: object::Segment<'_, '_>| {
         let (offset, size) = segment.file_range();
@@ -87,6 +89,7 @@ fn debug_functions(file: &File<'_>, segments: &[Segment]) -> Option<Vec<Function
     Some(functions(&debug, segments))
 }
 
+/// bpftrace's words, which callers complete with what the file was wanted for.
 fn missing(name: &str) -> Error {
     let problem = Error::usage(format!("'{name}' does not exist or is not executable"));
     if name.contains('/') {

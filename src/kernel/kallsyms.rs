@@ -22,6 +22,7 @@ impl Kallsyms {
         Kallsyms { text: fs::read("/proc/kallsyms").unwrap_or_default() }
     }
 
+    /// Symbols in the same format, from elsewhere.
     pub fn parse(text: Vec<u8>) -> Kallsyms {
         Kallsyms { text }
     }
@@ -53,6 +54,7 @@ impl Kallsyms {
 }
 
 impl<'a> Line<'a> {
+    /// Lines that are not text, or not whole, are passed over.
     fn parse(line: &'a [u8]) -> Option<Line<'a>> {
         let line = std::str::from_utf8(line).ok()?;
         let mut words = line.splitn(3, ' ');

@@ -48,14 +48,17 @@ impl Live {
         self.tracefs.mount()
     }
 
+    /// Reading all symbols takes the kernel 40 ms or more, so this waits until somebody asks.
     fn symbols(&self) -> &Kallsyms {
         self.symbols.get_or_init(Kallsyms::read)
     }
 
+    /// What was found out so far.
     fn features(&self) -> MutexGuard<'_, HashMap<Feature, bool>> {
         self.features.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What no file tells is told by the version in which it came; a vendor's kernel may have it earlier, at no harm.
     fn find_out(&self, feature: Feature) -> bool {
         match feature {
             // The event source that perf attaches kprobes with.

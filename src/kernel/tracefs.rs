@@ -52,6 +52,7 @@ impl Tracefs {
         Some(parse_functions(&fs::read_to_string(path).ok()?))
     }
 
+    /// Where tracefs is; the error that tells how to mount it is kept too.
     fn root(&self) -> Result<&Path> {
         let mount = self.mount.get_or_init(|| {
             let usual = Filesystem::Tracefs.place();
@@ -120,6 +121,7 @@ fn parse_functions(text: &str) -> Vec<String> {
     names
 }
 
+/// tracefs is closed to all but root at first, which surprises those who have given rtrace its capabilities.
 fn unreadable(path: &Path, error: &io::Error) -> Error {
     let problem = Error::usage(format!("cannot read {}: {}", path.display(), error.kind()));
     match error.kind() {

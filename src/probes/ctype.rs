@@ -19,6 +19,7 @@ fn is_qualifier(word: &str) -> bool {
     matches!(word, "const" | "volatile" | "restrict") || word.starts_with("__user") || word.starts_with("__seg_")
 }
 
+/// A type without stars.
 fn named(kernel: &dyn Kernel, name: &str, space: Space) -> Type {
     if let Some(known) = arithmetic(name) {
         return known;

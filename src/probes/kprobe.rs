@@ -69,6 +69,7 @@ struct Place<'a> {
     offset: u64,
 }
 
+/// On a kernel without kprobes nothing matches, and [`missing`] says so.
 fn expand(request: &Request<'_>, of: &ProbeType, at: Point) -> Result<Vec<Target>, Diagnostic> {
     let place = Place::parse(request, of)?;
     if place.offset != 0 && at == Point::Return {
@@ -155,6 +156,7 @@ fn target(
     }
 }
 
+/// Names the nearest function; on a kernel without kprobes, the nearest tracepoint.
 fn missing(request: &Request<'_>, of: &ProbeType) -> Diagnostic {
     let function = request.point.parts.last().map_or("", |part| part.text.as_str());
     let function = function.split('+').next().unwrap_or("");
@@ -182,6 +184,7 @@ fn without_kprobes(request: &Request<'_>, of: &ProbeType, function: &str) -> Dia
     }
 }
 
+/// Registers, and the function's address: from the kernel where it tells, else where the processor stands.
 fn context(kernel: &dyn Kernel, target: &Target) -> Context {
     let span = target.span;
     let symbol = |address: Expr| Expr { ty: Type::KSym, ..address };
@@ -199,6 +202,7 @@ fn context(kernel: &dyn Kernel, target: &Target) -> Context {
     Context { func: func.map(symbol), ..context }
 }
 
+/// Reads the list of functions only if a kprobe could be put on them.
 fn list(kernel: &dyn Kernel, of: &ProbeType, pattern: &str) -> Vec<String> {
     if !kernel.has(Feature::Kprobes) {
         return Vec::new();

@@ -26,12 +26,14 @@ pub fn list(of: &ProbeType, pattern: &str) -> Vec<String> {
     forms.into_iter().filter(|form| names::matches(pattern, form)).collect()
 }
 
+/// `100ms`, shown as microseconds.
 fn by_duration(request: &Request<'_>, of: &ProbeType, text: &str) -> Result<(String, Sample), Diagnostic> {
     let period = number::duration(text).map_err(|why| invalid(request, of, &why))?;
     check_period(request, of, period)?;
     Ok((format!("us:{}", period / 1000), Sample::Period(period)))
 }
 
+/// `hz:99` or `ms:10`, shown as written.
 fn by_unit(request: &Request<'_>, of: &ProbeType, unit: &str, text: &str) -> Result<(String, Sample), Diagnostic> {
     let scale = UNITS.iter().find(|(name, _)| *name == unit);
     if scale.is_none() && unit != "hz" {

@@ -35,6 +35,7 @@ const PREFIX: &str = "btf_trace_";
 /// How many arguments a program may read where types do not tell.
 const UNTYPED_ARGS: u32 = 12;
 
+/// A full name asks the kernel's types; only patterns need the list of all events.
 fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
     let (module, event) = request.one_or_two(&RAWTRACEPOINT)?;
     let prefix = module.map(|_| "vmlinux:").unwrap_or_default();
@@ -75,6 +76,7 @@ fn events(kernel: &dyn Kernel) -> Vec<String> {
     found
 }
 
+/// System calls have no raw events of their own, which is worth a word.
 fn missing(request: &Request<'_>) -> Diagnostic {
     let problem = request.no_matches(&RAWTRACEPOINT);
     let event = request.point.parts.last().map_or("", |part| part.text.as_str());
@@ -90,12 +92,14 @@ fn missing(request: &Request<'_>) -> Diagnostic {
     }
 }
 
+/// `arg0` and so on, as many as the event has.
 fn context(kernel: &dyn Kernel, target: &Target) -> Context {
     let count = params(kernel, target).map_or(UNTYPED_ARGS, |params| params.len() as u32);
     let args = (0..count).map(|index| argument(index, Type::U64, target.span)).collect();
     Context { args, space: Space::Kernel, ..Context::default() }
 }
 
+/// Names and types of the arguments, which only BTF knows.
 fn fields(kernel: &dyn Kernel, target: &Target) -> Result<Vec<ContextField>, Diagnostic> {
     let (Some(btf), Some(params)) = (kernel.btf(), params(kernel, target)) else {
         let problem = Diagnostic::error(target.span, format!("the arguments of {} have no types here", target.name));
@@ -121,6 +125,7 @@ fn params<'a>(kernel: &'a dyn Kernel, target: &Target) -> Option<Vec<Param<'a>>>
     Some(signature.params.into_iter().skip(1).collect())
 }
 
+/// The type of the functions that the event calls.
 fn type_of(btf: &Btf, event: &str) -> Option<crate::btf::TypeId> {
     btf.find(&format!("{PREFIX}{event}"), Kind::Typedef)
 }

@@ -42,6 +42,7 @@ impl Reader<'_> {
         if element == Type::Int(Int::I8) { self.text(addr, TEXT) } else { addr }
     }
 
+    /// Texts and other arrays of a fixed length.
     fn array(&self, field: &TracepointField) -> Expr {
         let element = field.c_type.split('[').next().unwrap_or("").trim_end();
         if element == "char" {
@@ -55,6 +56,7 @@ impl Reader<'_> {
         self.load(field.offset, Type::Array(Box::new(element), count))
     }
 
+    /// Everything that is one value.
     fn single(&self, field: &TracepointField) -> Expr {
         let ty = self.single_type(field);
         // The verifier takes aligned loads of scalars only.
@@ -79,6 +81,7 @@ impl Reader<'_> {
         }
     }
 
+    /// The record is kernel memory, so text in it can be read as such.
     fn text(&self, addr: Expr, size: u32) -> Expr {
         let addr = Expr { ty: Type::pointer(Type::Int(Int::I8), Space::Kernel), ..addr };
         Expr::new(ExprKind::ReadStr { addr, max: None }, Type::Str(size), self.span)

@@ -121,6 +121,7 @@ pub fn function_address(span: Span) -> Expr {
     Expr::new(ExprKind::Call(Helper::GET_FUNC_IP, vec![ctx]), Type::U64, span)
 }
 
+/// The rest of the arguments lies on the caller's side of the stack, eight bytes each.
 fn argument(index: usize, space: Space, span: Span) -> Expr {
     if let Some(offset) = layout::ARGS.get(index) {
         return saved(*offset, span);
@@ -130,6 +131,7 @@ fn argument(index: usize, space: Space, span: Span) -> Expr {
     Expr::new(ExprKind::Load { addr: sp, offset }, Type::U64, span)
 }
 
+/// One 64-bit register.
 fn saved(offset: u32, span: Span) -> Expr {
     Expr::new(ExprKind::CtxLoad { offset }, Type::U64, span)
 }

@@ -37,6 +37,7 @@ const EVENTS: &[(&str, &str, u64, u64)] = &[
 /// `PERF_TYPE_SOFTWARE`
 const KIND: u32 = 1;
 
+/// A count of 0 means the usual one, as it does in bpftrace.
 fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
     let parts = request.parts(&SOFTWARE, 1..=2)?;
     let name = &parts[0].text;
@@ -61,6 +62,7 @@ fn unknown(request: &Request<'_>, name: &str) -> Diagnostic {
     }
 }
 
+/// The colon at the end says that a count may follow.
 fn list(pattern: &str) -> Vec<String> {
     let forms = all_names().map(|name| format!("software:{name}:"));
     let mut found: Vec<String> = forms.filter(|form| names::matches(pattern, form)).collect();

@@ -25,6 +25,7 @@ pub static TRACEPOINT: ProbeType = ProbeType {
     pid_filter: PidFilter::Predicate,
 };
 
+/// A full name asks for one file; only patterns need the list of all events.
 fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
     let parts = request.parts(&TRACEPOINT, 2..=2)?;
     let (category, event) = (&parts[0].text, &parts[1].text);
@@ -78,6 +79,7 @@ fn space(target: &Target) -> Space {
     }
 }
 
+/// Everything in the event's record but what all records begin with.
 fn fields(kernel: &dyn Kernel, target: &Target) -> Result<Vec<ContextField>, Diagnostic> {
     let Attach::Tracepoint { category, event } = &target.attach else { return Ok(Vec::new()) };
     let format = kernel.tracepoint(category, event).map_err(|error| fault(target.span, error))?;

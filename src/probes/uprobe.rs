@@ -45,6 +45,7 @@ enum Place<'a> {
     },
 }
 
+/// The program is read once; what the second part means is decided by its first letter.
 fn expand(request: &Request<'_>, of: &ProbeType, at: Point) -> Result<Vec<Target>, Diagnostic> {
     let parts = request.parts(of, 2..=2)?;
     let binary = open(request, of, &parts[0].text)?;
@@ -57,6 +58,7 @@ fn expand(request: &Request<'_>, of: &ProbeType, at: Point) -> Result<Vec<Target
     }
 }
 
+/// Reads the program's symbols, and says which probe it was wanted for if that fails.
 fn open(request: &Request<'_>, of: &ProbeType, name: &str) -> Result<Binary, Diagnostic> {
     request.kernel.binary(name).map_err(|error| {
         // The file's own message begins with its name in quotes.
@@ -91,6 +93,7 @@ struct Finder<'a> {
 }
 
 impl Finder<'_> {
+    /// An address is where the program was linked to lie, not a place in the file.
     fn at_address(&self, address: u64) -> Result<Vec<Target>, Diagnostic> {
         let outside = || {
             let problem = self.request.error(format!("{} has no code at address {address:#x}", self.binary.path));
@@ -138,6 +141,7 @@ fn with_offset(name: &str, offset: u64) -> String {
     if offset == 0 { name.to_string() } else { format!("{name}+{offset}") }
 }
 
+/// Names the nearest function, or says why there is none.
 fn missing(request: &Request<'_>, of: &ProbeType) -> Diagnostic {
     let problem = request.no_matches(of);
     let [_, program, function] = request.point.parts.as_slice() else { return problem };
@@ -153,6 +157,7 @@ fn missing(request: &Request<'_>, of: &ProbeType) -> Diagnostic {
     }
 }
 
+/// Arguments and results are in registers, as the C calling convention has it.
 fn context(kernel: &dyn Kernel, target: &Target) -> Context {
     let span = target.span;
     let is_return = matches!(target.attach, Attach::Uprobe { at: Point::Return, .. });
