@@ -69,6 +69,9 @@ impl Btf {
     /// Bytes that the kernel calls `u8` or `unsigned char` are data (addresses, flags), not text.
     fn convert_array(&self, record: &Record, space: Space, depth: usize) -> Type {
         let (element, count) = self.array(record);
+        if self.size_of(element).is_none_or(|size| size.checked_mul(count).is_none()) {
+            return Type::Void;
+        }
         match self.name(self.strip(element)) {
             "char" => Type::Str(count),
             _ => Type::Array(Box::new(self.convert(element, space, depth)), count),

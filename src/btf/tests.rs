@@ -145,7 +145,7 @@ fn damaged_data_never_panics() {
         bytes.truncate(if random() % 4 == 0 { random() % bytes.len() } else { bytes.len() });
         let Ok(btf) = Btf::parse(&bytes) else { continue };
         for id in btf.ids() {
-            btf.to_type(id, Space::Kernel);
+            btf.to_type(id, Space::Kernel).size();
             btf.declare(id, "x");
             btf.size_of(id);
             btf.field(id, "flags");

@@ -68,7 +68,7 @@ impl Reader<'_> {
 
     /// Records of system calls give every argument eight bytes, so there the declared type counts; elsewhere the size does.
     fn single_type(&self, field: &TracepointField) -> Type {
-        let by_size = Type::Int(Int { bits: (field.size * 8).min(64) as u8, sign: field.sign });
+        let by_size = Type::Int(Int { bits: 8 * field.size.min(8) as u8, sign: field.sign });
         let is_scalar_size = matches!(field.size, 1 | 2 | 4 | 8);
         let plain = self.space == Space::Kernel && is_scalar_size && !field.c_type.contains(['*', ' ']);
         if plain && field.c_type != "bool" {

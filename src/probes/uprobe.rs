@@ -112,7 +112,7 @@ impl Finder<'_> {
                 let message = format!("Offset outside the function bounds ('{name}' size is {size})");
                 return Err(self.request.error(message));
             }
-            Ok(self.target(&with_offset(name, offset), function.offset + offset))
+            Ok(self.target(&with_offset(name, offset), function.offset.saturating_add(offset)))
         };
         self.binary.functions.iter().filter(|function| function.name == name).map(place).collect()
     }
@@ -124,7 +124,9 @@ impl Finder<'_> {
             let within = function.size == 0 || offset < function.size;
             names::matches(pattern, &function.name) && within && seen.insert(function.offset)
         });
-        matching.map(|function| self.target(&with_offset(&function.name, offset), function.offset + offset)).collect()
+        matching
+            .map(|function| self.target(&with_offset(&function.name, offset), function.offset.saturating_add(offset)))
+            .collect()
     }
 
     fn target(&self, place: &str, offset: u64) -> Target {
