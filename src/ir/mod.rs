@@ -66,6 +66,8 @@ pub enum StmtKind {
         steps: Vec<Step>,
         full: CounterId,
     },
+    /// Bumps a counter.
+    Count(CounterId),
     /// Sends a record; the values have exactly the types of the action's fields.
     Emit {
         action: ActionId,
@@ -205,6 +207,8 @@ pub enum ExprKind {
 
     // Scalars or memory, by type.
     Var(VarId),
+    /// All bytes zero.
+    Zero,
     /// The value at an address (`addr` is a pointer, its space says whose) plus `offset`. Fault: zero.
     Load {
         addr: Expr,
