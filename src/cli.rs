@@ -237,7 +237,7 @@ fn apply(
 
 fn unknown(written: &str) -> String {
     let names = FLAGS.iter().map(|flag| flag.long);
-    match crate::diag::suggest(written.trim_start_matches('-'), names) {
+    match crate::names::nearest(written.trim_start_matches('-'), names) {
         Some(name) => format!("unknown option {written}; did you mean --{name}?"),
         None => format!("unknown option {written}"),
     }

@@ -11,7 +11,7 @@ use crate::format::Format;
 use crate::id::IdVec;
 use crate::ir::{Expr, Stmt, StmtKind, Var, VarId};
 use crate::kernel::Kernel;
-use crate::plan::{Action, Cause, CounterId, Field, Host, Map, MapId, MapKind, Plan, Role, Target};
+use crate::plan::{Action, Attach, Cause, CounterId, Field, Host, Map, MapId, MapKind, Plan, Role, Target};
 use crate::probes::{Context, ContextField, ProbeType};
 use crate::source::Span;
 use crate::syntax::ast;
@@ -155,6 +155,17 @@ impl Cx<'_> {
     pub fn target_name(&mut self) -> &str {
         self.sharing = Sharing::Impossible;
         &self.target.name
+    }
+
+    /// How the target is attached; likewise.
+    pub fn target_attach(&mut self) -> &Attach {
+        self.sharing = Sharing::Impossible;
+        &self.target.attach
+    }
+
+    /// Whether the statement being lowered stands in a loop.
+    pub fn in_loop(&self) -> bool {
+        self.loops > 0
     }
 
     /// Records an error.

@@ -266,7 +266,7 @@ impl Cx<'_> {
         match btf.named(name) {
             Some(id) => Ok(btf.to_type(id, Space::Kernel)),
             None => {
-                let known = btf.names(crate::btf::Kind::Struct);
+                let known = btf.all(crate::btf::Kind::Struct).map(|(name, _)| name);
                 let near = names::nearest(bare, known).map(|near| format!("did you mean 'struct {near}'?"));
                 let diagnostic = Diagnostic::error(span, format!("Cannot resolve unknown type \"{name}\""));
                 Err(self.error(near.into_iter().fold(diagnostic, Diagnostic::hint)))

@@ -14,7 +14,7 @@ mod operators;
 mod probe;
 mod stmt;
 
-pub use cx::{Call, Cx, Emit};
+pub use cx::{Call, Cx, Emit, provider_word};
 pub use maps::MapArg;
 
 use crate::config::Config;

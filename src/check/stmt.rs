@@ -66,8 +66,8 @@ impl Cx<'_> {
                 let diagnostic = Diagnostic::error(map.span, "for loops over maps are not supported yet");
                 return Err(self.error(diagnostic.hint("print the map, or loop over a range: for ($i : 0..10) { ... }")));
             }
-            ast::StmtKind::Break => self.in_loop("break", span, StmtKind::Break)?,
-            ast::StmtKind::Continue => self.in_loop("continue", span, StmtKind::Continue)?,
+            ast::StmtKind::Break => self.only_in_loop("break", span, StmtKind::Break)?,
+            ast::StmtKind::Continue => self.only_in_loop("continue", span, StmtKind::Continue)?,
             ast::StmtKind::Return(value) => {
                 if let Some(value) = value {
                     self.value(value)?;
@@ -95,7 +95,7 @@ impl Cx<'_> {
         Ok(Stmt::new(StmtKind::Eval(value), expr.span))
     }
 
-    fn in_loop(&mut self, word: &str, span: Span, kind: StmtKind) -> Fallible<StmtKind> {
+    fn only_in_loop(&mut self, word: &str, span: Span, kind: StmtKind) -> Fallible<StmtKind> {
         if self.loops == 0 {
             let message = format!("'{word}' statement is not allowed in a probe");
             return Err(self.error(Diagnostic::error(span, message).hint("it belongs into a loop: for ($i : 0..10) { ... }")));

@@ -51,7 +51,7 @@ fn on_probe(of: &ProbeType) -> String {
 
 fn unknown(name: &str) -> String {
     let probes = probes::TYPES.iter().flat_map(|of| of.names.iter().copied());
-    match crate::diag::suggest(name, names().chain(probes)) {
+    match crate::names::nearest(name, names().chain(probes)) {
         Some(near) => format!("there is no '{name}'; did you mean: help {near}\n"),
         None => format!("there is no '{name}'; help alone lists what there is\n"),
     }
