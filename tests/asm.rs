@@ -1,29 +1,47 @@
-//! Random programs through the assembler: the interpreter must get from the finished code what direct evaluation gives.
+//! Random programs through the assembler: the interpreter must get from the finished code what direct evaluation gives, and
+//! the kernel must accept them.
 
 mod support;
 
-use rtrace::bpf::asm::{Alu, Asm, Cond, Operand};
-use support::machine::{Machine, Nothing};
+use rtrace::bpf::asm::Assembled;
+use support::machine::Machine;
+use support::verifier::{self, Refusal};
+use support::random::{Builder, CONTEXT, Dialect, Evaluator, Helpers, Program, Random};
 
 #[test]
-fn adds() {
-    let mut asm = Asm::new();
-    let v = asm.variable();
-    asm.set(v, Operand::Imm(0));
-    let head = asm.label();
-    let end = asm.label();
-    asm.place(head);
-    let i = asm.get(v);
-    asm.branch(Cond::Ge, i.into(), Operand::Imm(10), end);
-    let next = asm.alu(Alu::Add, i.into(), Operand::Imm(1));
-    asm.set(v, next);
-    asm.jump(head);
-    asm.place(end);
-    let i = asm.get(v);
-    asm.exit(i.into());
-    let done = asm.finish().unwrap();
-    for i in &done.insns {
-        println!("{i}");
+fn random_programs_compute_what_they_say() {
+    for seed in 0..20_000 {
+        let program = Program::random(seed, Dialect::Anything);
+        let assembled = Builder::build(&program).finish().expect("it fits");
+        let mut random = Random(seed);
+        for _ in 0..3 {
+            let context: Vec<u8> = (0..CONTEXT).map(|_| (random.next() >> random.below(64)) as u8).collect();
+            let expected = Evaluator::run(&program, &context);
+            let found = Machine::new(&assembled.insns, &assembled.relocs).run(&mut Helpers::default(), &context);
+            assert_eq!(found, Ok(expected), "seed {seed}: {program:#?}\n{}", listing(&assembled));
+        }
     }
-    assert_eq!(Machine::new(&done.insns, &done.relocs).run(&mut Nothing, &[]), Ok(10));
+}
+
+/// Programs beyond what the verifier is willing to follow are left out, and must be few.
+#[test]
+fn random_programs_load() {
+    let mut too_complex = 0;
+    for seed in 0..LOADED {
+        let program = Program::random(seed, Dialect::Loadable);
+        let assembled = Builder::build(&program).finish().expect("it fits");
+        match verifier::load(&assembled.insns, |_| {}) {
+            Ok(_) => {}
+            Err(Refusal::NotAllowed) => return eprintln!("skipped: this process may not load BPF programs"),
+            Err(Refusal::Rejected(log)) if log.contains("too large") || log.contains("too complex") => too_complex += 1,
+            Err(Refusal::Rejected(log)) => panic!("seed {seed}: {log}\n{program:#?}\n{}", listing(&assembled)),
+        }
+    }
+    assert!(too_complex * 20 < LOADED, "{too_complex} of {LOADED} were too complex");
+}
+
+const LOADED: u64 = 1000;
+
+fn listing(assembled: &Assembled) -> String {
+    assembled.insns.iter().enumerate().map(|(at, insn)| format!("{at}: {insn}\n")).collect()
 }

@@ -1,3 +1,5 @@
 //! What several test programs share.
 
 pub mod machine;
+pub mod random;
+pub mod verifier;
