@@ -5,8 +5,8 @@ mod support;
 
 use rtrace::bpf::asm::Assembled;
 use support::machine::Machine;
-use support::verifier::{self, Refusal};
 use support::random::{Builder, CONTEXT, Dialect, Evaluator, Helpers, Program, Random};
+use support::verifier::{self, Refusal};
 
 #[test]
 fn random_programs_compute_what_they_say() {

@@ -3,6 +3,8 @@
 pub mod asm;
 pub mod helpers;
 pub mod insn;
+pub mod list;
+pub mod names;
 pub mod unit;
 
 mod build;

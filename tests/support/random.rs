@@ -112,32 +112,10 @@ struct Author {
     loops: usize,
 }
 
-const ALUS: [Alu; 11] = [
-    Alu::Add,
-    Alu::Sub,
-    Alu::Mul,
-    Alu::Div,
-    Alu::Mod,
-    Alu::And,
-    Alu::Or,
-    Alu::Xor,
-    Alu::Shl,
-    Alu::Shr,
-    Alu::Sar,
-];
-const CONDS: [Cond; 11] = [
-    Cond::Eq,
-    Cond::Ne,
-    Cond::Lt,
-    Cond::Le,
-    Cond::Gt,
-    Cond::Ge,
-    Cond::SLt,
-    Cond::SLe,
-    Cond::SGt,
-    Cond::SGe,
-    Cond::Set,
-];
+const ALUS: [Alu; 11] =
+    [Alu::Add, Alu::Sub, Alu::Mul, Alu::Div, Alu::Mod, Alu::And, Alu::Or, Alu::Xor, Alu::Shl, Alu::Shr, Alu::Sar];
+const CONDS: [Cond; 11] =
+    [Cond::Eq, Cond::Ne, Cond::Lt, Cond::Le, Cond::Gt, Cond::Ge, Cond::SLt, Cond::SLe, Cond::SGt, Cond::SGe, Cond::Set];
 const SIZES: [Size; 4] = [Size::B1, Size::B2, Size::B4, Size::B8];
 const CONSTANTS: [i64; 22] = [
     0,
@@ -626,7 +604,9 @@ impl Evaluator<'_> {
                 let sum = number(&self.slots[*slot][..8]).wrapping_add(self.term(term));
                 self.slots[*slot][..8].copy_from_slice(&sum.to_le_bytes());
             }
-            Step::If(cond, a, b, then, other) => self.branch(holds(*cond, self.term(a), self.term(b)), then, other, next)?,
+            Step::If(cond, a, b, then, other) => {
+                self.branch(holds(*cond, self.term(a), self.term(b)), then, other, next)?
+            }
             Step::Loop(times, body) => self.repeat(*times, body, next)?,
             Step::BreakIf(cond, a, b) if holds(*cond, self.term(a), self.term(b)) => return Err(Leave::Break),
             Step::BreakIf(..) => {}
