@@ -1,12 +1,17 @@
 //! Random programs through the assembler: the interpreter must get from the finished code what direct evaluation gives, and
 //! the kernel must accept them.
 
-mod support;
+#[path = "support/machine.rs"]
+mod machine;
+#[path = "support/random.rs"]
+mod random;
+#[path = "support/verifier.rs"]
+mod verifier;
 
+use machine::Machine;
+use random::{Builder, CONTEXT, Dialect, Evaluator, Helpers, Program, Random};
 use rtrace::bpf::asm::Assembled;
-use support::machine::Machine;
-use support::random::{Builder, CONTEXT, Dialect, Evaluator, Helpers, Program, Random};
-use support::verifier::{self, Refusal};
+use verifier::Refusal;
 
 #[test]
 fn random_programs_compute_what_they_say() {

@@ -1,6 +1,8 @@
 //! The machine: eBPF instructions, the assembler that turns operations on virtual registers into them, and programs ready to load.
 
 pub mod asm;
+pub mod btf;
+pub mod elf;
 pub mod helpers;
 pub mod insn;
 pub mod list;
