@@ -7,7 +7,7 @@ use super::asm::{Operand, VReg};
 use super::insn::Reg;
 use super::lir::{Argument, Function, Op};
 use super::live::{CLOBBER, POINTS, Segment, WRITE};
-use super::regs::{Groups, Registers};
+use super::regs::{Groups, Registers, union};
 
 /// Registers in order of preference where nothing else decides: those that calls destroy and that are seldom
 /// arguments, other arguments, then those that survive calls.
@@ -23,12 +23,16 @@ pub(super) fn color(
     temporaries: &HashSet<VReg>,
 ) -> Result<Registers, Vec<usize>> {
     let wishes = Wishes::of(function, groups);
+    let wanted = wishes.wanted(groups);
     let mut file = RegisterFile::of(function);
     let mut chosen: Registers = vec![None; groups.ranges.len()];
     let mut failed = Vec::new();
     for root in by_weight(function, groups, temporaries) {
         let range = &groups.ranges[root];
-        let found = wishes.registers(root, &chosen).chain(ORDER).find(|reg| file.is_free(*reg, range));
+        let unwanted = ORDER.into_iter().filter(|reg| wanted.is_free(*reg, range));
+        let mut preferred = wishes.registers(root, &chosen).chain(unwanted).chain(ORDER);
+        let found = preferred.find(|reg| file.is_free(*reg, range));
+        drop(preferred);
         match found {
             Some(reg) => {
                 file.occupy(reg, range);
@@ -149,6 +153,17 @@ impl Wishes {
         for reg in self.fixed[result].clone() {
             self.fix(operand, reg);
         }
+    }
+
+    /// Where each register is wished for by some group.
+    fn wanted(&self, groups: &Groups) -> RegisterFile {
+        let mut ranges = vec![Vec::new(); ORDER.len()];
+        for (root, fixed) in self.fixed.iter().enumerate() {
+            fixed.iter().for_each(|reg| ranges[usize::from(reg.0)].extend_from_slice(&groups.ranges[root]));
+        }
+        let mut wanted = RegisterFile(vec![BTreeMap::new(); ORDER.len()]);
+        (0..).zip(ranges).for_each(|(reg, range)| wanted.occupy(Reg(reg), &union(range)));
+        wanted
     }
 
     fn registers<'a>(&'a self, root: usize, chosen: &'a Registers) -> impl Iterator<Item = Reg> + 'a {

@@ -1,7 +1,7 @@
 //! Register allocation: virtual registers that can share are merged, groups of them get machine registers, and what finds
 //! none moves to the frame, until everything fits.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::asm::{Operand, Slot, VReg};
 use super::fold::Facts;
@@ -30,12 +30,10 @@ pub(super) fn allocate(function: &mut Function, facts: &mut Facts, slots: &mut V
             apart.extend(groups.members().filter(|(root, _)| loose.contains(root)).map(|(_, reg)| reg));
             continue;
         }
-        let mut spilled = vec![None; facts.len()];
-        for root in failed {
-            slots.push(8);
-            let slot = Slot(slots.len() as u32 - 1);
-            groups.members().filter(|(of, _)| *of == root).for_each(|(_, reg)| spilled[reg.0 as usize] = Some(slot));
-        }
+        let homes: HashMap<usize, Slot> =
+            (slots.len() as u32..).zip(failed).map(|(slot, root)| (root, Slot(slot))).collect();
+        slots.extend(homes.iter().map(|_| 8));
+        let spilled: Vec<Option<Slot>> = groups.members().map(|(root, _)| homes.get(&root).copied()).collect();
         spill::rewrite(function, facts, &spilled, &mut temporaries);
     }
 }
@@ -102,7 +100,7 @@ impl Groups {
         at as usize
     }
 
-    /// Every register with the root of its group.
+    /// Every register, in order, with the root of its group.
     fn members(&self) -> impl Iterator<Item = (usize, VReg)> + '_ {
         (0..self.parents.len() as u32).map(|reg| (self.root(VReg(reg)), VReg(reg)))
     }
@@ -152,7 +150,7 @@ impl Groups {
 }
 
 /// Segments in order, those that touch joined.
-fn union(mut segments: Vec<Segment>) -> Vec<Segment> {
+pub(super) fn union(mut segments: Vec<Segment>) -> Vec<Segment> {
     segments.sort_unstable_by_key(|segment| segment.start);
     let mut joined: Vec<Segment> = Vec::with_capacity(segments.len());
     for segment in segments {

@@ -13,7 +13,8 @@ pub struct Made {
     pub sources: Sources,
 }
 
-const SCRIPT: &str = "tracepoint:raw_syscalls:sys_enter {\n    @[pid] = count();\n}\nbegin {\n    for ($i : @) { @n = 1; }\n}\n";
+const SCRIPT: &str =
+    "tracepoint:raw_syscalls:sys_enter {\n    @[pid] = count();\n}\nbegin {\n    for ($i : @) { @n = 1; }\n}\n";
 
 pub fn make() -> Made {
     let mut sources = Sources::new();
