@@ -92,9 +92,14 @@ fn mix(value: u64) -> u64 {
 
 impl Program {
     pub fn random(seed: u64, dialect: Dialect) -> Program {
+        let length = 3 + Random(!seed).below(60);
+        Self::random_of(seed, dialect, length)
+    }
+
+    /// One with this many steps at the top level.
+    pub fn random_of(seed: u64, dialect: Dialect, length: usize) -> Program {
         let mut random = Random(seed);
         let variables = random.below(6);
-        let length = 3 + random.below(60);
         let mut author = Author { random, dialect, variables, values: Vec::new(), made: 0, slots: 0, loops: 0 };
         let steps = author.steps(length, 0);
         Program { variables, steps }
