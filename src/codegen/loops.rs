@@ -129,7 +129,8 @@ impl Gen<'_> {
         let loops = std::mem::replace(&mut self.loops, vec![Loop::Callback]);
         let frame = Base::Reg(params[1]);
         let ctx = self.asm.load(Size::B8, Place::new(frame, CONTEXT));
-        self.function = Function { id, ctx: Base::Reg(ctx), captured: Some(frame), scratch: None, role: FunctionRole::LoopBody };
+        self.function =
+            Function { id, ctx: Base::Reg(ctx), captured: Some(frame), scratch: None, role: FunctionRole::LoopBody };
         self.find_scratch();
         let place = self.index_place(var);
         let index = self.asm.load(Size::B8, place);

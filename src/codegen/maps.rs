@@ -131,7 +131,9 @@ impl Gen<'_> {
     /// A scalar map is made as if it had never been assigned; true if it had.
     fn unset(&mut self, map: MapId) -> Generated<Operand> {
         let size = self.plan.maps[map].value_size;
-        let (Some(mark), place) = (self.mark_offset(map), Place::new(Base::Map(map), 0)) else { return Ok(Operand::Imm(0)) };
+        let (Some(mark), place) = (self.mark_offset(map), Place::new(Base::Map(map), 0)) else {
+            return Ok(Operand::Imm(0));
+        };
         let was_set = self.asm.load(Size::B8, at(place, mark));
         self.clear(place, size);
         Ok(was_set.into())

@@ -191,7 +191,9 @@ impl Gen<'_> {
         // The tuple is evaluated once; its elements are then fields of it.
         let source = self.place_of(of)?;
         let mut end = 0;
-        for ((old, new), (start, offset)) in from.iter().zip(elements).zip(of.ty.offsets().into_iter().zip(ty.offsets())) {
+        for ((old, new), (start, offset)) in
+            from.iter().zip(elements).zip(of.ty.offsets().into_iter().zip(ty.offsets()))
+        {
             self.clear(at(to, end), offset - end);
             self.convert_in_memory(at(source, start), old, at(to, offset), new, padding)?;
             end = offset + new.size();
@@ -238,7 +240,8 @@ impl Gen<'_> {
     fn literal(&mut self, bytes: &[u8], to: Place, size: u32, padding: Padding) {
         let length = (bytes.len() as u32).min(size);
         // One byte more is the NUL of a text.
-        let stored = if padding == Padding::Free { (length + 1).min(size) } else { length.next_multiple_of(8).min(size) };
+        let stored =
+            if padding == Padding::Free { (length + 1).min(size) } else { length.next_multiple_of(8).min(size) };
         for (offset, width) in chunks(to, stored) {
             let mut word = [0; 8];
             for (byte, slot) in word.iter_mut().enumerate().take(width.bytes() as usize) {
@@ -265,7 +268,8 @@ impl Gen<'_> {
 
     pub fn copy(&mut self, to: Place, from: Place, size: u32) {
         if size > INLINE {
-            self.asm.call(Helper::PROBE_READ_KERNEL, &[Arg::Address(to), Arg::Imm(i64::from(size)), Arg::Address(from)]);
+            self.asm
+                .call(Helper::PROBE_READ_KERNEL, &[Arg::Address(to), Arg::Imm(i64::from(size)), Arg::Address(from)]);
             return;
         }
         for (offset, width) in chunks_of_both(to, from, size) {

@@ -7,13 +7,13 @@ mod arith;
 mod branch;
 mod buckets;
 mod cache;
-mod state;
 mod loops;
 mod maps;
 mod memory;
 mod records;
 mod scalar;
 mod stacks;
+mod state;
 mod stmt;
 mod strings;
 
@@ -72,9 +72,8 @@ struct SharedMaps {
 
 impl SharedMaps {
     fn register(plan: &mut Plan) -> Self {
-        let mut map = |role, kind, key_size| {
-            plan.shared_map(Map { role, kind, key_size, value_size: 0, max_entries: 1 })
-        };
+        let mut map =
+            |role, kind, key_size| plan.shared_map(Map { role, kind, key_size, value_size: 0, max_entries: 1 });
         let ring = map(Role::Ring, MapKind::Ring, 0);
         let scratch = map(Role::Scratch, MapKind::PerCpuArray, 4);
         let counters = map(Role::Counters, MapKind::Array, 4);
@@ -95,7 +94,13 @@ fn zeros_needed(plan: &Plan) -> u32 {
 }
 
 /// One probe's program, and the scratch memory it needs.
-fn unit(probe: &Probe, index: u32, plan: &Plan, kernel: &dyn Kernel, shared: &SharedMaps) -> Result<(Unit, u32), Diagnostic> {
+fn unit(
+    probe: &Probe,
+    index: u32,
+    plan: &Plan,
+    kernel: &dyn Kernel,
+    shared: &SharedMaps,
+) -> Result<(Unit, u32), Diagnostic> {
     let mut outcome = Err(AsmError::FrameTooLarge(0));
     for on_stack in ON_STACK {
         let generated = Gen::run(probe, plan, kernel, shared, index, on_stack).map_err(|Refused(fault)| fault)?;
@@ -122,7 +127,9 @@ fn unit(probe: &Probe, index: u32, plan: &Plan, kernel: &dyn Kernel, shared: &Sh
 fn too_large(probe: &Probe, error: &AsmError) -> Diagnostic {
     let message = match error {
         AsmError::FrameTooLarge(bytes) => format!("this probe needs {bytes} bytes of stack, and BPF programs have 512"),
-        AsmError::JumpTooFar => "this probe is too long: a jump within it spans more than 32767 instructions".to_string(),
+        AsmError::JumpTooFar => {
+            "this probe is too long: a jump within it spans more than 32767 instructions".to_string()
+        }
         other => format!("this probe could not be assembled: {other:?}"),
     };
     Diagnostic::error(probe.span, message).hint("split it into several probes, or use fewer and smaller variables")

@@ -198,15 +198,19 @@ impl Gen<'_> {
 
     fn choice(&mut self, cond: &Expr, then: &Expr, otherwise: &Expr) -> Generated<Operand> {
         let value = self.asm.variable();
-        self.branches(cond, |code| {
-            let then = code.scalar(then)?;
-            code.asm.set(value, then);
-            Ok(())
-        }, |code| {
-            let otherwise = code.scalar(otherwise)?;
-            code.asm.set(value, otherwise);
-            Ok(())
-        })?;
+        self.branches(
+            cond,
+            |code| {
+                let then = code.scalar(then)?;
+                code.asm.set(value, then);
+                Ok(())
+            },
+            |code| {
+                let otherwise = code.scalar(otherwise)?;
+                code.asm.set(value, otherwise);
+                Ok(())
+            },
+        )?;
         Ok(self.asm.get(value).into())
     }
 

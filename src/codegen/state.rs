@@ -2,8 +2,8 @@
 
 use super::SharedMaps;
 use super::cache::Cache;
-use crate::bpf::asm::{Asm, AsmError, Assembled, Arg, Base, Cond, FunctionId, Label, Operand, Place, Size, VReg};
 use crate::bpf::Helper;
+use crate::bpf::asm::{Arg, Asm, AsmError, Assembled, Base, Cond, FunctionId, Label, Operand, Place, Size, VReg};
 use crate::diag::Diagnostic;
 use crate::ir::{Probe, VarId};
 use crate::kernel::Kernel;
@@ -63,7 +63,10 @@ pub enum FunctionRole {
 /// Where `break` and `continue` go.
 #[derive(Clone, Copy)]
 pub enum Loop {
-    Native { next: Label, end: Label },
+    Native {
+        next: Label,
+        end: Label,
+    },
     /// The body is a function: it returns 0 to go on and 1 to stop.
     Callback,
 }
@@ -116,7 +119,8 @@ impl<'a> Gen<'a> {
         on_stack: u32,
         scratch: Scratch,
     ) -> Self {
-        let function = Function { id: FunctionId(0), ctx: Base::Ctx, captured: None, scratch: None, role: FunctionRole::Main };
+        let function =
+            Function { id: FunctionId(0), ctx: Base::Ctx, captured: None, scratch: None, role: FunctionRole::Main };
         let vars = vec![None; probe.vars.len()];
         let (cache, loops, asm) = (Cache::new(), Vec::new(), Asm::new());
         Self { asm, probe, plan, kernel, shared, cache, vars, loops, function, index, on_stack, scratch }
@@ -196,8 +200,11 @@ impl<'a> Gen<'a> {
             return storage;
         }
         let ty = self.probe.vars[var].ty.clone();
-        let storage =
-            if ty.is_scalar() { Storage::Register(self.asm.variable()) } else { Storage::Memory(self.temporary(ty.size())) };
+        let storage = if ty.is_scalar() {
+            Storage::Register(self.asm.variable())
+        } else {
+            Storage::Memory(self.temporary(ty.size()))
+        };
         self.vars[var.0 as usize] = Some(storage);
         storage
     }

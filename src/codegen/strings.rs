@@ -121,7 +121,9 @@ impl Gen<'_> {
     fn search_text(&mut self, hay: &Expr, needle: &Expr, found: Label) -> Generated<()> {
         let (size, longest) = (hay.ty.size(), needle.ty.size());
         if size * longest > SEARCH {
-            let message = format!("strcontains() of texts of {size} and {longest} bytes takes more steps than a BPF program may have");
+            let message = format!(
+                "strcontains() of texts of {size} and {longest} bytes takes more steps than a BPF program may have"
+            );
             let hint = "read less of them, for example str(args.filename, 63), or search for a literal text";
             return Err(Refused(Diagnostic::error(hay.span, message).hint(hint)));
         }

@@ -137,7 +137,10 @@ pub enum ExprKind {
     /// A kernel helper with scalar arguments and result. Helpers that [`Helper::is_constant`] names give the same value throughout one run.
     Call(Helper, Vec<Expr>),
     /// `bpf_get_ns_current_pid_tgid` for the PID namespace given by its device and inode.
-    NamespacedPid { device: u64, inode: u64 },
+    NamespacedPid {
+        device: u64,
+        inode: u64,
+    },
     Unary(UnaryOp, Expr),
     /// 64-bit arithmetic; division, modulo, right shift and comparison follow `sign`. Division by zero gives 1 and is counted.
     Binary {
@@ -312,10 +315,14 @@ impl Expr {
     pub fn each_child(&self, f: &mut dyn FnMut(&Expr)) {
         match &*self.kind {
             ExprKind::Call(_, args) => args.iter().for_each(f),
-            ExprKind::Unary(_, of) | ExprKind::Convert(of) | ExprKind::Resize(of) | ExprKind::StrLen(of) | ExprKind::Seq(_, of) => {
-                f(of)
-            }
-            ExprKind::Bits { value, .. } | ExprKind::Log2Bucket { value, .. } | ExprKind::LinearBucket { value, .. } => f(value),
+            ExprKind::Unary(_, of)
+            | ExprKind::Convert(of)
+            | ExprKind::Resize(of)
+            | ExprKind::StrLen(of)
+            | ExprKind::Seq(_, of) => f(of),
+            ExprKind::Bits { value, .. }
+            | ExprKind::Log2Bucket { value, .. }
+            | ExprKind::LinearBucket { value, .. } => f(value),
             ExprKind::Field { base, .. } => f(base),
             ExprKind::Load { addr, .. } => f(addr),
             ExprKind::Binary { left, right, .. }
