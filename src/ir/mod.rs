@@ -4,6 +4,8 @@
 //! documentation says so. Scalars are 64-bit while they are computed with and are narrowed where they are stored.
 //! Faults at run time (a bad address, a missing key) give zero. The printed form is what `-d ast,ir` shows.
 
+pub mod print;
+
 use crate::bpf::Helper;
 use crate::id::IdVec;
 use crate::plan::{ActionId, CounterId, MapId, Plan, ProgKind, Target};
