@@ -1,11 +1,16 @@
 //! Text in, [`ast::Program`] out.
 
 pub mod ast;
+mod attach;
+mod build;
+mod build_expr;
+mod build_stmt;
+mod fault;
+mod hint;
+mod literal;
+mod parse;
+mod precedence;
+pub mod print;
+mod scan;
 
-use crate::diag::Diagnostic;
-use crate::source::Source;
-
-/// Parses a script; every fault found is reported, not only the first.
-pub fn parse(_source: &Source) -> Result<ast::Program, Vec<Diagnostic>> {
-    todo!()
-}
+pub use parse::parse;

@@ -1,0 +1,194 @@
+//! The grammar's pairs made into an [`ast::Program`], one function a rule. What the grammar lets pass on purpose (bad numbers, bad
+//! escapes, parts of the language still to come) is refused here, all of it at once.
+
+use pest::iterators::Pairs;
+
+use super::ast::{AttachPoint, Name, Probe, Program, Setting, SettingValue};
+use super::parse::{Node, Rule};
+use super::{attach, literal};
+use crate::diag::Diagnostic;
+use crate::source::{Source, Span};
+
+/// Builds one program and collects its faults.
+pub struct Builder {
+    /// Where the text begins in the space of spans.
+    base: usize,
+    pub faults: Vec<Diagnostic>,
+    /// Operators seen so far in the statement being built; they bound the height of its tree.
+    pub(super) operators: usize,
+}
+
+impl Builder {
+    pub fn new(source: &Source) -> Self {
+        Self { base: source.base as usize, faults: Vec::new(), operators: 0 }
+    }
+
+    pub fn program(&mut self, program: Pairs<'_, Rule>) -> Program {
+        let mut result = Program::default();
+        let mut configured = None;
+        for item in program.flat_map(parts) {
+            match item.as_rule() {
+                Rule::config => self.config(item, &mut result, &mut configured),
+                Rule::probe => result.probes.push(self.probe(item)),
+                Rule::macro_item => self.later(&item, "'macro' definitions are"),
+                Rule::function_item => self.later(&item, "'fn' definitions are"),
+                Rule::import => self.later(&item, "'import' is"),
+                Rule::preprocessor => self.later(&item, "C preprocessor lines are"),
+                Rule::c_type => self.later(&item, "C type definitions are"),
+                Rule::map_declaration => self.later(&item, "map declarations are"),
+                Rule::named_probe => self.later(&item, "named probes are"),
+                _ => {}
+            }
+        }
+        result
+    }
+
+    /// There is one `config` block and it comes first.
+    fn config(&mut self, node: Node<'_>, program: &mut Program, earlier: &mut Option<Span>) {
+        let span = self.span(&node);
+        let word = Span { end: span.start + "config".len() as u32, ..span };
+        match earlier {
+            Some(first) => {
+                let fault = Diagnostic::error(word, "syntax: duplicate config block").label(*first, "the first one");
+                self.faults.push(fault.hint("put all settings into one block"));
+            }
+            None if !program.probes.is_empty() => {
+                self.fault(word, "syntax: config must appear before probes and functions");
+            }
+            None => {}
+        }
+        earlier.get_or_insert(word);
+        program.config.extend(parts(node).map(|setting| self.setting(setting)).collect::<Vec<_>>());
+    }
+
+    fn setting(&mut self, node: Node<'_>) -> Setting {
+        let mut inner = parts(node);
+        let key = self.name(take(&mut inner));
+        let value_node = take(&mut parts(take(&mut inner)));
+        let value_span = self.span(&value_node);
+        let value = match value_node.as_rule() {
+            Rule::number => SettingValue::Int(self.integer(&value_node).0),
+            Rule::word if value_node.as_str() == "true" => SettingValue::Bool(true),
+            Rule::word if value_node.as_str() == "false" => SettingValue::Bool(false),
+            Rule::word => SettingValue::Word(value_node.as_str().to_string()),
+            _ => SettingValue::Text(String::from_utf8_lossy(&self.string(&value_node)).into_owned()),
+        };
+        Setting { key, value, value_span }
+    }
+
+    fn probe(&mut self, node: Node<'_>) -> Probe {
+        let mut probe = Probe { attach_points: Vec::new(), predicate: None, body: Vec::new(), span: self.span(&node) };
+        for part in parts(node) {
+            match part.as_rule() {
+                Rule::attach_point => probe.attach_points.push(self.attach_point(&part)),
+                Rule::predicate => probe.predicate = Some(self.statement_expression(take(&mut parts(part)))),
+                _ => probe.body = self.statements(part),
+            }
+        }
+        probe
+    }
+
+    fn attach_point(&self, node: &Node<'_>) -> AttachPoint {
+        attach::split(node.as_str(), self.span(node))
+    }
+
+    pub(super) fn name(&self, node: Node<'_>) -> Name {
+        Name { text: node.as_str().to_string(), span: self.span(&node) }
+    }
+
+    /// A number's value and suffix; a bad one counts as 0 once it has been told.
+    pub(super) fn integer<'t>(&mut self, node: &Node<'t>) -> literal::Integer<'t> {
+        literal::integer(node.as_str()).unwrap_or_else(|fault| {
+            self.literal_fault(node, fault);
+            (0, "")
+        })
+    }
+
+    /// A string's bytes.
+    pub(super) fn string(&mut self, node: &Node<'_>) -> Vec<u8> {
+        if node.as_rule() == Rule::unterminated_string {
+            let fault = Diagnostic::error(self.span(node), "syntax: unterminated string");
+            self.faults
+                .push(fault.hint("a string ends with '\"' on the line where it began; a line break in it is '\\n'"));
+        }
+        let (bytes, faults) = literal::string(node.as_str());
+        for fault in faults {
+            self.literal_fault(node, fault);
+        }
+        bytes
+    }
+
+    fn literal_fault(&mut self, node: &Node<'_>, fault: literal::LiteralFault) {
+        let start = self.span(node).start as usize;
+        let span = Span::new(start + fault.range.start, start + fault.range.end);
+        let mut diagnostic = Diagnostic::error(span, format!("syntax: {}", fault.message));
+        diagnostic.hints.extend(fault.hint);
+        self.faults.push(diagnostic);
+    }
+
+    /// Refuses a part of the language that is still to come.
+    pub(super) fn later(&mut self, node: &Node<'_>, what_is: &str) {
+        self.fault(self.span(node), format!("{what_is} not supported yet"));
+    }
+
+    pub(super) fn fault(&mut self, span: Span, message: impl Into<String>) {
+        self.faults.push(Diagnostic::error(span, message));
+    }
+
+    pub(super) fn span(&self, node: &Node<'_>) -> Span {
+        Span::new(self.base + node.as_span().start(), self.base + end(node))
+    }
+}
+
+/// Where a node's last word or mark ends. The node itself may go on: pest takes in the space before a part that then did not come.
+fn end(node: &Node<'_>) -> usize {
+    let mut last = node.clone();
+    while let Some(inner) = last.clone().into_inner().next_back() {
+        last = inner;
+    }
+    last.as_span().start() + last.as_str().trim_end().len()
+}
+
+/// The pieces of a node, without the marks and words that only hold it together.
+pub fn parts<'t>(node: Node<'t>) -> impl Iterator<Item = Node<'t>> {
+    node.into_inner().filter(|part| !is_mark(part.as_rule()))
+}
+
+/// The next piece, which the grammar promises.
+pub fn take<'t>(parts: &mut impl Iterator<Item = Node<'t>>) -> Node<'t> {
+    parts.next().expect("grammar.pest and the builder disagree about the parts of a rule")
+}
+
+fn is_mark(rule: Rule) -> bool {
+    matches!(
+        rule,
+        Rule::open_brace
+            | Rule::close_brace
+            | Rule::open_angle
+            | Rule::close_angle
+            | Rule::open_paren
+            | Rule::close_paren
+            | Rule::open_bracket
+            | Rule::close_bracket
+            | Rule::semicolon
+            | Rule::colon
+            | Rule::question
+            | Rule::slash
+            | Rule::predicate_end
+            | Rule::assign_mark
+            | Rule::range_mark
+            | Rule::dot
+            | Rule::config_word
+            | Rule::if_word
+            | Rule::else_word
+            | Rule::for_word
+            | Rule::while_word
+            | Rule::unroll_word
+            | Rule::let_word
+            | Rule::return_word
+            | Rule::break_word
+            | Rule::continue_word
+            | Rule::sizeof_word
+            | Rule::EOI
+    )
+}
