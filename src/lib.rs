@@ -8,6 +8,7 @@ pub mod diag;
 pub mod error;
 pub mod id;
 pub mod source;
+pub mod suggest;
 pub mod types;
 
 pub mod btf;

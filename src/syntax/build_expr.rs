@@ -109,8 +109,14 @@ impl Builder {
         if !self.may_hold(node.clone().into_inner().count() - 1, span) {
             return bad(span);
         }
-        let mut inner = parts(node);
-        let base = self.primary(take(&mut inner));
+        let mut inner = parts(node).peekable();
+        let first = take(&mut inner);
+        if inner.peek().is_some_and(|next| is_fraction(&first, next)) {
+            let fault = Diagnostic::error(span, "syntax: floating-point numbers are not supported");
+            self.faults.push(fault.hint("use a whole number of a smaller unit, such as 1500us for 1.5ms"));
+            return bad(span);
+        }
+        let base = self.primary(first);
         inner.fold(base, |base, suffix| self.suffix(base, suffix))
     }
 
@@ -134,13 +140,7 @@ impl Builder {
     }
 
     fn tuple_index(&mut self, base: Expr, node: Node<'_>, span: Span) -> Expr {
-        let touches = base.span.end == self.span(&node).start;
         let digits = take(&mut parts(node));
-        if touches && matches!(*base.kind, ExprKind::Int { .. }) {
-            let fault = Diagnostic::error(span, "syntax: floating-point numbers are not supported");
-            self.faults.push(fault.hint("use a whole number of a smaller unit, such as 1500us for 1.5ms"));
-            return bad(span);
-        }
         match digits.as_str().parse() {
             Ok(index) => expr(ExprKind::TupleIndex { base, index }, span),
             Err(_) => {
@@ -294,6 +294,12 @@ impl Builder {
 /// Stands for what has been refused.
 pub(super) fn bad(span: Span) -> Expr {
     expr(ExprKind::Bad, span)
+}
+
+/// `1.5`: to the grammar the fifth element of 1.
+fn is_fraction(first: &Node<'_>, next: &Node<'_>) -> bool {
+    let touch = first.as_span().end() == next.as_span().start();
+    first.as_rule() == Rule::number && next.as_rule() == Rule::tuple_index && touch
 }
 
 fn expr(kind: ExprKind, span: Span) -> Expr {

@@ -31,7 +31,7 @@ const C_SUFFIXES: [&str; 6] = ["", "u", "l", "ul", "ll", "ull"];
 pub fn integer(text: &str) -> Result<Integer<'_>, LiteralFault> {
     match text.as_bytes() {
         [b'0', b'x' | b'X', ..] => Ok((radix(text, 2, 16)?, "")),
-        [b'0', b'0'..=b'9' | b'_', ..] => Ok((radix(text, 1, 8)?, "")),
+        [b'0', b'0'..=b'9' | b'_', ..] => Ok((radix(text, 0, 8)?, "")),
         _ => decimal(text),
     }
 }

@@ -11,6 +11,7 @@ mod literal;
 mod parse;
 mod precedence;
 pub mod print;
+mod print_expr;
 mod scan;
 
 pub use parse::parse;
