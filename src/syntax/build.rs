@@ -126,9 +126,12 @@ impl Builder {
         self.faults.push(diagnostic);
     }
 
-    /// Refuses a part of the language that is still to come.
+    /// Refuses a part of the language that is still to come, at its first line.
     pub(super) fn later(&mut self, node: &Node<'_>, what_is: &str) {
-        self.fault(self.span(node), format!("{what_is} not supported yet"));
+        let start = self.span(node).start;
+        let first_line = node.as_str().lines().next().unwrap_or("").trim_end();
+        let span = Span { start, end: start + first_line.len() as u32 };
+        self.fault(span, format!("{what_is} not supported yet"));
     }
 
     pub(super) fn fault(&mut self, span: Span, message: impl Into<String>) {

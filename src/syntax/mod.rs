@@ -15,3 +15,56 @@ mod print_expr;
 mod scan;
 
 pub use parse::parse;
+use scan::Scan;
+
+/// Whether a text could be run as it is, or waits for more lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completeness {
+    /// A program, or one with a fault that no further line can mend.
+    Complete,
+    /// A bracket, a comment or a `<` body is open, or a probe has no body yet.
+    Open,
+}
+
+/// Decides whether the line editor asks for another line.
+pub fn is_complete(text: &str) -> Completeness {
+    let scan = Scan::new(text);
+    let ends_early = scan.too_deep.is_none() && parse::attempt(text).is_err_and(|failure| failure.at == text.len());
+    if ends_early || scan.open_comment.is_some() { Completeness::Open } else { Completeness::Complete }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_wait_for_what_is_open() {
+        for text in [
+            "begin",
+            "begin {",
+            "begin { if (1) {\n }",
+            "begin { print(",
+            "begin < @ = 1",
+            "begin /pid",
+            "begin,",
+            "begin { } /* x",
+            "begin { @x = 1; }\nkprobe:f",
+            "begin { @x =",
+            "config = {",
+        ] {
+            assert_eq!(is_complete(text), Completeness::Open, "{text}");
+        }
+        for text in [
+            "",
+            "begin { }",
+            "begin < @ = 1; >",
+            "begin < @ = 1 >",
+            "begin { print(1; }",
+            "begin { \"abc }",
+            "begin { } }",
+            "begin { } // {",
+        ] {
+            assert_eq!(is_complete(text), Completeness::Complete, "{text}");
+        }
+    }
+}

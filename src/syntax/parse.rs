@@ -7,7 +7,7 @@ use pest_derive::Parser;
 
 use super::build::Builder;
 use super::scan::Scan;
-use super::{ast, fault};
+use super::{ast, fault, hint};
 use crate::diag::Diagnostic;
 use crate::source::Source;
 
@@ -41,13 +41,35 @@ pub fn parse(source: &Source) -> Result<ast::Program, Vec<Diagnostic>> {
             Ok(program) => return build(source, program, faults),
             Err(failure) => failure,
         };
-        let scan = Scan::new(&text);
-        faults.push(fault::explain(source, &text, &scan, &failure));
-        if !blank_out(&mut text, &scan, failure.at) {
+        let (fault, progress) = recover(source, &mut text, &failure);
+        faults.push(fault);
+        if progress == Progress::Stuck {
             break;
         }
     }
     Err(in_order(faults))
+}
+
+/// Whether another attempt is worth making.
+#[derive(PartialEq)]
+enum Progress {
+    Mended,
+    Stuck,
+}
+
+/// Explains a failure and changes the text so that the next attempt finds the next one.
+fn recover(source: &Source, text: &mut String, failure: &Failure) -> (Diagnostic, Progress) {
+    if let Some(head) = hint::misplaced_probe(text, failure) {
+        let unclosed = Scan::new(&text[..head.start]).unclosed;
+        let fault = fault::misplaced(source, head.clone(), &unclosed);
+        return (fault, close_before(text, head.start, unclosed.len()));
+    }
+    let scan = Scan::new(text);
+    let fault = fault::explain(source, text, &scan, failure);
+    if failure.at == text.len() {
+        return (fault, Progress::Stuck);
+    }
+    (fault, blank_out(text, &scan, failure.at))
 }
 
 /// Applies the grammar once.
@@ -77,16 +99,25 @@ fn failure(error: Error<Rule>) -> Failure {
     Failure { at, expected }
 }
 
-/// Takes the statement or probe head at fault out of the text, so that the next attempt finds the next fault. Says whether anything
-/// was left to take.
-fn blank_out(text: &mut String, scan: &Scan, at: usize) -> bool {
+/// Takes the statement or probe head at fault out of the text.
+fn blank_out(text: &mut String, scan: &Scan, at: usize) -> Progress {
     let region = scan.region(text, at);
     let filler = region.filler(text);
     if filler == text[region.range.clone()] {
-        return false;
+        return Progress::Stuck;
     }
     text.replace_range(region.range, &filler);
-    true
+    Progress::Mended
+}
+
+/// Writes the braces that are missing into the space before a probe's head, so that no place moves.
+fn close_before(text: &mut String, head: usize, missing: usize) -> Progress {
+    let space = text[..head].len() - text[..head].trim_end().len();
+    if missing == 0 || space < missing {
+        return Progress::Stuck;
+    }
+    text.replace_range(head - missing..head, &"}".repeat(missing));
+    Progress::Mended
 }
 
 fn in_order(mut faults: Vec<Diagnostic>) -> Vec<Diagnostic> {

@@ -75,24 +75,39 @@ impl Scan {
     /// The stretch around a place that can be left out while everything else keeps its meaning.
     pub fn region(&self, text: &str, at: usize) -> Region {
         let split = self.marks.partition_point(|mark| mark.at < at);
-        let (mut start, mut depth) = (0, 0);
-        for mark in &self.marks[..split] {
-            start = mark.at + 1;
-            match mark.kind {
-                MarkKind::Open => depth += 1,
-                MarkKind::Close => depth -= 1,
-                MarkKind::End => {}
-            }
-        }
-        let next = self.marks.get(split);
-        let end = match next {
-            Some(mark) if mark.kind == MarkKind::End => mark.at + 1,
-            Some(mark) => mark.at,
+        let depth = self.marks[..split].iter().map(|mark| mark.kind.step()).sum::<isize>();
+        let start = self.marks[..split].last().map_or(0, |mark| mark.at + 1);
+        let first_word = text[start..].trim_start();
+        let mut next = self.marks[split..].iter();
+        let end = if depth == 0 && first_word.starts_with("config") {
+            next.find(|mark| mark.kind == MarkKind::Close)
+        } else if first_word.starts_with("for") {
+            // The semicolons of a loop as C writes it end no statement.
+            next.find(|mark| mark.kind != MarkKind::End)
+        } else {
+            next.next()
+        };
+        let kind = match end {
+            Some(Mark { kind: MarkKind::Open, .. }) if depth == 0 => RegionKind::Head,
+            _ => RegionKind::Statement,
+        };
+        let end = match end {
+            Some(Mark { at, kind: MarkKind::End }) => at + 1,
+            Some(Mark { at, kind: MarkKind::Close }) if depth == 0 => at + 1,
+            Some(Mark { at, .. }) => *at,
             None => text.len(),
         };
-        let headless = next.is_some_and(|mark| mark.kind == MarkKind::Open) && depth == 0;
-        let kind = if headless { RegionKind::Head } else { RegionKind::Statement };
         Region { range: start..end.max(start), kind }
+    }
+}
+
+impl MarkKind {
+    fn step(self) -> isize {
+        match self {
+            MarkKind::Open => 1,
+            MarkKind::Close => -1,
+            MarkKind::End => 0,
+        }
     }
 }
 
@@ -283,20 +298,25 @@ impl Scanner<'_> {
         }
     }
 
-    /// A string ends at its quote or, when that is missing, with the line.
+    /// A string ends at its quote or, when that is missing, before the marks that close its line.
     fn string(&mut self) {
+        let start = self.at;
         self.at += 1;
         while let Some(&byte) = self.bytes.get(self.at) {
             match byte {
                 b'\\' => self.at += 1,
-                b'\n' => return,
+                b'\n' => break,
+                b'"' => {
+                    self.at += 1;
+                    return;
+                }
                 _ => {}
             }
-            self.at = (self.at + 1).min(self.bytes.len());
-            if byte == b'"' {
-                return;
-            }
+            self.at += 1;
         }
+        self.at = self.at.min(self.bytes.len());
+        let closing = |byte: &&u8| matches!(byte, b')' | b'}' | b'>' | b';' | b' ' | b'\t' | b'\r');
+        self.at -= self.bytes[start + 1..self.at].iter().rev().take_while(closing).count();
     }
 
     fn skip_space(&mut self) {
