@@ -20,8 +20,8 @@ impl Builder {
     /// `a`, or `a ? b : c ? d : e`, which groups from the right.
     pub(super) fn expression(&mut self, node: Node<'_>) -> Expr {
         let span = self.span(&node);
-        let count = node.clone().into_inner().count();
-        if !self.may_hold(count, span) {
+        let choices = node.clone().into_inner().count() - 1;
+        if !self.may_hold(choices, span) {
             return bad(span);
         }
         let mut inner = parts(node);

@@ -41,7 +41,7 @@ impl Builder {
     fn if_statement(&mut self, node: Node<'_>) -> Stmt {
         let span = self.span(&node);
         let mut inner = parts(node);
-        let cond = self.unary(take(&mut inner));
+        let cond = self.condition(take(&mut inner));
         let then = self.statements(take(&mut inner));
         let (mut branches, mut otherwise) = (vec![(cond, then, span)], None);
         for part in inner {
@@ -50,7 +50,7 @@ impl Builder {
                 Rule::else_if => {
                     let mut inner = parts(part);
                     self.operators = 0;
-                    let cond = self.unary(take(&mut inner));
+                    let cond = self.condition(take(&mut inner));
                     branches.push((cond, self.statements(take(&mut inner)), part_span));
                 }
                 _ => otherwise = Some(self.statements(part)),
@@ -69,14 +69,18 @@ impl Builder {
         chain.unwrap_or(Stmt { kind: StmtKind::Block(Vec::new()), span })
     }
 
+    fn condition(&mut self, node: Node<'_>) -> Expr {
+        self.unary(take(&mut parts(node)))
+    }
+
     fn unroll(&mut self, node: Node<'_>) -> StmtKind {
         let mut inner = parts(node);
-        StmtKind::Unroll { count: self.unary(take(&mut inner)), body: self.statements(take(&mut inner)) }
+        StmtKind::Unroll { count: self.condition(take(&mut inner)), body: self.statements(take(&mut inner)) }
     }
 
     fn while_loop(&mut self, node: Node<'_>) -> StmtKind {
         let mut inner = parts(node);
-        StmtKind::While { cond: self.unary(take(&mut inner)), body: self.statements(take(&mut inner)) }
+        StmtKind::While { cond: self.condition(take(&mut inner)), body: self.statements(take(&mut inner)) }
     }
 
     fn for_loop(&mut self, node: Node<'_>) -> StmtKind {

@@ -51,8 +51,10 @@ pub fn misplaced(source: &Source, head: Range<usize>, unclosed: &[Opener]) -> Di
 const MAX_LABELS: usize = 3;
 
 /// What to say for the rules that could have matched, most telling first. Operators are always possible, so never mentioned.
-const WANTED: [(Rule, &str); 17] = [
+const WANTED: [(Rule, &str); 19] = [
     (Rule::unary, "expected expression"),
+    (Rule::number, "expected expression"),
+    (Rule::condition, "expected expression"),
     (Rule::predicate_end, "expected '/' to close predicate"),
     (Rule::close_paren, "expected ')'"),
     (Rule::close_bracket, "expected ']'"),
@@ -87,6 +89,11 @@ impl<'a> Place<'a> {
         self.expected.contains(&rule)
     }
 
+    /// Whether a value may begin here.
+    pub fn expects_operand(&self) -> bool {
+        [Rule::unary, Rule::number, Rule::condition].into_iter().any(|rule| self.expects(rule))
+    }
+
     /// Whether a statement may begin here.
     pub fn begins_statement(&self) -> bool {
         self.expects(Rule::let_word) && self.expects(Rule::semicolon)
@@ -103,7 +110,7 @@ impl<'a> Place<'a> {
     }
 
     fn message(&self) -> String {
-        let operand = self.expects(Rule::unary) && !self.begins_statement();
+        let operand = self.expects_operand() && !self.begins_statement();
         match self.unclosed.last() {
             Some(opener) if !operand => format!("expected '{}'", opener.kind.close()),
             _ if self.begins_statement() || self.is_stray() => format!("unexpected '{}'", self.found),
@@ -126,8 +133,8 @@ impl<'a> Place<'a> {
     /// The token at fault; where a mark is missing at the end of a line, the end of what stands before it.
     fn underline(&self) -> Range<usize> {
         let end = self.before().len();
-        let missing_mark = !self.expects(Rule::unary) && !self.begins_item();
-        if missing_mark && self.text[end..self.at].contains('\n') {
+        let missing_mark = !self.expects_operand() && !self.begins_item();
+        if self.found.is_empty() || missing_mark && self.text[end..self.at].contains('\n') {
             return end..end;
         }
         self.at..self.at + self.found.len()

@@ -11,7 +11,7 @@ pub fn hint(place: &Place<'_>) -> Option<String> {
 }
 
 /// Each looks for one habit. The more special come first.
-const HABITS: [fn(&Place<'_>) -> Option<String>; 25] = [
+const HABITS: [fn(&Place<'_>) -> Option<String>; 26] = [
     strange_comparison,
     bare_name_assigned,
     bad_name,
@@ -34,6 +34,7 @@ const HABITS: [fn(&Place<'_>) -> Option<String>; 25] = [
     missing_comma,
     trailing_comma,
     leading_dot,
+    early_predicate,
     unary_plus,
     quote,
     space_for_colon,
@@ -61,7 +62,7 @@ fn bare_name_assigned(place: &Place<'_>) -> Option<String> {
 }
 
 fn bad_name(place: &Place<'_>) -> Option<String> {
-    let sigil = place.found.starts_with(['$', '@']) && place.found.len() > 1 && place.expects(Rule::unary);
+    let sigil = place.found.starts_with(['$', '@']) && place.found.len() > 1 && place.expects_operand();
     let digit = place.text[..place.at].ends_with(['$', '@']);
     (sigil || digit)
         .then(|| "names begin with a letter or '_' and go on with letters, digits and '_', all ASCII".to_string())
@@ -158,12 +159,17 @@ fn trailing_comma(place: &Place<'_>) -> Option<String> {
 
 fn leading_dot(place: &Place<'_>) -> Option<String> {
     let rest = place.text[place.at..].strip_prefix('.')?;
-    (place.expects(Rule::unary) && rest.starts_with(|c: char| c.is_ascii_digit()))
+    (place.expects_operand() && rest.starts_with(|c: char| c.is_ascii_digit()))
         .then(|| "there are no fractions: use a whole number of a smaller unit".to_string())
 }
 
+fn early_predicate(place: &Place<'_>) -> Option<String> {
+    let after_slash = place.expects_operand() && place.before().ends_with('/') && place.found == ",";
+    after_slash.then(|| "the predicate follows the last attach point and holds for all of them".to_string())
+}
+
 fn unary_plus(place: &Place<'_>) -> Option<String> {
-    (place.expects(Rule::unary) && place.found == "+").then(|| "there is no sign '+': leave it out".to_string())
+    (place.expects_operand() && place.found == "+").then(|| "there is no sign '+': leave it out".to_string())
 }
 
 fn quote(place: &Place<'_>) -> Option<String> {

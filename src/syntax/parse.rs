@@ -124,3 +124,89 @@ fn in_order(mut faults: Vec<Diagnostic>) -> Vec<Diagnostic> {
     faults.sort_by_key(|fault| fault.span);
     faults
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Sources;
+
+    /// What is said about a text; nothing when it is fine.
+    fn told(text: &str) -> Vec<String> {
+        let mut sources = Sources::new();
+        let faults = parse(sources.add("stdin", text)).err().unwrap_or_default();
+        faults.into_iter().map(|fault| fault.message).collect()
+    }
+
+    #[test]
+    fn depth_is_limited() {
+        const MANY: usize = 100_000;
+        let nested = |open: &str, close: &str| {
+            vec![
+                format!("begin {{ $x = {}1{}; }}", open.repeat(MANY), close.repeat(MANY)),
+                format!("begin {{ $x = {}", open.repeat(MANY)),
+            ]
+        };
+        let mut texts = [
+            ("(", ")"),
+            ("[", "]"),
+            ("@[", "]"),
+            ("f(", ")"),
+            ("1 ? ", " : 1"),
+            ("{", "}"),
+            ("(a = ", ")"),
+            ("a[", "]"),
+        ]
+        .into_iter()
+        .flat_map(|(open, close)| nested(open, close))
+        .collect::<Vec<_>>();
+        texts.extend(
+            ["{", "if (1) {", "(", "begin {", "begin <", "begin /", "config = {", "macro x {", "fn x {"]
+                .map(|open| open.repeat(MANY)),
+        );
+        texts.push(format!("begin {}{}", "{".repeat(MANY), "}".repeat(MANY)));
+        texts.push(format!("begin /{}1{}/ {{ }}", "(".repeat(MANY), ")".repeat(MANY)));
+        texts.push(format!("begin {{ let $x: typeof{}; }}", "(".repeat(MANY)));
+        for text in texts {
+            assert!(!told(&text).is_empty(), "{}", &text[..40]);
+        }
+    }
+
+    #[test]
+    fn two_hundred_levels_are_fine() {
+        let text = format!("begin {{ $x = {}1{}; }}", "(".repeat(199), ")".repeat(199));
+        assert_eq!(told(&text), Vec::<String>::new());
+        assert_eq!(told(&format!("begin {{ {}{} }}", "if (1) {".repeat(199), "}".repeat(199))), Vec::<String>::new());
+    }
+
+    #[test]
+    fn long_expressions_are_refused() {
+        for part in ["!", "~", "- ", "*", "(uint8)", "1 + ", "1 ?: ", "1 ? 1 : ", "a.b + ", "$x++ + "] {
+            let text = format!("begin {{ $x = {}1; }}", part.repeat(50_000));
+            assert_eq!(told(&text), ["syntax: more than 1000 operators in one statement"], "{part}");
+        }
+        for part in [".a", "[1]", "->a", ".0"] {
+            let text = format!("begin {{ $x = $y{}; }}", part.repeat(50_000));
+            assert_eq!(told(&text), ["syntax: more than 1000 operators in one statement"], "{part}");
+        }
+        let text = format!("begin {{ if (1) {{ }} {} }}", "else if (1) { } ".repeat(50_000));
+        assert_eq!(told(&text), ["syntax: more than 200 'else if' in a row"]);
+    }
+
+    #[test]
+    fn long_programs_are_fine() {
+        for text in [
+            format!("begin {{ {} }}", "$x = 1 + 2; ".repeat(50_000)),
+            "begin { } ".repeat(50_000),
+            format!("begin {{ print(({})); }}", "1, ".repeat(50_000)),
+            format!("{} begin {{ }}", "begin, ".repeat(50_000)),
+            format!("begin {{ $x = 1 {}; }}", "+ 1".repeat(1000)),
+        ] {
+            assert_eq!(told(&text), Vec::<String>::new(), "{}", &text[..40]);
+        }
+    }
+
+    #[test]
+    fn faults_are_limited_and_in_order() {
+        assert_eq!(told(&"begin { $x = ; } ".repeat(1000)).len(), MAX_FAULTS);
+    }
+}
