@@ -55,7 +55,7 @@ pub enum Style {
     Coloured,
 }
 
-/// Shows diagnostics as bpftrace does, each ending in a newline:
+/// Shows a diagnostic as bpftrace does, with a newline at its end:
 ///
 /// ```text
 /// stdin:1:15-17: ERROR: Undefined or undeclared variable: $x
@@ -63,26 +63,21 @@ pub enum Style {
 ///               ~~
 /// HINT: assign to it first
 /// ```
-pub fn render(diagnostics: &[Diagnostic], sources: &Sources, style: Style) -> String {
-    diagnostics.iter().map(|diagnostic| diagnostic.render(sources, style)).collect()
+pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> String {
+    let mut out = diagnostic.place(sources, diagnostic.span, &diagnostic.message, style);
+    for (span, text) in &diagnostic.labels {
+        out.push_str(&diagnostic.place(sources, *span, text, style));
+    }
+    for hint in &diagnostic.hints {
+        out.push_str(&format!("{} {hint}\n", style.paint(Color::Cyan, "HINT:")));
+    }
+    out
 }
 
 /// More lines of one span than this are not shown.
 const MAX_LINES: usize = 6;
 
 impl Diagnostic {
-    /// Shows one diagnostic; see [`render`].
-    pub fn render(&self, sources: &Sources, style: Style) -> String {
-        let mut out = self.place(sources, self.span, &self.message, style);
-        for (span, text) in &self.labels {
-            out.push_str(&self.place(sources, *span, text, style));
-        }
-        for hint in &self.hints {
-            out.push_str(&format!("{} {hint}\n", style.paint(Color::Cyan, "HINT:")));
-        }
-        out
-    }
-
     /// One place: headline, source, underline.
     fn place(&self, sources: &Sources, span: Span, message: &str, style: Style) -> String {
         let word = match self.severity {
@@ -154,7 +149,7 @@ mod tests {
         let mut sources = Sources::new();
         sources.add("stdin", text);
         let start = text.find(what).expect("part of the text");
-        diagnostic(Span::new(start, start + what.len())).render(&sources, Style::Plain)
+        render(&diagnostic(Span::new(start, start + what.len())), &sources, Style::Plain)
     }
 
     #[test]
@@ -183,7 +178,7 @@ mod tests {
     fn colours() {
         let mut sources = Sources::new();
         sources.add("stdin", "x");
-        let shown = Diagnostic::error(Span::new(0, 1), "m").render(&sources, Style::Coloured);
+        let shown = render(&Diagnostic::error(Span::new(0, 1), "m"), &sources, Style::Coloured);
         assert_eq!(shown, "\x1b[31mstdin:1:1-2: ERROR: m\x1b[0m\nx\n\x1b[31m~\x1b[0m\n");
     }
 }

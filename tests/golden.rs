@@ -25,7 +25,7 @@ fn parse(program: &str) -> String {
     let mut sources = Sources::new();
     match syntax::parse(sources.add("stdin", program)) {
         Ok(program) => syntax::print::program(&program),
-        Err(faults) => diag::render(&faults, &sources, Style::Plain),
+        Err(faults) => faults.iter().map(|fault| diag::render(fault, &sources, Style::Plain)).collect(),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use rtrace::diag::{self, Style};
+use rtrace::diag::{self, Diagnostic, Style};
 use rtrace::source::Sources;
 use rtrace::syntax::{self, ast::Program};
 
@@ -95,23 +95,26 @@ fn damage(text: &mut String, random: &mut Random) {
 /// Whether the text was accepted.
 fn survives(text: &str) -> bool {
     let mut sources = Sources::new();
-    let _ = syntax::is_complete(text);
+    let _ = syntax::completeness(text);
     match syntax::parse(sources.add("stdin", text)) {
         Err(faults) => {
             assert!(!faults.is_empty(), "refused without a reason:\n{text}");
-            let shown = diag::render(&faults, &sources, Style::Plain);
-            assert!(faults.iter().all(|fault| shown.contains(&fault.message)), "{text}");
+            let text_shown = shown(&faults, &sources);
+            assert!(faults.iter().all(|fault| text_shown.contains(&fault.message)), "{text}");
             false
         }
         Ok(program) => {
             let printed = syntax::print::program(&program);
             let again = syntax::parse(sources.add("printed", printed.as_str()));
-            let again =
-                again.unwrap_or_else(|faults| panic!("{text}\n{}", diag::render(&faults, &sources, Style::Plain)));
+            let again = again.unwrap_or_else(|faults| panic!("{text}\n{}", shown(&faults, &sources)));
             assert_eq!(shape(&again), shape(&program), "\n{text}\n{printed}");
             true
         }
     }
+}
+
+fn shown(faults: &[Diagnostic], sources: &Sources) -> String {
+    faults.iter().map(|fault| diag::render(fault, sources, Style::Plain)).collect()
 }
 
 /// A tree without its places.

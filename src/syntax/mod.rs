@@ -26,11 +26,20 @@ pub enum Completeness {
     Open,
 }
 
-/// Decides whether the line editor asks for another line.
-pub fn is_complete(text: &str) -> Completeness {
+/// Decides whether the line editor asks for another line: only where the grammar wants more, and something shows that a program was
+/// begun. A lone word is complete, since it may be a command of the shell.
+pub fn completeness(text: &str) -> Completeness {
     let scan = Scan::new(text);
-    let ends_early = scan.too_deep.is_none() && parse::attempt(text).is_err_and(|failure| failure.at == text.len());
-    if ends_early || scan.open_comment.is_some() { Completeness::Open } else { Completeness::Complete }
+    let wants_more = scan.too_deep.is_none() && parse::attempt(text).is_err_and(|failure| failure.at == text.len());
+    let begun = !scan.unclosed.is_empty() || ends_in_head(text);
+    if wants_more && begun || scan.open_comment.is_some() { Completeness::Open } else { Completeness::Complete }
+}
+
+/// Whether the last word can only belong to the head of a probe, whose body is then still to come.
+fn ends_in_head(text: &str) -> bool {
+    let word = text.split_whitespace().next_back().unwrap_or("");
+    let event = word.eq_ignore_ascii_case("begin") || word.eq_ignore_ascii_case("end");
+    event || word.contains(':') || word.ends_with([',', '/'])
 }
 
 #[cfg(test)]
@@ -52,10 +61,12 @@ mod tests {
             "begin { @x =",
             "config = {",
         ] {
-            assert_eq!(is_complete(text), Completeness::Open, "{text}");
+            assert_eq!(completeness(text), Completeness::Open, "{text}");
         }
         for text in [
             "",
+            "help",
+            "help count",
             "begin { }",
             "begin < @ = 1; >",
             "begin < @ = 1 >",
@@ -64,7 +75,7 @@ mod tests {
             "begin { } }",
             "begin { } // {",
         ] {
-            assert_eq!(is_complete(text), Completeness::Complete, "{text}");
+            assert_eq!(completeness(text), Completeness::Complete, "{text}");
         }
     }
 }

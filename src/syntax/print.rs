@@ -139,7 +139,7 @@ fn attach_point(point: &AttachPoint) -> String {
 fn attach_part(text: &str, first: bool) -> String {
     let ends = |c: char| c.is_whitespace() || matches!(c, ':' | ',' | '{' | '"');
     let ends_first = |c: char| first && !(c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '#' | '*' | '-' | '.'));
-    if text.contains(ends) || text.contains(ends_first) {
+    if text.contains(ends) || text.contains(ends_first) || first && text.is_empty() {
         format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
     } else {
         text.to_string()
