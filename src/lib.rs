@@ -10,7 +10,7 @@ pub mod id;
 pub mod mapped;
 pub mod names;
 pub mod source;
-pub mod suggest;
+pub mod strftime;
 pub mod types;
 
 pub mod btf;

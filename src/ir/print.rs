@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{BinaryOp, Block, CompareOp, Expr, ExprKind, Probe, Program, Stmt, StmtKind, StepOp, UnaryOp};
+use super::{BinaryOp, Block, CompareOp, Expr, ExprKind, Probe, Program, StepOp, Stmt, StmtKind, UnaryOp};
 use crate::plan::{MapId, Plan, Role};
 use crate::types::Sign;
 
@@ -76,7 +76,8 @@ impl<'a> Printer<'a> {
             }
             StmtKind::Count(counter) => self.line(&format!("count {:?}", self.plan.counters[*counter].cause)),
             StmtKind::Emit { action, values, .. } => {
-                let values: Vec<String> = values.iter().map(|value| format!("{}: {}", self.expr(value), value.ty)).collect();
+                let values: Vec<String> =
+                    values.iter().map(|value| format!("{}: {}", self.expr(value), value.ty)).collect();
                 let action = &self.plan.actions[*action];
                 let map = action.map.map_or(String::new(), |map| format!(" {}", self.map(map)));
                 self.line(&format!("emit {}{map} ({}) [{} bytes]", action.name, values.join(", "), action.size));
@@ -139,7 +140,9 @@ impl<'a> Printer<'a> {
             }
             ExprKind::NamespacedPid { .. } => "namespaced_pid()".to_string(),
             ExprKind::Unary(op, of) => format!("{}{}", unary(*op), one(of)),
-            ExprKind::Binary { op, sign, left, right, .. } => format!("({} {}{} {})", one(left), binary(*op), mark(*sign), one(right)),
+            ExprKind::Binary { op, sign, left, right, .. } => {
+                format!("({} {}{} {})", one(left), binary(*op), mark(*sign), one(right))
+            }
             ExprKind::Compare { op, sign, left, right } => {
                 format!("({} {}{} {})", one(left), compare(*op), mark(*sign), one(right))
             }
@@ -173,7 +176,8 @@ impl<'a> Printer<'a> {
             ExprKind::Str(text) => format!("{:?}", String::from_utf8_lossy(text)),
             ExprKind::Bytes(bytes) => format!("bytes{bytes:?}"),
             ExprKind::Compose(parts) => {
-                let parts: Vec<String> = parts.iter().map(|(offset, part)| format!("{offset}: {}", one(part))).collect();
+                let parts: Vec<String> =
+                    parts.iter().map(|(offset, part)| format!("{offset}: {}", one(part))).collect();
                 format!("({})", parts.join(", "))
             }
             ExprKind::Comm => "comm".to_string(),
