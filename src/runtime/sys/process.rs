@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use super::owned;
+use super::{FIRST_FD, owned};
 
 /// Whether each descriptor became readable (or was closed at its other end) within the time; an interruption counts as none.
 pub fn wait_readable<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], timeout: Duration) -> io::Result<[bool; N]> {
@@ -73,17 +73,17 @@ pub fn spawn_held(
     }
 }
 
-/// Closes descriptors in another process, as closing some of them takes long: that process shares them, so that closing them here
-/// costs nothing. It is nobody's child, so nobody has to collect it.
-pub fn close_elsewhere(fds: Vec<OwnedFd>) {
-    // SAFETY: the children only make system calls.
+/// Closes descriptors in another process, as closing some of them takes long: that process shares them and lets go last, so that
+/// closing them here costs nothing. It is nobody's child, so nobody has to collect it.
+pub fn close_elsewhere(fds: Vec<OwnedFd>) -> io::Result<()> {
+    let (gate, opener) = io::pipe()?;
+    // SAFETY: the child only makes system calls.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        // SAFETY: see above. Standard output is closed first, lest its reader waits for us; the descriptors in question are above
-        // the ones closed by hand, or are closed along with them.
+        // SAFETY: as above.
         unsafe {
             if libc::fork() == 0 {
-                libc::syscall(libc::SYS_close_range, 0, super::FIRST_FD - 1, 0);
+                outlast(gate.as_raw_fd());
             }
             libc::_exit(0)
         }
@@ -93,6 +93,20 @@ pub fn close_elsewhere(fds: Vec<OwnedFd>) {
         unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
     }
     drop(fds);
+    drop(opener);
+    Ok(())
+}
+
+/// Waits until the gate's other end is closed, holding on to nothing below [`FIRST_FD`]: above all not to standard output, whose
+/// reader would wait for us, nor to a copy of that other end.
+unsafe fn outlast(gate: i32) {
+    let mut byte = 0u8;
+    // SAFETY: closing descriptors and reading a byte only touches this process, which does nothing else any more.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, 0, gate - 1, 0);
+        libc::syscall(libc::SYS_close_range, gate + 1, FIRST_FD - 1, 0);
+        libc::read(gate, (&raw mut byte).cast(), 1);
+    }
 }
 
 /// Lifts a soft limit as far as the hard limit allows, or beyond that with privilege.
