@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::sys::process;
 use crate::error::{Error, Result};
@@ -67,11 +68,16 @@ impl Child {
     }
 }
 
+/// How long a child may take to end when it is told to.
+const PARTING: Duration = Duration::from_millis(50);
+
 impl Drop for Child {
     /// A child does not outlive the session; one that was never released ends by itself.
     fn drop(&mut self) {
         self.gate = None;
         process::terminate(self.pid);
+        // A child that ignores the signal is left to itself.
+        let _ = process::wait_readable([Some(self.alive())], PARTING);
         process::reap(self.pid);
     }
 }
@@ -101,8 +107,6 @@ fn find(name: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

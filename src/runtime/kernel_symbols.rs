@@ -4,8 +4,15 @@ use std::thread::{self, JoinHandle};
 
 use crate::kernel::kallsyms::Kallsyms;
 
-/// The kernel's symbols, read, being read, or not asked for yet.
-pub enum KernelSymbols {
+/// The kernel's symbols.
+pub struct KernelSymbols {
+    state: State,
+    /// Whether the table may still be read once more, for what was loaded after it was read.
+    again: bool,
+}
+
+/// Read, being read, or not asked for yet.
+enum State {
     Unread,
     Reading(JoinHandle<Table>),
     Read(Table),
@@ -27,28 +34,39 @@ pub struct Found {
 }
 
 impl KernelSymbols {
+    pub fn new() -> KernelSymbols {
+        KernelSymbols { state: State::Unread, again: true }
+    }
+
     /// Begins to read in the background.
     pub fn prepare(&mut self) {
-        if matches!(self, KernelSymbols::Unread) {
-            *self = KernelSymbols::Reading(thread::spawn(|| Table::new(Kallsyms::read())));
+        if matches!(self.state, State::Unread) {
+            self.state = State::Reading(thread::spawn(|| Table::new(Kallsyms::read())));
         }
     }
 
     pub fn find(&mut self, address: u64) -> Option<Found> {
+        let found = self.table().find(address);
+        if found.is_some() || address < KERNEL || !self.again {
+            return found;
+        }
+        // While the table is read, programs and modules that go make it pass over some that stay.
+        self.again = false;
+        self.state = State::Unread;
         self.table().find(address)
     }
 
     fn table(&mut self) -> &Table {
-        let read = match std::mem::replace(self, KernelSymbols::Unread) {
-            KernelSymbols::Read(table) => table,
-            KernelSymbols::Unread => Table::new(Kallsyms::read()),
+        let read = match std::mem::replace(&mut self.state, State::Unread) {
+            State::Read(table) => table,
+            State::Unread => Table::new(Kallsyms::read()),
             // A reader that failed leaves no symbols, as a kernel that hides them does.
-            KernelSymbols::Reading(reader) => reader.join().unwrap_or_else(|_| Table::new(Kallsyms::parse(Vec::new()))),
+            State::Reading(reader) => reader.join().unwrap_or_else(|_| Table::new(Kallsyms::parse(Vec::new()))),
         };
-        *self = KernelSymbols::Read(read);
-        match self {
-            KernelSymbols::Read(table) => table,
-            KernelSymbols::Unread | KernelSymbols::Reading(_) => unreachable!("just read"),
+        self.state = State::Read(read);
+        match &self.state {
+            State::Read(table) => table,
+            State::Unread | State::Reading(_) => unreachable!("just read"),
         }
     }
 }
@@ -69,6 +87,9 @@ impl Table {
         (offset < FARTHEST).then(|| Found { name: name.to_string(), offset, module: module.map(str::to_string) })
     }
 }
+
+/// Addresses from here on are the kernel's.
+const KERNEL: u64 = 1 << 63;
 
 /// No function is longer, so an address farther from a symbol belongs to none.
 const FARTHEST: u64 = 1 << 24;

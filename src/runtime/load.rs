@@ -145,7 +145,7 @@ fn last_insn(log: &str) -> Option<u32> {
 
 fn last_words(log: &str) -> String {
     let lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
-    let statistics = ["processed ", "verification time", "stack depth", "max_states"];
+    let statistics = ["processed ", "verification time", "stack depth", "max_states", "cur state:", "old state:"];
     let lines: Vec<&str> = lines.filter(|line| !statistics.iter().any(|start| line.starts_with(start))).collect();
     lines[lines.len().saturating_sub(LAST_WORDS)..].join("; ")
 }

@@ -53,8 +53,9 @@ const BATCH_ENTRIES: usize = 4096;
 impl Maps {
     pub fn create(plan: &Plan, kernel: &dyn Kernel) -> Result<Maps> {
         let mut maps = IdVec::new();
+        let cpus = kernel.cpus() as usize;
         for of in plan.maps.values() {
-            maps.push(Made::create(of, plan, kernel)?);
+            maps.push(Made::create(of, plan, kernel, cpus)?);
         }
         Ok(Maps { maps })
     }
@@ -113,7 +114,7 @@ impl Entry {
 }
 
 impl Made {
-    fn create(of: &Map, plan: &Plan, kernel: &dyn Kernel) -> Result<Made> {
+    fn create(of: &Map, plan: &Plan, kernel: &dyn Kernel, cpus: usize) -> Result<Made> {
         let name = name(&of.role);
         let new = NewMap {
             kind: kind(of.kind),
@@ -134,7 +135,7 @@ impl Made {
             // Only helps the verifier; kernels before 5.2 cannot.
             let _ = map::freeze(fd.as_fd());
         }
-        let (stride, value) = value_bytes(of, kernel);
+        let (stride, value) = value_bytes(of, cpus);
         Ok(Made { fd, shape: Shape { key: of.key_size as usize, value }, stride, mark: mark(of) })
     }
 
@@ -237,12 +238,12 @@ fn ring_size(of: &Map, plan: &Plan) -> u32 {
 }
 
 /// Bytes of one slot, and of the whole value.
-fn value_bytes(of: &Map, kernel: &dyn Kernel) -> (usize, usize) {
+fn value_bytes(of: &Map, cpus: usize) -> (usize, usize) {
     let size = of.value_size as usize;
     match of.kind {
         MapKind::PerCpuHash | MapKind::PerCpuArray | MapKind::PerCpuLruHash => {
             let stride = size.next_multiple_of(8);
-            (stride, stride * kernel.cpus() as usize)
+            (stride, stride * cpus)
         }
         MapKind::Hash | MapKind::Array | MapKind::LruHash | MapKind::StackTrace | MapKind::Ring => (size, size),
     }

@@ -22,6 +22,8 @@ mod session;
 mod stop;
 mod symbols;
 mod sys;
+#[cfg(test)]
+mod tests;
 mod user_symbols;
 mod warnings;
 

@@ -17,7 +17,7 @@ pub struct Symbols {
 impl Symbols {
     pub fn new(config: &Config) -> Symbols {
         let demangle = if config.cpp_demangle { Demangle::Yes } else { Demangle::No };
-        Symbols { kernel: KernelSymbols::Unread, user: None, demangle }
+        Symbols { kernel: KernelSymbols::new(), user: None, demangle }
     }
 
     /// Reads the kernel's symbols in the background if the plan will want them.

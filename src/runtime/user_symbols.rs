@@ -1,7 +1,7 @@
 //! Addresses of processes become names, by the ELF symbols of what they have mapped.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::fs;
 use std::time::{Duration, Instant};
 
 use blazesym::Pid;
@@ -35,24 +35,21 @@ impl UserSymbols {
     /// Notes what a process has mapped, for the time when it is gone.
     pub fn remember(&mut self, pid: u32) {
         let now = Instant::now();
-        if self.noted.get(&pid).is_some_and(|noted| now.duration_since(*noted) < FRESH) {
+        // What was noted of a process that has ended since must not be lost.
+        if !is_alive(pid) || self.noted.get(&pid).is_some_and(|noted| now.duration_since(*noted) < FRESH) {
             return;
         }
-        // A process that is gone already keeps what was noted before, if anything.
         if self.symbolizer.cache(&Cache::Process(cache::Process::new(Pid::from(pid)))).is_ok() {
             self.noted.insert(pid, now);
         }
     }
 
     pub fn frames(&mut self, pid: u32, addresses: &[u64]) -> Vec<Frame> {
-        let alive = Path::new(&format!("/proc/{pid}/map_files")).exists();
-        if alive {
-            self.remember(pid);
-        }
+        self.remember(pid);
         let mut process = Process::new(Pid::from(pid));
         process.debug_syms = false;
         // The kernel's own view of mapped files reaches into containers, but goes with the process.
-        process.map_files = alive;
+        process.map_files = is_alive(pid);
         let found = self.symbolizer.symbolize(&Source::Process(process), Input::AbsAddr(addresses)).unwrap_or_default();
         let found = found.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
         addresses.iter().zip(found).map(|(address, found)| frame(*address, found)).collect()
@@ -64,6 +61,11 @@ impl UserSymbols {
 pub enum Demangle {
     Yes,
     No,
+}
+
+/// Whether a process still has its memory; one that nobody has collected yet has none.
+fn is_alive(pid: u32) -> bool {
+    fs::read_link(format!("/proc/{pid}/exe")).is_ok()
 }
 
 fn frame(address: u64, found: Option<Symbolized<'_>>) -> Frame {

@@ -1,0 +1,163 @@
+//! Sessions on this kernel; where tracing is not permitted, they are passed over.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::features;
+use super::{Child, Options, Session, Status, Stop, privilege};
+use crate::diag::Severity;
+use crate::engine::Engine;
+use crate::error::Result;
+use crate::kernel::{Feature, Kernel, Live};
+use crate::report::Sink;
+use crate::value::{Entries, MapReport, Value};
+
+/// Everything a session said, a line for each thing.
+#[derive(Default, Clone)]
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Notes {
+    fn note(&mut self, text: String) -> Result<()> {
+        self.0.lock().unwrap().push(text);
+        Ok(())
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Sink for Notes {
+    fn attached(&mut self, probes: usize) -> Result<()> {
+        self.note(format!("attached {probes}"))
+    }
+
+    fn text(&mut self, kind: &'static str, text: &[u8]) -> Result<()> {
+        self.note(format!("{kind} {}", String::from_utf8_lossy(text)))
+    }
+
+    fn value(&mut self, value: &Value) -> Result<()> {
+        self.note(format!("{value:?}"))
+    }
+
+    fn map(&mut self, map: &MapReport) -> Result<()> {
+        match &map.entries {
+            Entries::Scalar(value) => self.note(format!("{} {value:?}", map.name)),
+            Entries::Keyed(rows) => rows.iter().try_for_each(|row| self.note(format!("{}{row:?}", map.name))),
+        }
+    }
+
+    fn finale(&mut self) -> Result<()> {
+        self.note("finale".to_string())
+    }
+
+    fn lost(&mut self, events: u64) -> Result<()> {
+        self.note(format!("lost {events}"))
+    }
+
+    fn message(&mut self, _: Severity, text: &str) -> Result<()> {
+        self.note(text.to_string())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs a program; gives its exit code and what it said. `None` where tracing is not permitted.
+fn run(program: &str, options: Options) -> Option<(i32, Vec<String>)> {
+    if let Err(error) = privilege::check() {
+        eprintln!("skipped: {error}");
+        return None;
+    }
+    let kernel = Live::new(features::probe);
+    let mut engine = Engine::new(&kernel, Default::default(), Default::default());
+    let parsed = engine.parse("stdin", program).expect("parses");
+    let (checked, _) = engine.check(&parsed).expect("checks");
+    let compiled = engine.generate(checked).expect("generates");
+    let mut notes = Notes::default();
+    let mut session = Session::start(compiled, &engine.sources, &kernel, options).expect("starts");
+    while session.poll(&mut notes, Duration::from_secs(5)).unwrap() == Status::Running {}
+    let code = session.finish(&mut notes).unwrap();
+    Some((code, notes.lines()))
+}
+
+#[test]
+fn begin_and_end_alone_end_by_themselves() {
+    let program = r#"begin { @x = 5; @c[7] = count(); printf("hi\n"); exit(3); } begin { printf("dropped\n"); }
+        end { printf("bye\n"); clear(@x); }"#;
+    let Some((code, said)) = run(program, Options::default()) else { return };
+    assert_eq!(
+        (code, said),
+        (3, vec!["printf hi\n".into(), "printf bye\n".into(), "finale".into(), "@c(Int(7), UInt(1))".into()])
+    );
+}
+
+#[test]
+fn scalars_tell_zero_from_unassigned() {
+    let program =
+        "begin { @a = 1; @b = count(); @c = 1; clear(@a); zero(@b); print(@a); } end { if (ncpus == 0) { @d = 1; } }";
+    let Some((_, said)) = run(program, Options::default()) else { return };
+    assert_eq!(said, ["@a Int(0)", "finale", "@b UInt(0)", "@c Int(1)"]);
+}
+
+#[test]
+fn faults_in_the_kernel_are_told_once_each() {
+    let program = "config = { max_map_keys = 1 } begin { $z = 0; @x = 4 / $z; @m[1] = 1; @m[2] = 1; @m[2] = 1; }";
+    let Some((_, said)) = run(program, Options::default()) else { return };
+    let told = |words: &str| said.iter().filter(|line| line.starts_with("stdin:1:") && line.contains(words)).count();
+    assert_eq!((told("Divide or modulo by 0"), told("Map full; can't update")), (1, 2), "{said:?}");
+}
+
+#[test]
+fn clocks_and_tracepoints_count_until_stopped() {
+    let stop = Stop::new().unwrap();
+    let stopper = stop.clone();
+    let thread = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(500));
+        stopper.stop();
+    });
+    let program = "profile:hz:99 { @p = count(); } interval:ms:20 { @i = count(); } tracepoint:sched:sched_switch { @t = count(); }";
+    let outcome = run(program, Options { stop: Some(stop), ..Options::default() });
+    thread.join().unwrap();
+    let Some((code, said)) = outcome else { return };
+    let names: Vec<&str> = said.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!((code, names), (0, vec!["finale", "@i", "@p", "@t"]));
+}
+
+#[test]
+fn letting_go_of_many_tracepoints_is_quick() {
+    if privilege::check().is_err() {
+        return;
+    }
+    let kernel = Live::new(features::probe);
+    let mut engine = Engine::new(&kernel, Default::default(), Default::default());
+    let parsed = engine.parse("stdin", "tracepoint:sched:sched_* { @ = count(); }").unwrap();
+    let compiled = engine.generate(engine.check(&parsed).unwrap().0).unwrap();
+    let session = Session::start(compiled, &engine.sources, &kernel, Options::default()).expect("starts");
+    assert!(session.probes() > 5);
+    let start = Instant::now();
+    session.finish(&mut Notes::default()).unwrap();
+    assert!(start.elapsed() < Duration::from_millis(400), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_child_runs_once_all_is_attached() {
+    let child = Child::new("/bin/true").unwrap();
+    let pid = child.pid();
+    let program = format!("tracepoint:sched:sched_process_exec /pid == {pid}/ {{ @ = count(); }}");
+    let Some((_, said)) = run(&program, Options { child: Some(child), ..Options::default() }) else { return };
+    assert_eq!(said, ["finale", "@ UInt(1)"]);
+}
+
+#[test]
+fn features_agree_with_the_version() {
+    if privilege::check().is_err() {
+        return;
+    }
+    let kernel = Live::new(features::probe);
+    if kernel.version() >= (6, 6) && std::path::Path::new("/sys/bus/event_source/devices/uprobe").exists() {
+        assert!(features::probe(Feature::UprobeMulti));
+    }
+    assert!(!features::probe(Feature::KprobeMulti) || kernel.has(Feature::Kprobes));
+}
