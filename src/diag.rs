@@ -74,6 +74,11 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
     out
 }
 
+/// `file:1:3-5: `, to be put before a message; empty for a span of no source.
+pub fn place(span: Span, sources: &Sources) -> String {
+    sources.locate(span).map_or(String::new(), |place| format!("{}: ", position(&place)))
+}
+
 /// More lines of one span than this are not shown.
 const MAX_LINES: usize = 6;
 

@@ -5,10 +5,16 @@
 //! [`Asm::enter`] and [`Asm::leave`], which is what "on every path to here" means. [`Asm::finish`] removes dead code,
 //! allocates registers r0–r9 with spills, lays out frame and blocks, and encodes.
 
+use std::collections::HashMap;
+
 use super::Helper;
+use super::fold::{Fact, Facts, Folded, Origin, holds, mirrored};
+use super::lir::{Block, Effect, Op, fits};
+use super::number::{Key, Numbering};
 use super::unit::{FunctionInfo, Insn, Reloc};
 use crate::plan::MapId;
 use crate::source::Span;
+use crate::types::Sign;
 
 /// A virtual register: 64 bits, assigned once ([`Asm::variable`] ones may be set again).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,7 +29,7 @@ pub struct Slot(pub u32);
 pub struct Label(pub u32);
 
 /// A register or a constant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Operand {
     Reg(VReg),
     Imm(i64),
@@ -40,7 +46,7 @@ pub struct Place {
 pub enum Base {
     Reg(VReg),
     Frame(Slot),
-    /// The program's context.
+    /// The program's context (in a callback: its first parameter).
     Ctx,
     /// The value of a one-element array map, at a fixed address.
     Map(MapId),
@@ -109,9 +115,32 @@ pub enum Cond {
 }
 
 /// Assembles one program: its main function and its callbacks.
-pub struct Asm {}
+pub struct Asm {
+    pub(super) facts: Facts,
+    /// Bytes of each slot of all functions.
+    pub(super) slots: Vec<u32>,
+    pub(super) functions: Vec<Open>,
+    pub(super) current: usize,
+    pub(super) span: Span,
+    /// Notes that wait for the next instruction.
+    pub(super) notes: Vec<String>,
+    labels: u32,
+}
+
+/// A function being built.
+pub(super) struct Open {
+    pub name: String,
+    pub params: Vec<VReg>,
+    pub blocks: Vec<Block>,
+    /// Whether the last block still lacks its jump.
+    pub reachable: bool,
+    pub numbering: Numbering,
+    /// What each variable is known to hold at the current point.
+    pub held: HashMap<VReg, Operand>,
+}
 
 /// A finished program.
+#[derive(Debug)]
 pub struct Assembled {
     pub insns: Vec<Insn>,
     pub relocs: Vec<Reloc>,
@@ -127,146 +156,316 @@ pub enum AsmError {
     FrameTooLarge(u32),
     /// A jump over more instructions than 16 bits count.
     JumpTooFar,
+    /// A jump to a label that was never placed: a fault of the code generator.
+    NowhereToGo(Label),
 }
 
 impl Asm {
     /// Begins a program; the main function is open, its entry block current.
     pub fn new() -> Self {
-        todo!()
+        let mut asm = Asm {
+            facts: Facts::default(),
+            slots: Vec::new(),
+            functions: Vec::new(),
+            current: 0,
+            span: Span::default(),
+            notes: Vec::new(),
+            labels: 0,
+        };
+        asm.function("main", 1);
+        asm
     }
 
     /// Begins another function with `params` 64-bit parameters and makes it current; returns it and its parameters.
-    /// Go back with [`Asm::resume`].
-    pub fn function(&mut self, _name: &str, _params: u8) -> (FunctionId, Vec<VReg>) {
-        todo!()
+    /// Go back with [`Asm::resume`]. Registers, variables and slots of one function are of no use in another.
+    pub fn function(&mut self, name: &str, params: u8) -> (FunctionId, Vec<VReg>) {
+        let entry = Block { label: self.label(), insts: Vec::new() };
+        let params: Vec<VReg> = (0..params).map(|_| self.facts.opaque()).collect();
+        self.current = self.functions.len();
+        self.functions.push(Open {
+            name: name.to_owned(),
+            params: params.clone(),
+            blocks: vec![entry],
+            reachable: true,
+            numbering: Numbering::default(),
+            held: HashMap::new(),
+        });
+        for (index, &to) in (0..).zip(&params) {
+            self.push(Op::Param { to, index });
+        }
+        (FunctionId(self.current as u32), params)
     }
 
     /// Makes a function current again, at the block it was left in.
-    pub fn resume(&mut self, _function: FunctionId) {
-        todo!()
+    pub fn resume(&mut self, function: FunctionId) {
+        self.current = function.0 as usize;
     }
 
     /// The span that following instructions come from.
-    pub fn at(&mut self, _span: Span) {
-        todo!()
+    pub fn at(&mut self, span: Span) {
+        self.span = span;
     }
 
     /// A note on the next instruction.
-    pub fn comment(&mut self, _text: impl Into<String>) {
-        todo!()
+    pub fn comment(&mut self, text: impl Into<String>) {
+        self.notes.push(text.into());
     }
 
     /// A conditional part begins: what is computed from here on is not available after the matching `leave`.
     pub fn enter(&mut self) {
-        todo!()
+        self.open().numbering.enter();
     }
 
     pub fn leave(&mut self) {
-        todo!()
+        self.open().numbering.leave();
     }
 
-    /// Forgets numbered loads (not arithmetic): memory that pure loads may read has changed.
+    /// Forgets numbered loads (not arithmetic): memory that pure loads may read has changed. In a loop that changes such
+    /// memory, say it at the loop's head as well.
     pub fn clobber(&mut self) {
-        todo!()
+        self.open().numbering.clobber();
     }
 
-    pub fn imm(&mut self, _value: i64) -> VReg {
-        todo!()
+    pub fn imm(&mut self, value: i64) -> VReg {
+        self.facts.add(Fact { origin: Origin::Const(value), ones: value as u64 })
     }
 
     /// A register that may be set more than once.
     pub fn variable(&mut self) -> VReg {
-        todo!()
+        self.facts.add(Fact { origin: Origin::Variable, ones: u64::MAX })
     }
 
-    pub fn set(&mut self, _variable: VReg, _value: Operand) {
-        todo!()
+    pub fn set(&mut self, variable: VReg, value: Operand) {
+        let value = self.held(value);
+        self.assign(variable, value);
+        // Variables change: only a value that stays may be handed out for this one later.
+        match value {
+            Operand::Reg(from) if self.is_variable(from) => self.open().held.remove(&variable),
+            value => self.open().held.insert(variable, value),
+        };
     }
 
     /// A copy of a variable's value now.
-    pub fn get(&mut self, _variable: VReg) -> VReg {
-        todo!()
+    pub fn get(&mut self, variable: VReg) -> VReg {
+        match self.open().held.get(&variable) {
+            Some(&Operand::Reg(held)) => held,
+            Some(&Operand::Imm(value)) => self.imm(value),
+            None => {
+                let to = self.facts.opaque();
+                self.push(Op::Copy { to, from: variable });
+                self.open().held.insert(variable, Operand::Reg(to));
+                to
+            }
+        }
     }
 
     /// Pure: folded and numbered.
-    pub fn alu(&mut self, _op: Alu, _left: Operand, _right: Operand) -> Operand {
-        todo!()
+    pub fn alu(&mut self, op: Alu, left: Operand, right: Operand) -> Operand {
+        let (left, right) = (self.fixed(left), self.fixed(right));
+        if let Some(address) = self.moved_address(op, left, right) {
+            return Operand::Reg(address);
+        }
+        match self.facts.fold(op, left, right) {
+            Folded::Value(value) => value,
+            Folded::Op(op, left, right) => Operand::Reg(self.numbered_alu(op, left, right)),
+        }
     }
 
     /// Pure: the low bits, extended by zeros or by the sign.
-    pub fn extend(&mut self, _value: Operand, _bits: u8, _sign: crate::types::Sign) -> Operand {
-        todo!()
+    pub fn extend(&mut self, value: Operand, bits: u8, sign: Sign) -> Operand {
+        let value = self.fixed(value);
+        let unused = 64 - i64::from(bits);
+        match sign {
+            _ if unused <= 0 => value,
+            Sign::Unsigned => self.alu(Alu::And, value, Operand::Imm((u64::MAX >> unused) as i64)),
+            Sign::Signed if self.facts.is_signed_within(value, bits) => value,
+            Sign::Signed => {
+                let high = self.alu(Alu::Shl, value, Operand::Imm(unused));
+                self.alu(Alu::Sar, high, Operand::Imm(unused))
+            }
+        }
     }
 
     /// The address itself, as a value.
-    pub fn address(&mut self, _place: Place) -> VReg {
-        todo!()
+    pub fn address(&mut self, place: Place) -> VReg {
+        let place = self.locate(place);
+        let origin = match place.base {
+            Base::Frame(slot) => Origin::Frame(slot, place.offset),
+            Base::Map(map) => Origin::Map(map, place.offset),
+            Base::Reg(reg) => return self.sum(reg, place.offset),
+            Base::Ctx => return self.sum(self.context(), place.offset),
+        };
+        self.facts.add(Fact { origin, ones: u64::MAX })
     }
 
     /// Loads, zero-extended. Not numbered.
-    pub fn load(&mut self, _size: Size, _from: Place) -> VReg {
-        todo!()
+    pub fn load(&mut self, size: Size, from: Place) -> VReg {
+        let from = self.locate(from);
+        let from = self.memory(from);
+        let fact = Fact { origin: Origin::Opaque, ones: size.mask() };
+        self.define(fact, |to| Op::Load { size, to, from })
     }
 
     /// Loads something that does not change while the program runs (until [`Asm::clobber`]): numbered.
-    pub fn load_pure(&mut self, _size: Size, _from: Place) -> VReg {
-        todo!()
+    pub fn load_pure(&mut self, size: Size, from: Place) -> VReg {
+        let from = self.locate(from);
+        let key = self.open().numbering.load(size, from);
+        self.numbered(key, |asm| asm.load(size, from))
     }
 
-    pub fn store(&mut self, _size: Size, _to: Place, _value: Operand) {
-        todo!()
+    pub fn store(&mut self, size: Size, to: Place, value: Operand) {
+        let to = self.locate(to);
+        let to = self.memory(to);
+        let value = match self.held(value) {
+            Operand::Imm(value) => self.limited(size.narrow(value)),
+            Operand::Reg(reg) => Operand::Reg(self.reg(Operand::Reg(reg))),
+        };
+        self.push(Op::Store { size, to, value });
     }
 
     /// Adds to a `u64` in memory atomically (`BPF_ATOMIC | BPF_ADD`).
-    pub fn atomic_add(&mut self, _to: Place, _value: Operand) {
-        todo!()
+    pub fn atomic_add(&mut self, to: Place, value: Operand) {
+        let to = self.locate(to);
+        let to = self.memory(to);
+        let value = self.held(value);
+        let value = self.reg(value);
+        self.push(Op::AtomicAdd { to, value });
     }
 
     /// A fresh piece of the frame, aligned to 8. Its contents are undefined. Slots whose uses do not overlap may share memory.
-    pub fn slot(&mut self, _bytes: u32) -> Slot {
-        todo!()
+    pub fn slot(&mut self, bytes: u32) -> Slot {
+        self.slots.push(bytes);
+        Slot(self.slots.len() as u32 - 1)
     }
 
     /// A call for its effect and result. Not numbered.
-    pub fn call(&mut self, _helper: Helper, _args: &[Arg]) -> VReg {
-        todo!()
+    pub fn call(&mut self, helper: Helper, args: &[Arg]) -> VReg {
+        let args = args.iter().map(|&arg| self.argument(arg)).collect();
+        let fact = Fact { origin: Origin::Opaque, ones: u64::MAX };
+        self.define(fact, |to| Op::Call { helper, args, to, effect: Effect::Effect })
     }
 
     /// A call that gives the same result throughout the run: numbered.
-    pub fn call_constant(&mut self, _helper: Helper, _args: &[Arg]) -> VReg {
-        todo!()
+    pub fn call_constant(&mut self, helper: Helper, args: &[Arg]) -> VReg {
+        let args: Vec<_> = args.iter().map(|&arg| self.argument(arg)).collect();
+        let fact = Fact { origin: Origin::Opaque, ones: u64::MAX };
+        self.numbered(Key::Call(helper, args.clone()), |asm| {
+            asm.define(fact, |to| Op::Call { helper, args, to, effect: Effect::Pure })
+        })
     }
 
     pub fn label(&mut self) -> Label {
-        todo!()
+        self.labels += 1;
+        Label(self.labels - 1)
     }
 
     /// Ends the current block (falling into `label` if it is still open) and continues at `label`.
-    pub fn place(&mut self, _label: Label) {
-        todo!()
+    pub fn place(&mut self, label: Label) {
+        self.jump(label);
+        self.begin(label);
+        self.open().held.clear();
     }
 
-    pub fn jump(&mut self, _to: Label) {
-        todo!()
+    pub fn jump(&mut self, to: Label) {
+        self.push(Op::Jump(to));
+        self.open().reachable = false;
     }
 
     /// Goes to `to` if the condition holds, else falls on. Conditions on constants are decided at once.
-    pub fn branch(&mut self, _cond: Cond, _left: Operand, _right: Operand, _to: Label) {
-        todo!()
+    pub fn branch(&mut self, cond: Cond, left: Operand, right: Operand, to: Label) {
+        match (cond, self.held(left), self.held(right)) {
+            (_, Operand::Imm(a), Operand::Imm(b)) if holds(cond, a, b) => self.jump(to),
+            (_, Operand::Imm(_), Operand::Imm(_)) | (Cond::Lt, _, Operand::Imm(0)) => {}
+            (Cond::Ge, _, Operand::Imm(0)) => self.jump(to),
+            (_, left @ Operand::Imm(_), right) => self.branch_on(mirrored(cond), right, left, to),
+            (_, left, right) => self.branch_on(cond, left, right, to),
+        }
     }
 
-    /// Returns from the current function.
-    pub fn exit(&mut self, _value: Operand) {
-        todo!()
+    /// Returns from the current function. One that ends without it returns 0.
+    pub fn exit(&mut self, value: Operand) {
+        let value = match self.held(value) {
+            Operand::Imm(value) => Operand::Imm(value),
+            reg => Operand::Reg(self.reg(reg)),
+        };
+        self.push(Op::Exit(value));
+        self.open().reachable = false;
     }
 
     /// Whether the current point can be reached (not after `jump` or `exit`).
     pub fn is_reachable(&self) -> bool {
-        todo!()
+        self.functions[self.current].reachable
     }
 
     pub fn finish(self) -> Result<Assembled, AsmError> {
-        todo!()
+        super::emit::assemble(self)
+    }
+
+    fn branch_on(&mut self, cond: Cond, left: Operand, right: Operand, then: Label) {
+        let left = self.reg(left);
+        let right = match right {
+            Operand::Imm(value) => self.limited(value),
+            reg => Operand::Reg(self.reg(reg)),
+        };
+        let other = self.label();
+        self.push(Op::Branch { cond, left, right, then, other });
+        if self.is_reachable() {
+            self.begin(other);
+        }
+    }
+
+    fn numbered_alu(&mut self, op: Alu, left: Operand, right: Operand) -> VReg {
+        self.numbered(Key::Alu(op, left, right), |asm| {
+            let ones = asm.facts.result_ones(op, left, right);
+            let origin = match left {
+                Operand::Reg(left) => Origin::Alu(op, left, right),
+                Operand::Imm(_) => Origin::Opaque,
+            };
+            let left = asm.reg(left);
+            let right = match right {
+                Operand::Imm(value) if fits(op, value) => right,
+                right => Operand::Reg(asm.reg(right)),
+            };
+            asm.define(Fact { origin, ones }, |to| Op::Alu { op, to, left, right })
+        })
+    }
+}
+
+impl Default for Asm {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Size {
+    pub fn bytes(self) -> u32 {
+        match self {
+            Size::B1 => 1,
+            Size::B2 => 2,
+            Size::B4 => 4,
+            Size::B8 => 8,
+        }
+    }
+
+    /// The bits that a load of this size can set.
+    fn mask(self) -> u64 {
+        u64::MAX >> (64 - 8 * self.bytes())
+    }
+
+    /// The constant that stores the same bytes and is small in magnitude.
+    fn narrow(self, value: i64) -> i64 {
+        match self {
+            Size::B1 => i64::from(value as i8),
+            Size::B2 => i64::from(value as i16),
+            Size::B4 => i64::from(value as i32),
+            Size::B8 => value,
+        }
+    }
+}
+
+impl Place {
+    pub fn new(base: Base, offset: i32) -> Self {
+        Self { base, offset }
     }
 }
 

@@ -1,5 +1,6 @@
 //! One program ready to load, but for the file descriptors that only the loader knows.
 
+pub use super::insn::Insn;
 use crate::plan::{MapId, ProgKind, Target};
 use crate::source::Span;
 
@@ -18,17 +19,6 @@ pub struct Unit {
     /// Notes for `-d insns`, by instruction index.
     pub comments: Vec<(u32, String)>,
     pub targets: Vec<Target>,
-}
-
-/// One eBPF instruction as the kernel has it (`struct bpf_insn`); a 64-bit immediate takes two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[repr(C)]
-pub struct Insn {
-    pub code: u8,
-    /// Destination in the low four bits, source in the high four.
-    pub regs: u8,
-    pub off: i16,
-    pub imm: i32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

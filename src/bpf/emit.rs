@@ -1,0 +1,318 @@
+//! The last step: functions with registers, frame and block order decided become instructions, relocations and tables.
+
+use std::collections::HashMap;
+
+use super::asm::{Alu, Asm, AsmError, Assembled, Cond, FunctionId, Label, Operand, Slot, VReg};
+use super::color::parameter;
+use super::fold::negated;
+use super::frame::{Frame, STACK};
+use super::insn::{Insn, Reg, Source, Wide};
+use super::lir::{Argument, Function, Inst, LOW_HALF, Memory, MemoryBase, Op, commutes};
+use super::regs::Registers;
+use super::unit::{FunctionInfo, Reloc, RelocTarget};
+use super::{dead, flow, moves, regs};
+use crate::source::Span;
+
+pub(super) fn assemble(mut asm: Asm) -> Result<Assembled, AsmError> {
+    let mut functions = Vec::new();
+    for open in std::mem::take(&mut asm.functions) {
+        let params = open.params.len() as u8;
+        let mut function = Function { name: open.name, params, blocks: open.blocks };
+        flow::simplify(&mut function)?;
+        dead::sweep(&mut function, asm.facts.len());
+        functions.push(function);
+    }
+    let mut emitter = Emitter::default();
+    let mut depths = vec![0; functions.len()];
+    for id in reached(&functions) {
+        let function = &mut functions[id];
+        let registers = regs::allocate(function, &mut asm.facts, &mut asm.slots);
+        let frame = Frame::layout(function, &asm.slots, asm.facts.len());
+        depths[id] = frame.size;
+        emitter.function(id, function, &registers, &frame)?;
+    }
+    check_stack(&functions, &depths)?;
+    Ok(emitter.finish())
+}
+
+/// The functions that the main one leads to, itself first.
+fn reached(functions: &[Function]) -> Vec<usize> {
+    let mut reached = vec![0];
+    let mut at = 0;
+    while let Some(&id) = reached.get(at) {
+        for callee in callees(&functions[id]) {
+            if !reached.contains(&callee) {
+                reached.push(callee);
+            }
+        }
+        at += 1;
+    }
+    reached
+}
+
+fn callees(function: &Function) -> impl Iterator<Item = usize> + '_ {
+    let args = function.insts().filter_map(|inst| match &inst.op {
+        Op::Call { args, .. } => Some(args),
+        _ => None,
+    });
+    args.flatten().filter_map(|arg| match arg {
+        Argument::Function(id) => Some(id.0 as usize),
+        _ => None,
+    })
+}
+
+/// The verifier adds up the frames along each chain of calls, in units of 32 bytes.
+fn check_stack(functions: &[Function], sizes: &[u32]) -> Result<(), AsmError> {
+    fn depth(functions: &[Function], sizes: &[u32], id: usize, nesting: usize) -> u32 {
+        let inner = callees(&functions[id]).filter(|_| nesting < functions.len());
+        let inner = inner.map(|callee| depth(functions, sizes, callee, nesting + 1)).max().unwrap_or(0);
+        sizes[id].max(1).next_multiple_of(32) + inner
+    }
+    match depth(functions, sizes, 0, 1) {
+        0..=STACK => Ok(()),
+        bytes => Err(AsmError::FrameTooLarge(bytes)),
+    }
+}
+
+#[derive(Default)]
+struct Emitter {
+    insns: Vec<Insn>,
+    relocs: Vec<Reloc>,
+    functions: Vec<FunctionInfo>,
+    lines: Vec<(u32, Span)>,
+    comments: Vec<(u32, String)>,
+    /// Where each function begins, by number.
+    starts: HashMap<usize, u32>,
+    /// Loads of function addresses, to be filled in once all functions are there.
+    function_loads: Vec<(u32, FunctionId)>,
+}
+
+impl Emitter {
+    fn function(
+        &mut self,
+        id: usize,
+        function: &Function,
+        registers: &Registers,
+        frame: &Frame,
+    ) -> Result<(), AsmError> {
+        let at = self.here();
+        self.starts.insert(id, at);
+        self.functions.push(FunctionInfo { at, name: function.name.clone(), params: function.params });
+        let mut body = Body { out: self, registers, frame, starts: HashMap::new(), jumps: Vec::new(), next: None };
+        body.emit(function)
+    }
+
+    fn finish(mut self) -> Assembled {
+        for (at, id) in self.function_loads {
+            let start = self.starts[&(id.0 as usize)];
+            self.insns[at as usize].imm = start as i32 - at as i32 - 1;
+        }
+        Assembled {
+            insns: self.insns,
+            relocs: self.relocs,
+            functions: self.functions,
+            lines: self.lines,
+            comments: self.comments,
+        }
+    }
+
+    fn here(&self) -> u32 {
+        self.insns.len() as u32
+    }
+}
+
+/// One function on its way into the [`Emitter`].
+struct Body<'a> {
+    out: &'a mut Emitter,
+    registers: &'a Registers,
+    frame: &'a Frame,
+    starts: HashMap<Label, u32>,
+    /// Jump instructions and where they go.
+    jumps: Vec<(u32, Label)>,
+    /// The block that follows the current one.
+    next: Option<Label>,
+}
+
+impl Body<'_> {
+    fn emit(&mut self, function: &Function) -> Result<(), AsmError> {
+        let mut span = None;
+        for (at, block) in function.blocks.iter().enumerate() {
+            self.starts.insert(block.label, self.out.here());
+            self.next = function.blocks.get(at + 1).map(|block| block.label);
+            for inst in &block.insts {
+                let first = self.out.here();
+                self.inst(inst);
+                // Every function needs a line of its own at its start, be it that of the last one.
+                if self.out.here() > first && span.replace(inst.span) != Some(inst.span) {
+                    self.out.lines.push((first, inst.span));
+                }
+                if let Some(note) = &inst.note {
+                    self.out.comments.push((first, note.clone()));
+                }
+            }
+        }
+        for (at, label) in std::mem::take(&mut self.jumps) {
+            let distance = i64::from(self.starts[&label]) - i64::from(at) - 1;
+            self.out.insns[at as usize].off = i16::try_from(distance).map_err(|_| AsmError::JumpTooFar)?;
+        }
+        Ok(())
+    }
+
+    fn inst(&mut self, inst: &Inst) {
+        match &inst.op {
+            Op::Param { to, index } => self.copy(self.reg(*to), parameter(*index)),
+            Op::Const { to, value } => self.constant(self.reg(*to), *value),
+            Op::Copy { to, from } => self.copy(self.reg(*to), self.reg(*from)),
+            Op::Alu { op, to, left, right } => self.alu(*op, self.reg(*to), self.reg(*left), *right),
+            Op::FrameAddress { to, slot, offset } => self.frame_address(self.reg(*to), *slot, *offset),
+            Op::MapAddress { to, map, offset } => {
+                self.wide(self.reg(*to), Wide::MapValue, *offset, RelocTarget::MapValue(*map));
+            }
+            Op::Load { size, to, from } => {
+                let (base, off) = self.memory(*from);
+                self.push(Insn::load(*size, self.reg(*to), base, off));
+            }
+            Op::Store { size, to, value } => {
+                let (base, off) = self.memory(*to);
+                self.push(Insn::store(*size, base, off, self.source(*value)));
+            }
+            Op::AtomicAdd { to, value } => {
+                let (base, off) = self.memory(*to);
+                self.push(Insn::atomic_add(base, off, self.reg(*value)));
+            }
+            Op::Call { helper, args, to, .. } => {
+                self.arguments(args);
+                self.push(Insn::call(*helper));
+                self.copy(self.reg(*to), Reg::RESULT);
+            }
+            Op::Jump(to) => self.jump(*to),
+            Op::Branch { cond, left, right, then, other } => {
+                self.branch(*cond, self.reg(*left), self.source(*right), *then, *other);
+            }
+            Op::Exit(value) => {
+                match value {
+                    Operand::Imm(value) => self.constant(Reg::RESULT, *value),
+                    Operand::Reg(reg) => self.copy(Reg::RESULT, self.reg(*reg)),
+                }
+                self.push(Insn::exit());
+            }
+        }
+    }
+
+    fn push(&mut self, insn: Insn) {
+        self.out.insns.push(insn);
+    }
+
+    /// The allocator gave every register that an instruction names its place.
+    fn reg(&self, reg: VReg) -> Reg {
+        self.registers[reg.0 as usize].unwrap_or(Reg::RESULT)
+    }
+
+    fn source(&self, operand: Operand) -> Source {
+        match operand {
+            Operand::Reg(reg) => Source::Reg(self.reg(reg)),
+            Operand::Imm(value) => Source::Imm(value as i32),
+        }
+    }
+
+    fn memory(&self, memory: Memory) -> (Reg, i16) {
+        match memory.base {
+            MemoryBase::Reg(reg) => (self.reg(reg), memory.offset as i16),
+            MemoryBase::Frame(slot) => (Reg::FRAME, (self.frame.offsets[&slot] + memory.offset) as i16),
+        }
+    }
+
+    fn copy(&mut self, to: Reg, from: Reg) {
+        if to != from {
+            self.push(Insn::mov(to, Source::Reg(from)));
+        }
+    }
+
+    fn add(&mut self, to: Reg, value: i32) {
+        if value != 0 {
+            self.push(Insn::alu(Alu::Add, to, Source::Imm(value)));
+        }
+    }
+
+    fn constant(&mut self, to: Reg, value: i64) {
+        match i32::try_from(value) {
+            Ok(value) => self.push(Insn::mov(to, Source::Imm(value))),
+            Err(_) => self.out.insns.extend(Insn::wide(to, Wide::Value, value as u64)),
+        }
+    }
+
+    fn frame_address(&mut self, to: Reg, slot: Slot, offset: i32) {
+        self.push(Insn::mov(to, Source::Reg(Reg::FRAME)));
+        self.add(to, self.frame.offsets[&slot] + offset);
+    }
+
+    /// A map's descriptor, or the address `offset` bytes into its value (the second half of the immediate).
+    fn wide(&mut self, to: Reg, kind: Wide, offset: i32, target: RelocTarget) {
+        self.out.relocs.push(Reloc { at: self.out.here(), to: target });
+        self.out.insns.extend(Insn::wide(to, kind, (offset as u64) << 32));
+    }
+
+    fn alu(&mut self, op: Alu, to: Reg, left: Reg, right: Operand) {
+        match (self.source(right), right) {
+            (_, Operand::Imm(LOW_HALF)) if op == Alu::And => self.push(Insn::mov_low(to, left)),
+            (Source::Reg(right), _) if right == to && left != to && commutes(op) => {
+                self.push(Insn::alu(op, to, Source::Reg(left)));
+            }
+            (right, _) => {
+                self.copy(to, left);
+                self.push(Insn::alu(op, to, right));
+            }
+        }
+    }
+
+    /// Registers first, all at once, then what is made from nothing else.
+    fn arguments(&mut self, args: &[Argument]) {
+        let numbered = || (0..).map(parameter).zip(args);
+        let moved = numbered().filter_map(|(to, arg)| match arg {
+            Argument::Reg(from, _) => Some((self.reg(*from), to)),
+            _ => None,
+        });
+        self.out.insns.extend(moves::parallel(moved.collect(), Reg::RESULT));
+        for (to, arg) in numbered() {
+            self.argument(to, *arg);
+        }
+    }
+
+    fn argument(&mut self, to: Reg, arg: Argument) {
+        match arg {
+            Argument::Reg(_, plus) => self.add(to, plus),
+            Argument::Spilled { slot, mask, plus } => {
+                self.push(Insn::load(super::asm::Size::B8, to, Reg::FRAME, self.frame.offsets[&slot] as i16));
+                if let Some(mask) = mask {
+                    self.push(Insn::alu(Alu::And, to, Source::Imm(mask)));
+                }
+                self.add(to, plus);
+            }
+            Argument::Imm(value) => self.constant(to, value),
+            Argument::Frame(slot, offset) => self.frame_address(to, slot, offset),
+            Argument::Map(map) => self.wide(to, Wide::MapFd, 0, RelocTarget::Map(map)),
+            Argument::MapValue(map, offset) => self.wide(to, Wide::MapValue, offset, RelocTarget::MapValue(map)),
+            Argument::Function(id) => {
+                self.out.function_loads.push((self.out.here(), id));
+                self.out.insns.extend(Insn::wide(to, Wide::Function, 0));
+            }
+        }
+    }
+
+    fn jump(&mut self, to: Label) {
+        if self.next != Some(to) {
+            self.jumps.push((self.out.here(), to));
+            self.push(Insn::jump());
+        }
+    }
+
+    fn branch(&mut self, cond: Cond, left: Reg, right: Source, then: Label, other: Label) {
+        let (cond, then, other) = match negated(cond) {
+            Some(negated) if self.next == Some(then) => (negated, other, then),
+            _ => (cond, then, other),
+        };
+        self.jumps.push((self.out.here(), then));
+        self.push(Insn::branch(cond, left, right));
+        self.jump(other);
+    }
+}

@@ -1,0 +1,163 @@
+//! Register allocation: virtual registers that can share are merged, groups of them get machine registers, and what finds
+//! none moves to the frame, until everything fits.
+
+use std::collections::{HashMap, HashSet};
+
+use super::asm::{Operand, Slot, VReg};
+use super::fold::Facts;
+use super::insn::Reg;
+use super::lir::{Function, LOW_HALF, Op, commutes};
+use super::live::{Live, POINTS, Segment, WRITE, overlap, overlaps};
+use super::{color, spill};
+
+/// The machine register of each virtual one; `None` where nothing uses it.
+pub(super) type Registers = Vec<Option<Reg>>;
+
+/// Rewrites the function until every register it uses has a machine register.
+pub(super) fn allocate(function: &mut Function, facts: &mut Facts, slots: &mut Vec<u32>) -> Registers {
+    let mut temporaries = HashSet::new();
+    let mut apart = HashSet::new();
+    loop {
+        let groups = Groups::of(function, Live::of(function, facts.len()), &apart, &temporaries);
+        let failed = match color::color(function, &groups, &temporaries) {
+            Ok(registers) => return registers,
+            Err(failed) => failed,
+        };
+        // What was merged only to save a move is tried in parts before it goes to memory.
+        let mut loose = failed.iter().filter(|root| groups.loose[**root]).copied().peekable();
+        if loose.peek().is_some() {
+            let loose: HashSet<usize> = loose.collect();
+            apart.extend(groups.members().filter(|(root, _)| loose.contains(root)).map(|(_, reg)| reg));
+            continue;
+        }
+        let homes: HashMap<usize, Slot> =
+            (slots.len() as u32..).zip(failed).map(|(slot, root)| (root, Slot(slot))).collect();
+        slots.extend(homes.iter().map(|_| 8));
+        let spilled: Vec<Option<Slot>> = groups.members().map(|(root, _)| homes.get(&root).copied()).collect();
+        spill::rewrite(function, facts, &spilled, &mut temporaries);
+    }
+}
+
+/// Virtual registers that share a place: because copies connect them, or because one is computed from another that ends there
+/// and the machine computes in place.
+pub(super) struct Groups {
+    parents: Vec<u32>,
+    /// By root: the joint live range.
+    pub ranges: Vec<Vec<Segment>>,
+    /// By root: the points of all definitions, in order.
+    definitions: Vec<Vec<u32>>,
+    pub depths: Vec<u32>,
+    /// By root: whether more than copies holds the group together.
+    loose: Vec<bool>,
+}
+
+impl Groups {
+    /// Registers in `apart` join by copies only, and temporaries not at all.
+    fn of(function: &Function, live: Live, apart: &HashSet<VReg>, temporaries: &HashSet<VReg>) -> Groups {
+        let mut definitions = vec![Vec::new(); live.ranges.len()];
+        for (at, inst) in (0..).zip(function.insts()) {
+            if let Some(reg) = inst.op.def() {
+                definitions[reg.0 as usize].push(at * POINTS + WRITE);
+            }
+        }
+        let parents = (0..live.ranges.len() as u32).collect();
+        let loose = vec![false; live.ranges.len()];
+        let mut groups = Groups { parents, ranges: live.ranges, definitions, depths: live.depths, loose };
+        let mut first = 0;
+        for block in &function.blocks {
+            let end = (first + block.insts.len() as u32) * POINTS;
+            for (at, inst) in (first..).zip(&block.insts) {
+                if let Op::Copy { to, from } = inst.op {
+                    groups.try_merge(to, from, at * POINTS + WRITE, end);
+                }
+            }
+            first += block.insts.len() as u32;
+        }
+        let joins = |reg: VReg| !apart.contains(&reg) && !temporaries.contains(&reg);
+        for inst in function.insts() {
+            let Op::Alu { op, to, left, right } = inst.op else { continue };
+            let right = match right {
+                Operand::Reg(right) if commutes(op) => Some(right),
+                // A 32-bit move: it takes its operand from anywhere.
+                Operand::Imm(LOW_HALF) => continue,
+                Operand::Reg(_) | Operand::Imm(_) => None,
+            };
+            if let Some(from) = [Some(left), right].into_iter().flatten().find(|from| groups.are_apart(to, *from))
+                && joins(to)
+                && joins(from)
+            {
+                groups.merge_in_place(to, from);
+            }
+        }
+        groups
+    }
+
+    pub fn root(&self, reg: VReg) -> usize {
+        let mut at = reg.0;
+        while self.parents[at as usize] != at {
+            at = self.parents[at as usize];
+        }
+        at as usize
+    }
+
+    /// Every register, in order, with the root of its group.
+    fn members(&self) -> impl Iterator<Item = (usize, VReg)> + '_ {
+        (0..self.parents.len() as u32).map(|reg| (self.root(VReg(reg)), VReg(reg)))
+    }
+
+    fn try_merge(&mut self, to: VReg, from: VReg, copied: u32, block_end: u32) {
+        let (to, from) = (self.root(to), self.root(from));
+        if to != from && self.may_share(to, from, copied, block_end) {
+            self.merge(to, from);
+        }
+    }
+
+    fn are_apart(&self, to: VReg, from: VReg) -> bool {
+        let (to, from) = (self.root(to), self.root(from));
+        to != from && !overlap(&self.ranges[to], &self.ranges[from])
+    }
+
+    fn merge_in_place(&mut self, to: VReg, from: VReg) {
+        let (to, from) = (self.root(to), self.root(from));
+        self.merge(to, from);
+        self.loose[to] = true;
+    }
+
+    /// Makes one group of two, by their roots.
+    fn merge(&mut self, to: usize, from: usize) {
+        let ranges = [std::mem::take(&mut self.ranges[to]), std::mem::take(&mut self.ranges[from])];
+        self.ranges[to] = union(ranges.concat());
+        let mut moved = std::mem::take(&mut self.definitions[from]);
+        self.definitions[to].append(&mut moved);
+        self.definitions[to].sort_unstable();
+        self.parents[from] = to as u32;
+        self.loose[to] |= self.loose[from];
+    }
+
+    /// Whether one place can hold both: wherever both live, they are equal since the copy at `copied`.
+    fn may_share(&self, to: usize, from: usize, copied: u32, block_end: u32) -> bool {
+        let changes = |group: usize, segment: Segment| {
+            let between = self.definitions[group].iter().skip_while(|point| **point <= segment.start);
+            between.take_while(|point| **point < segment.end).next().is_some()
+        };
+        if self.definitions[to] == [copied] {
+            return !self.ranges[to].iter().any(|segment| changes(from, *segment));
+        }
+        overlaps(&self.ranges[to], &self.ranges[from]).all(|common| {
+            common.start == copied && common.end <= block_end && !changes(to, common) && !changes(from, common)
+        })
+    }
+}
+
+/// Segments in order, those that touch joined.
+pub(super) fn union(mut segments: Vec<Segment>) -> Vec<Segment> {
+    segments.sort_unstable_by_key(|segment| segment.start);
+    let mut joined: Vec<Segment> = Vec::with_capacity(segments.len());
+    for segment in segments {
+        match joined.last_mut() {
+            Some(last) if last.end >= segment.start => last.end = last.end.max(segment.end),
+            _ => joined.push(segment),
+        }
+    }
+    joined
+}
