@@ -35,7 +35,7 @@ impl UserSymbols {
     /// Notes what a process has mapped, for the time when it is gone.
     pub fn remember(&mut self, pid: u32) {
         // A process that is gone already keeps what was noted before, if anything.
-        if self.symbolizer.cache(&Cache::Process(cache::Process::new(Pid::from(pid)))).is_ok() {
+        if has_memory(pid) && self.symbolizer.cache(&Cache::Process(cache::Process::new(Pid::from(pid)))).is_ok() {
             self.noted.insert(pid, Instant::now());
         }
     }
