@@ -34,22 +34,21 @@ impl UserSymbols {
 
     /// Notes what a process has mapped, for the time when it is gone.
     pub fn remember(&mut self, pid: u32) {
-        let now = Instant::now();
-        // What was noted of a process that has ended since must not be lost.
-        if !is_alive(pid) || self.noted.get(&pid).is_some_and(|noted| now.duration_since(*noted) < FRESH) {
-            return;
-        }
-        if self.symbolizer.cache(&Cache::Process(cache::Process::new(Pid::from(pid)))).is_ok() {
-            self.noted.insert(pid, now);
+        // A process that is gone already keeps what was noted before, if anything.
+        if has_memory(pid) && self.symbolizer.cache(&Cache::Process(cache::Process::new(Pid::from(pid)))).is_ok() {
+            self.noted.insert(pid, Instant::now());
         }
     }
 
     pub fn frames(&mut self, pid: u32, addresses: &[u64]) -> Vec<Frame> {
-        self.remember(pid);
+        let alive = has_memory(pid);
+        if alive && self.noted.get(&pid).is_none_or(|noted| noted.elapsed() >= FRESH) {
+            self.remember(pid);
+        }
         let mut process = Process::new(Pid::from(pid));
         process.debug_syms = false;
         // The kernel's own view of mapped files reaches into containers, but goes with the process.
-        process.map_files = is_alive(pid);
+        process.map_files = alive;
         let found = self.symbolizer.symbolize(&Source::Process(process), Input::AbsAddr(addresses)).unwrap_or_default();
         let found = found.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
         addresses.iter().zip(found).map(|(address, found)| frame(*address, found)).collect()
@@ -63,9 +62,9 @@ pub enum Demangle {
     No,
 }
 
-/// Whether a process still has its memory; one that nobody has collected yet has none.
-fn is_alive(pid: u32) -> bool {
-    fs::read_link(format!("/proc/{pid}/exe")).is_ok()
+/// Whether a process still has its memory: one that has ended but was not yet waited for has none, though `/proc` lists it.
+fn has_memory(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/maps")).is_ok_and(|maps| !maps.is_empty())
 }
 
 fn frame(address: u64, found: Option<Symbolized<'_>>) -> Frame {
