@@ -127,7 +127,8 @@ fn find(name: &str) -> Option<PathBuf> {
 /// The words of a command. Quotes and backslashes group them as in a shell; nothing else has a meaning.
 fn split(command: &str) -> Result<Vec<String>> {
     shlex::split(command).ok_or_else(|| {
-        Error::usage(format!("-c: a quote in the command is not closed: {command}")).hint("for instance -c \"sh -c 'ls | wc'\"")
+        Error::usage(format!("-c: a quote in the command is not closed: {command}"))
+            .hint("for instance -c \"sh -c 'ls | wc'\"")
     })
 }
 
