@@ -20,9 +20,6 @@ pub struct Child {
     failure: io::PipeReader,
 }
 
-/// Looks at a new program's mappings, some microseconds each.
-const MAPPING_ATTEMPTS: usize = 200;
-
 impl Child {
     /// Makes the child for a command: words separated by spaces (quotes may group them), no shell.
     pub fn new(command: &str) -> Result<Child> {
@@ -50,8 +47,8 @@ impl Child {
         self.gate.is_some()
     }
 
-    /// Lets the child run its program, and waits until it does.
-    pub fn release(&mut self) -> Result<()> {
+    /// Lets the child become its program. `look` sees it when it is mapped and has not run yet.
+    pub fn release(&mut self, look: impl FnOnce()) -> Result<()> {
         let Some(mut gate) = self.gate.take() else { return Ok(()) };
         let mut errno = [0; 4];
         let failed = |why: io::Error| Error::usage(format!("cannot run {}: {why}", self.name));
@@ -59,17 +56,12 @@ impl Child {
         match self.failure.read_exact(&mut errno) {
             Ok(()) => Err(failed(io::Error::from_raw_os_error(i32::from_ne_bytes(errno)))),
             // The pipe was closed by a successful exec.
-            Err(_) => Ok(()),
-        }
-    }
-
-    /// Waits the few microseconds in which the new program is not mapped yet though its exec has succeeded.
-    pub(super) fn wait_until_mapped(&self) {
-        let is_code = |line: &str| line.contains(" r-xp ") && line.contains('/');
-        for _ in 0..MAPPING_ATTEMPTS {
-            match fs::read_to_string(format!("/proc/{}/maps", self.pid)) {
-                Ok(maps) if !maps.lines().any(is_code) => std::thread::yield_now(),
-                Ok(_) | Err(_) => return,
+            Err(_) => {
+                if process::wait_stopped(self.pid) {
+                    look();
+                    process::detach(self.pid);
+                }
+                Ok(())
             }
         }
     }
@@ -142,7 +134,7 @@ mod tests {
         let ended =
             |child: &Child, ms| process::wait_readable([Some(child.alive())], Duration::from_millis(ms)).unwrap()[0];
         assert!(!ended(&child, 30));
-        child.release().unwrap();
+        child.release(|| ()).unwrap();
         assert!(ended(&child, 5000));
     }
 
@@ -153,7 +145,7 @@ mod tests {
         fs::write(&script, "neither ELF nor script").unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
         let mut child = Child::new(script.to_str().unwrap()).unwrap();
-        assert!(child.release().unwrap_err().message.contains("Exec format error"));
+        assert!(child.release(|| ()).unwrap_err().message.contains("Exec format error"));
         fs::remove_file(script).unwrap();
         assert!(watch(u32::MAX / 4).unwrap_err().message.contains("No such process"));
     }

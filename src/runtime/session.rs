@@ -112,7 +112,7 @@ impl<'k> Session<'k> {
         runs.begin.iter().try_for_each(Run::run)?;
         let links = placed.attach(kernel)?;
         let targets = || units.iter().flat_map(|unit| &unit.targets);
-        let alone = targets().all(|target| matches!(target.attach, Attach::Run(_)));
+        let alone = child.is_none() && pid.is_none() && targets().all(|target| matches!(target.attach, Attach::Run(_)));
         Ok(Session {
             ring: ring.transpose()?,
             end: runs.end,
@@ -156,13 +156,15 @@ impl<'k> Session<'k> {
 
     fn release_child(&mut self) -> Result<()> {
         let Some(child) = self.ends.child.as_mut().filter(|child| child.is_held()) else { return Ok(()) };
-        child.release()?;
-        // Should it end at once, its program's own functions still have their names.
-        if self.state.plan.maps.values().any(|map| map.role == Role::SeenProcesses) {
-            child.wait_until_mapped();
-            self.state.symbols.remember(child.pid());
-        }
-        Ok(())
+        let pid = child.pid();
+        let wants_names = self.state.plan.maps.values().any(|map| map.role == Role::SeenProcesses);
+        let symbols = &mut self.state.symbols;
+        // Should the child end at once, its program's own functions still have their names.
+        child.release(|| {
+            if wants_names {
+                symbols.remember(pid)
+            }
+        })
     }
 
     /// Detaches, runs the `end` probes, prints the maps; gives the exit code.

@@ -18,6 +18,9 @@ pub struct UserSymbols {
     noted: HashMap<u32, Instant>,
 }
 
+/// Mappings noted so recently are not read again.
+const JUST_NOW: Duration = Duration::from_millis(10);
+
 /// Mappings of a live process are taken for current for so long.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -34,6 +37,10 @@ impl UserSymbols {
 
     /// Notes what a process has mapped, for the time when it is gone.
     pub fn remember(&mut self, pid: u32) {
+        // A process may end while its mappings are read; what was read just before is better than that.
+        if self.noted.get(&pid).is_some_and(|noted| noted.elapsed() < JUST_NOW) {
+            return;
+        }
         // A process that is gone already keeps what was noted before, if anything.
         if has_memory(pid) && self.symbolizer.cache(&Cache::Process(cache::Process::new(Pid::from(pid)))).is_ok() {
             self.noted.insert(pid, Instant::now());

@@ -64,6 +64,8 @@ pub fn spawn_held(
                 libc::_exit(0);
             }
             libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            // It then stops once the new program is mapped. Where that is not permitted, it just runs on.
+            libc::ptrace(libc::PTRACE_TRACEME);
             libc::execv(path.as_ptr(), argv.as_ptr());
             let error = io::Error::last_os_error().raw_os_error().unwrap_or(0).to_ne_bytes();
             libc::write(failure, error.as_ptr().cast(), error.len());
@@ -71,6 +73,28 @@ pub fn spawn_held(
         },
         pid => Ok(pid as u32),
     }
+}
+
+/// Whether a child of [`spawn_held`] has come to the stop after its exec; one that may not be traced never will.
+pub fn wait_stopped(pid: u32) -> bool {
+    const LIMIT: Duration = Duration::from_millis(200);
+    let since = std::time::Instant::now();
+    while since.elapsed() < LIMIT {
+        let mut status = 0;
+        // SAFETY: the status is valid for the call.
+        let changed = unsafe { libc::waitpid(pid as libc::pid_t, &raw mut status, libc::WNOHANG) };
+        if changed != 0 {
+            return changed > 0 && libc::WIFSTOPPED(status);
+        }
+        std::thread::yield_now();
+    }
+    false
+}
+
+/// Lets a stopped child run on.
+pub fn detach(pid: u32) {
+    // SAFETY: this request takes no addresses.
+    unsafe { libc::ptrace(libc::PTRACE_DETACH, pid as libc::pid_t, 0, 0) };
 }
 
 /// Closes descriptors in another process, as closing some of them takes long: that process shares them and lets go last, so that
