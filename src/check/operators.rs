@@ -21,7 +21,8 @@ impl Cx<'_> {
             UnaryOp::Negate | UnaryOp::Invert | UnaryOp::Not => {}
         }
         let value = self.value(operand)?;
-        if !is_number(&value.ty) && !(op == UnaryOp::Not && value.ty.is_scalar()) {
+        let is_fine = is_number(&value.ty) || op == UnaryOp::Not && value.ty.is_scalar();
+        if !is_fine {
             let symbol = symbol(op);
             let message = format!("The {symbol} operator can not be used on expressions of type '{}'", value.ty);
             return Err(self.error(Diagnostic::error(span, message)));
@@ -213,18 +214,20 @@ impl Cx<'_> {
             return Err(self.error(Diagnostic::error(span, message)));
         }
         let ty = old.ty.clone();
+        // The sum is a 64-bit number like any other, so that counting up does not wrap in a narrow variable.
+        let wide = if ty.sign() == Sign::Signed { Type::I64 } else { Type::U64 };
+        let wide = if matches!(ty, Type::Ptr(..)) { ty.clone() } else { wide };
         let before = self.fresh("old value", ty.clone());
         let kept = Expr::new(ExprKind::Var(before), ty.clone(), span);
-        let kind =
-            ExprKind::Binary { op: ir::BinaryOp::Add, sign: ty.sign(), left: kept.clone(), right: by, zero: None };
-        let sum = Expr::new(kind, Type::I64, span);
-        let new = Expr::new(ExprKind::Convert(sum), ty.clone(), span);
-        let after = self.fresh("new value", ty.clone());
-        let new_value = Expr::new(ExprKind::Var(after), ty.clone(), span);
+        let kind = ExprKind::Binary { op: ir::BinaryOp::Add, sign: ty.sign(), left: kept.clone(), right: by, zero: None };
+        let new = Expr::new(kind, wide.clone(), span);
+        let after = self.fresh("new value", wide.clone());
+        let new_value = Expr::new(ExprKind::Var(after), wide.clone(), span);
         let store = self.assign_value(target, new_value.clone(), span)?;
         let block =
             vec![Stmt::new(StmtKind::Set(before, old), span), Stmt::new(StmtKind::Set(after, new), span), store];
         let result = if when == StepTime::Pre { new_value } else { kept };
+        let ty = result.ty.clone();
         Ok(Expr::new(ExprKind::Seq(block, result), ty, span))
     }
 }

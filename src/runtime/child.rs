@@ -59,8 +59,9 @@ impl Child {
             Err(_) => {
                 if process::wait_stopped(self.pid) {
                     look();
-                    process::detach(self.pid);
                 }
+                // One that has not stopped by now may still do so.
+                process::detach(self.pid);
                 Ok(())
             }
         }

@@ -71,6 +71,6 @@ pub fn disable(event: BorrowedFd<'_>) -> io::Result<()> {
 
 fn ioctl(event: BorrowedFd<'_>, request: u32, argument: i32) -> io::Result<()> {
     // SAFETY: these requests take a number, no address.
-    let result = unsafe { libc::ioctl(event.as_raw_fd(), request.into(), argument) };
+    let result = unsafe { libc::ioctl(event.as_raw_fd(), request as _, argument) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
