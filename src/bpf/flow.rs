@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::asm::{AsmError, Label, Operand};
+use super::asm::{AsmError, Label, Operand, VReg};
+use super::fold::holds;
 use super::lir::{Block, Function, Inst, Op};
 use crate::source::Span;
 
@@ -11,9 +12,64 @@ pub(super) fn simplify(function: &mut Function) -> Result<(), AsmError> {
     close(function);
     let index = index(&function.blocks);
     thread(&mut function.blocks, &index)?;
+    skip_decided_tests(&mut function.blocks, &index);
+    thread(&mut function.blocks, &index)?;
     remove_unreachable(&mut function.blocks, &index);
     join(&mut function.blocks);
     Ok(())
+}
+
+/// Truth values come from `a && b` and the like as constants set on each way to one test; each way can go straight to
+/// where the test will send it.
+fn skip_decided_tests(blocks: &mut [Block], index: &HashMap<Label, usize>) {
+    // Kept up to date, since each redirection changes what is known elsewhere.
+    let mut sources: Vec<Vec<usize>> = vec![Vec::new(); blocks.len()];
+    for (from, block) in blocks.iter().enumerate() {
+        block.successors().into_iter().flatten().for_each(|to| sources[index[&to]].push(from));
+    }
+    for at in 0..blocks.len() {
+        let [Inst { op: Op::Branch { cond, left, right: Operand::Imm(right), then, other }, .. }] =
+            blocks[at].insts[..]
+        else {
+            continue;
+        };
+        for from in sources[at].clone() {
+            if let Some(value) = constant_after(blocks, &sources, from, left) {
+                let instead = if holds(cond, value, right) { then } else { other };
+                let label = blocks[at].label;
+                redirect(&mut blocks[from], label, instead);
+                sources[at].retain(|source| *source != from);
+                sources[index[&instead]].push(from);
+            }
+        }
+    }
+}
+
+/// The constant that a register holds after a block: set there, or in the blocks that alone lead to it.
+fn constant_after(blocks: &[Block], sources: &[Vec<usize>], at: usize, reg: VReg) -> Option<i64> {
+    let mut at = at;
+    // As many steps as there are blocks go round any circle.
+    for _ in 0..blocks.len() {
+        match blocks[at].insts.iter().rev().find(|inst| inst.op.def() == Some(reg)).map(|inst| &inst.op) {
+            Some(Op::Const { value, .. }) => return Some(*value),
+            Some(_) => return None,
+            None => match sources[at][..] {
+                [only] if at != 0 => at = only,
+                _ => return None,
+            },
+        }
+    }
+    None
+}
+
+fn redirect(block: &mut Block, from: Label, to: Label) {
+    match block.insts.last_mut().map(|inst| &mut inst.op) {
+        Some(Op::Jump(label)) if *label == from => *label = to,
+        Some(Op::Branch { then, other, .. }) => {
+            [then, other].into_iter().filter(|label| **label == from).for_each(|label| *label = to);
+        }
+        _ => {}
+    }
 }
 
 /// Position of each block by its label.
