@@ -1,14 +1,13 @@
 //! The object that `--emit-elf` writes, given to other tools: aya's loader must load every program of it, and
 //! `llvm-objdump` must disassemble it. Nothing is attached.
 
-#[path = "support/units.rs"]
-mod units;
-
 use std::process::Command;
 
 use aya::EbpfLoader;
 use aya::programs::{Program, ProgramError};
 use rtrace::bpf::elf::object;
+
+use crate::units;
 
 #[test]
 fn aya_loads_it() {

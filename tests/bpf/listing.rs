@@ -1,17 +1,14 @@
 //! Finished programs as people and the kernel see them: the listing, and the verifier naming script lines.
 
-#[path = "support/units.rs"]
-mod units;
-#[path = "support/verifier.rs"]
-mod verifier;
-
 use std::os::fd::AsRawFd;
 
 use rtrace::bpf::btf::{FUNC_INFO, LINE_INFO, program_btf};
 use rtrace::bpf::insn::Insn;
 use rtrace::bpf::list::Listing;
 use rtrace::bpf::unit::{RelocTarget, Unit};
-use verifier::Refusal;
+
+use crate::units;
+use crate::verifier::{self, Refusal};
 
 #[test]
 fn listing_shows_source_maps_and_notes() {
