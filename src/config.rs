@@ -1,5 +1,8 @@
 //! The settings of a script: the `config` block, overridden by the environment.
 
+use crate::diag::Diagnostic;
+use crate::names;
+use crate::syntax::ast::{Setting, SettingValue};
 use crate::types::StackMode;
 
 /// Every setting, with its default.
@@ -30,6 +33,75 @@ pub enum MissingProbes {
     Ignore,
 }
 
+/// Settings that the environment gives; they win over a script's own.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    settings: Vec<(&'static Key, String)>,
+}
+
+/// One setting.
+struct Key {
+    /// Its name, then older ones.
+    names: &'static [&'static str],
+    set: Setter,
+}
+
+/// How a value becomes part of the configuration; the error says what is wrong with it.
+enum Setter {
+    Number(fn(&mut Config, u64)),
+    Bool(fn(&mut Config, bool)),
+    Text(fn(&mut Config, &str) -> Result<(), &'static str>),
+    /// Known to bpftrace and without meaning here: accepted, and nothing changes.
+    Nothing,
+}
+
+const KEYS: &[Key] = &[
+    Key { names: &["hist_percentiles"], set: Setter::Bool(|config, value| config.hist_percentiles = value) },
+    Key { names: &["max_map_keys", "map_keys_max"], set: Setter::Number(|config, value| config.max_map_keys = value) },
+    Key { names: &["max_strlen", "strlen"], set: Setter::Number(|config, value| config.max_strlen = value) },
+    Key { names: &["max_probes"], set: Setter::Number(|config, value| config.max_probes = value) },
+    Key { names: &["max_bpf_progs"], set: Setter::Number(|config, value| config.max_bpf_progs = value) },
+    Key { names: &["max_cat_bytes", "cat_bytes_max"], set: Setter::Number(|config, value| config.max_cat_bytes = value) },
+    Key { names: &["log_size"], set: Setter::Number(|config, value| config.log_size = value) },
+    Key { names: &["perf_rb_pages"], set: Setter::Number(|config, value| config.perf_rb_pages = value) },
+    Key { names: &["print_maps_on_exit"], set: Setter::Bool(|config, value| config.print_maps_on_exit = value) },
+    Key { names: &["cpp_demangle"], set: Setter::Bool(|config, value| config.cpp_demangle = value) },
+    Key { names: &["no_cpp_demangle"], set: Setter::Bool(|config, value| config.cpp_demangle = !value) },
+    Key { names: &["missing_probes"], set: Setter::Text(set_missing_probes) },
+    Key { names: &["stack_mode"], set: Setter::Text(set_stack_mode) },
+    Key {
+        names: &["str_trunc_trailer"],
+        set: Setter::Text(|config, value| {
+            config.str_trunc_trailer = value.to_string();
+            Ok(())
+        }),
+    },
+    Key { names: &["license"], set: Setter::Text(set_license) },
+    Key {
+        names: &[
+            "cache_user_symbols",
+            "lazy_symbolication",
+            "on_stack_limit",
+            "show_debug_info",
+            "use_blazesym",
+            "unstable_import_statement",
+            "unstable_tseries",
+            "unstable_typeinfo",
+            "unstable_dw_ustack",
+            "symbol_source",
+            "max_type_res_iterations",
+            "unstable_addr",
+            "unstable_import",
+            "unstable_macro",
+            "unstable_map_decl",
+        ],
+        set: Setter::Nothing,
+    },
+];
+
+const LICENSES: [&str; 6] =
+    ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -48,5 +120,145 @@ impl Default for Config {
             str_trunc_trailer: "..".to_string(),
             license: "GPL".to_string(),
         }
+    }
+}
+
+impl Config {
+    /// Takes over a script's settings; what is wrong with them is returned.
+    pub fn apply(&mut self, settings: &[Setting]) -> Vec<Diagnostic> {
+        let mut faults = Vec::new();
+        for setting in settings {
+            let name = &setting.key.text;
+            let Some(key) = find(name) else {
+                faults.push(unknown(setting));
+                continue;
+            };
+            let value = match &setting.value {
+                SettingValue::Int(number) => number.to_string(),
+                SettingValue::Bool(truth) => truth.to_string(),
+                SettingValue::Text(text) | SettingValue::Word(text) => text.clone(),
+            };
+            if let Err(message) = key.set(self, &value) {
+                faults.push(Diagnostic::error(setting.value_span, format!("{name}: {message}")));
+            }
+        }
+        faults
+    }
+}
+
+impl Overrides {
+    /// Reads `BPFTRACE_NAME` and `RTRACE_NAME`. The error names the variable and says what is wrong with its value.
+    pub fn from_environment(variables: impl Iterator<Item = (String, String)>) -> Result<Self, String> {
+        let mut overrides = Self::default();
+        for (variable, value) in variables {
+            let name = variable.strip_prefix("RTRACE_").or_else(|| variable.strip_prefix("BPFTRACE_"));
+            let Some(key) = name.and_then(find) else { continue };
+            key.set(&mut Config::default(), &value).map_err(|message| format!("{variable}: {message}"))?;
+            overrides.settings.push((key, value));
+        }
+        Ok(overrides)
+    }
+
+    pub fn apply(&self, config: &mut Config) {
+        for (key, value) in &self.settings {
+            // The value was found to be good when it was read.
+            key.set(config, value).ok();
+        }
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.names[0])
+    }
+}
+
+impl Key {
+    fn set(&self, config: &mut Config, value: &str) -> Result<(), String> {
+        match self.set {
+            Setter::Number(set) => {
+                set(config, value.parse().map_err(|_| format!("expecting a number, got {value}"))?);
+                Ok(())
+            }
+            Setter::Bool(set) => {
+                let truth = match value.to_ascii_lowercase().as_str() {
+                    "1" | "true" | "on" | "yes" => true,
+                    "0" | "false" | "off" | "no" => false,
+                    _ => return Err("Invalid value: expecting true or false".to_string()),
+                };
+                set(config, truth);
+                Ok(())
+            }
+            Setter::Text(set) => set(config, value).map_err(str::to_string),
+            Setter::Nothing => Ok(()),
+        }
+    }
+}
+
+fn find(name: &str) -> Option<&'static Key> {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_prefix("bpftrace_").unwrap_or(&name);
+    KEYS.iter().find(|key| key.names.contains(&name))
+}
+
+fn unknown(setting: &Setting) -> Diagnostic {
+    let name = &setting.key.text;
+    let known = KEYS.iter().flat_map(|key| key.names.iter().copied());
+    let fault = Diagnostic::error(setting.key.span, format!("{name}: not a known configuration option"));
+    match names::nearest(name, known) {
+        Some(near) => fault.hint(format!("did you mean {near}?")),
+        None => fault,
+    }
+}
+
+fn set_missing_probes(config: &mut Config, value: &str) -> Result<(), &'static str> {
+    config.missing_probes = match value {
+        "error" => MissingProbes::Error,
+        "warn" => MissingProbes::Warn,
+        "ignore" => MissingProbes::Ignore,
+        _ => return Err("Invalid value for missing_probes: valid values are error, warn, and ignore."),
+    };
+    Ok(())
+}
+
+fn set_stack_mode(config: &mut Config, value: &str) -> Result<(), &'static str> {
+    config.stack_mode = match value {
+        "bpftrace" => StackMode::Bpftrace,
+        "perf" => StackMode::Perf,
+        "raw" => StackMode::Raw,
+        "build_id" => StackMode::BuildId,
+        _ => return Err("Invalid value for stack_mode: valid values are bpftrace, raw, perf, and build_id."),
+    };
+    Ok(())
+}
+
+fn set_license(config: &mut Config, value: &str) -> Result<(), &'static str> {
+    if !LICENSES.contains(&value) {
+        return Err("Invalid value for license: the kernel's helpers need one that is compatible with the GPL.");
+    }
+    config.license = value.to_string();
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_wins() {
+        let variables = [("BPFTRACE_MAX_STRLEN", "64"), ("RTRACE_HIST_PERCENTILES", "on"), ("HOME", "/")];
+        let variables = variables.map(|(name, value)| (name.to_string(), value.to_string()));
+        let mut config = Config::default();
+        Overrides::from_environment(variables.into_iter()).unwrap().apply(&mut config);
+        assert_eq!((config.max_strlen, config.hist_percentiles), (64, true));
+    }
+
+    #[test]
+    fn bad_values_are_told() {
+        let one = |name: &str, value: &str| {
+            Overrides::from_environment([(name.to_string(), value.to_string())].into_iter()).unwrap_err()
+        };
+        assert_eq!(one("BPFTRACE_MAX_STRLEN", "x"), "BPFTRACE_MAX_STRLEN: expecting a number, got x");
+        assert!(one("BPFTRACE_STACK_MODE", "x").contains("valid values are bpftrace, raw, perf, and build_id."));
     }
 }

@@ -25,6 +25,8 @@ pub enum Kind {
     Usage,
     /// The kernel refused to load or attach: exit code 255.
     Kernel,
+    /// The reader of the output has gone away: time to end quietly, exit code 0.
+    Closed,
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -36,6 +38,10 @@ impl Error {
 
     pub fn kernel(message: impl Into<String>) -> Self {
         Self::new(Kind::Kernel, message)
+    }
+
+    pub fn closed() -> Self {
+        Self::new(Kind::Closed, "the output was closed")
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

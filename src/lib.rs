@@ -7,7 +7,10 @@
 pub mod diag;
 pub mod error;
 pub mod id;
+pub mod mapped;
+pub mod names;
 pub mod source;
+pub mod strftime;
 pub mod types;
 
 pub mod btf;
@@ -27,7 +30,9 @@ pub mod check;
 pub mod ir;
 pub mod probes;
 
+pub mod cli;
 pub mod codegen;
+pub mod engine;
 pub mod runtime;
 
 pub mod repl;

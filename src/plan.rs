@@ -41,7 +41,7 @@ pub struct Map {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Role {
-    /// `@name` of the script. `key` is `None` for a scalar map (an array of one).
+    /// `@name` of the script. `key` is `None` for a scalar map (an array of one, see [`Plan::mark_offset`]).
     User { name: String, key: Option<Type>, value: MapValue, span: Span },
     /// The ring buffer that carries records to user space.
     Ring,
@@ -222,6 +222,12 @@ pub enum Cpus {
 }
 
 impl Plan {
+    /// Scalar maps are arrays, which always have their one entry: a `u64` after the value (or slot) is 1 once it was assigned.
+    /// This is where it lies.
+    pub fn mark_offset(value: &MapValue) -> u32 {
+        value.size().next_multiple_of(8)
+    }
+
     /// The map with this role, made on first use.
     pub fn shared_map(&mut self, map: Map) -> MapId {
         let found = self.maps.iter().find(|(_, other)| other.role == map.role).map(|(id, _)| id);

@@ -51,11 +51,12 @@ pub enum Sign {
 }
 
 /// Whose memory a pointer points into.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Space {
     Kernel,
     User,
     /// Not known at compile time.
+    #[default]
     Unknown,
 }
 

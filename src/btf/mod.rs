@@ -1,4 +1,271 @@
-//! Kernel types, read in place: nothing is parsed that nobody asks for.
+//! Kernel types, read in place: opening walks the records once to know where each begins (about a millisecond for a whole
+//! kernel); nothing else is read until somebody asks for it.
+//!
+//! The format is described in the kernel's `Documentation/bpf/btf.rst`.
 
-/// The kernel's (or a module's) BTF.
-pub struct Btf {}
+mod convert;
+mod print;
+mod wire;
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::mapped::Bytes;
+use crate::types::StructRef;
+use wire::{Layout, Record};
+
+pub use wire::Kind;
+
+crate::ids! {
+    /// A BTF type id; 0 is `void`.
+    TypeId;
+}
+
+impl TypeId {
+    pub const VOID: TypeId = TypeId(0);
+}
+
+/// The kernel's (or any other) BTF.
+pub struct Btf {
+    bytes: Bytes,
+    layout: Layout,
+}
+
+/// A member of a structure or union as declared; anonymous ones have an empty name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member<'a> {
+    pub name: &'a str,
+    pub ty: TypeId,
+    /// From the start of the structure.
+    pub bit_offset: u32,
+    /// Width in bits, where the member is a bit field.
+    pub bitfield: Option<u8>,
+}
+
+/// Where a field lies, counted from the start of the structure it was asked of, however deeply it is nested in anonymous ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FieldInfo {
+    pub bit_offset: u32,
+    pub ty: TypeId,
+    /// Width in bits, where the field is a bit field.
+    pub bitfield: Option<u8>,
+}
+
+/// A function's parameters and result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature<'a> {
+    pub params: Vec<Param<'a>>,
+    /// `TypeId::VOID` for none.
+    pub result: TypeId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Param<'a> {
+    /// Empty where only the type is known, as in function pointers.
+    pub name: &'a str,
+    pub ty: TypeId,
+}
+
+/// How many typedefs, qualifiers or nested anonymous structures are followed; more can only be a cycle in broken data.
+const DEPTH: usize = 32;
+
+impl Btf {
+    /// Opens the running kernel's types.
+    pub fn open() -> Result<Btf> {
+        Self::open_at(Path::new("/sys/kernel/btf/vmlinux"))
+    }
+
+    /// Opens a file of raw BTF.
+    pub fn open_at(path: &Path) -> Result<Btf> {
+        let bytes = Bytes::open(path).map_err(|error| {
+            Error::usage(format!("cannot read the kernel's types from {}: {}", path.display(), error.kind()))
+                .hint("structures can only be named on a kernel built with CONFIG_DEBUG_INFO_BTF=y")
+        })?;
+        Self::over(bytes)
+    }
+
+    /// Reads BTF from memory.
+    pub fn parse(bytes: &[u8]) -> Result<Btf> {
+        Self::over(Bytes::Owned(bytes.to_vec()))
+    }
+
+    /// The first type of this kind and name.
+    pub fn find(&self, name: &str, kind: Kind) -> Option<TypeId> {
+        self.ids_named(name).find(|id| self.kind(*id) == Some(kind))
+    }
+
+    /// A type as C writes its name: `struct task_struct`, `union sigval`, `enum pid_type`, `pid_t`, `unsigned int`.
+    pub fn named(&self, name: &str) -> Option<TypeId> {
+        match name.split_once(' ') {
+            Some(("struct", tag)) => self.find(tag, Kind::Struct),
+            Some(("union", tag)) => self.find(tag, Kind::Union),
+            Some(("enum", tag)) => self.find(tag, Kind::Enum).or_else(|| self.find(tag, Kind::Enum64)),
+            _ => self.find(name, Kind::Typedef).or_else(|| self.find(name, Kind::Int)),
+        }
+    }
+
+    /// The structure of this name, given without `struct`.
+    pub fn struct_named(&self, name: &str) -> Option<StructRef> {
+        self.struct_ref(self.find(name, Kind::Struct)?)
+    }
+
+    pub fn kind(&self, id: TypeId) -> Option<Kind> {
+        self.record(id).map(|record| record.kind)
+    }
+
+    /// The type's own name; empty if it has none.
+    pub fn name(&self, id: TypeId) -> &str {
+        self.record(id).map_or("", |record| self.text(record.name))
+    }
+
+    /// Members of a structure or union as declared, through typedefs and qualifiers; none for other types.
+    pub fn members(&self, id: TypeId) -> impl Iterator<Item = Member<'_>> {
+        let record = self.record(self.strip(id)).filter(|record| record.kind.is_aggregate());
+        record.into_iter().flat_map(move |record| (0..record.len).map(move |index| self.member(&record, index)))
+    }
+
+    /// A field by name, looked for in anonymous members too.
+    pub fn field(&self, id: TypeId, name: &str) -> Option<FieldInfo> {
+        self.field_within(id, name, DEPTH)
+    }
+
+    /// All names that [`Btf::field`] finds, in order of declaration.
+    pub fn field_names(&self, id: TypeId) -> Vec<&str> {
+        let mut names = Vec::new();
+        self.collect_names(id, DEPTH, &mut names);
+        names
+    }
+
+    /// Bytes; `None` for functions, incomplete types and broken data.
+    pub fn size_of(&self, id: TypeId) -> Option<u32> {
+        self.size_within(id, DEPTH)
+    }
+
+    /// The type behind typedefs, `const`, `volatile`, `restrict` and tags.
+    pub fn strip(&self, id: TypeId) -> TypeId {
+        let mut id = id;
+        for _ in 0..DEPTH {
+            match self.record(id) {
+                Some(record) if record.kind.is_modifier() => id = record.target(),
+                Some(_) | None => break,
+            }
+        }
+        id
+    }
+
+    /// What a pointer points at, through typedefs and qualifiers; `None` if the type is no pointer.
+    pub fn pointee(&self, id: TypeId) -> Option<TypeId> {
+        let record = self.record(self.strip(id))?;
+        (record.kind == Kind::Ptr).then(|| record.target())
+    }
+
+    /// Parameters and result of the function of this name.
+    pub fn func(&self, name: &str) -> Option<Signature<'_>> {
+        self.signature(self.find(name, Kind::Func)?)
+    }
+
+    /// Parameters and result of a function, a function type, or a pointer or typedef of one.
+    pub fn signature(&self, id: TypeId) -> Option<Signature<'_>> {
+        let mut record = self.record(self.strip(id))?;
+        while matches!(record.kind, Kind::Ptr | Kind::Func) {
+            let target = self.strip(record.target());
+            record = self.record(target).filter(|next| next.kind == Kind::FuncProto)?;
+        }
+        let params = (0..record.len).map(|index| self.param(&record, index)).collect();
+        (record.kind == Kind::FuncProto).then(|| Signature { params, result: record.target() })
+    }
+
+    /// Value of an enumerator, and the enumeration that declares it.
+    pub fn enum_value(&self, name: &str) -> Option<(TypeId, i64)> {
+        let offset = self.string_offset(name)?;
+        self.ids().find_map(|id| {
+            let record = self.record(id).filter(|record| record.kind.is_enum())?;
+            let index = (0..record.len).find(|index| self.variant_name(&record, *index) == offset)?;
+            Some((id, self.variant_value(&record, index)))
+        })
+    }
+
+    /// All types of one kind with their names, in order of id; anonymous ones are left out.
+    pub fn all(&self, kind: Kind) -> impl Iterator<Item = (&str, TypeId)> {
+        let of_kind = move |id| self.record(id).filter(|record| record.kind == kind).map(|record| (record.name, id));
+        self.ids().filter_map(of_kind).map(|(name, id)| (self.text(name), id)).filter(|(name, _)| !name.is_empty())
+    }
+
+    /// Checks the layout, so that everything later can rely on it.
+    fn over(bytes: Bytes) -> Result<Btf> {
+        let layout = Layout::read(&bytes)?;
+        Ok(Btf { bytes, layout })
+    }
+
+    /// A member's own name comes before those within an anonymous one, as in C.
+    fn field_within(&self, id: TypeId, name: &str, depth: usize) -> Option<FieldInfo> {
+        let depth = depth.checked_sub(1)?;
+        self.members(id).find_map(|member| {
+            if member.name == name && !name.is_empty() {
+                return Some(FieldInfo { bit_offset: member.bit_offset, ty: member.ty, bitfield: member.bitfield });
+            }
+            let inner = if member.name.is_empty() { self.field_within(member.ty, name, depth) } else { None }?;
+            Some(FieldInfo { bit_offset: member.bit_offset.checked_add(inner.bit_offset)?, ..inner })
+        })
+    }
+
+    fn collect_names<'a>(&'a self, id: TypeId, depth: usize, names: &mut Vec<&'a str>) {
+        for member in self.members(id) {
+            if !member.name.is_empty() {
+                names.push(member.name);
+            } else if depth > 0 {
+                self.collect_names(member.ty, depth - 1, names);
+            }
+        }
+    }
+
+    /// Arrays of arrays are followed; `depth` ends cycles.
+    fn size_within(&self, id: TypeId, depth: usize) -> Option<u32> {
+        let record = self.record(self.strip(id))?;
+        match record.kind {
+            Kind::Ptr => Some(8),
+            Kind::Array => {
+                let (element, count) = self.array(&record);
+                self.size_within(element, depth.checked_sub(1)?)?.checked_mul(count)
+            }
+            Kind::Int | Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Float | Kind::Datasec => {
+                Some(record.size_or_type)
+            }
+            Kind::Forward | Kind::Func | Kind::FuncProto | Kind::Var | Kind::DeclTag => None,
+            Kind::Typedef | Kind::Volatile | Kind::Const | Kind::Restrict | Kind::TypeTag => None,
+        }
+    }
+
+    /// The record of a type; `None` for `void` and for ids that there are not.
+    fn record(&self, id: TypeId) -> Option<Record> {
+        self.layout.record(&self.bytes, id)
+    }
+
+    fn ids(&self) -> impl Iterator<Item = TypeId> {
+        (1..self.layout.count()).map(TypeId)
+    }
+
+    /// All types of this name, found by the one place of the name among the strings.
+    fn ids_named(&self, name: &str) -> impl Iterator<Item = TypeId> {
+        let offset = self.string_offset(name);
+        self.ids().filter(move |id| offset == Some(self.layout.name_offset(&self.bytes, *id)))
+    }
+
+    /// Where a name lies among the strings, each of which is stored once and ends at a NUL.
+    fn string_offset(&self, name: &str) -> Option<u32> {
+        if name.is_empty() || name.contains('\0') {
+            return None;
+        }
+        let needle = format!("\0{name}\0");
+        memchr::memmem::find(self.layout.strings(&self.bytes), needle.as_bytes()).map(|at| at as u32 + 1)
+    }
+
+    fn text(&self, offset: u32) -> &str {
+        self.layout.text(&self.bytes, offset)
+    }
+}
+
+#[cfg(test)]
+mod subset;
+#[cfg(test)]
+mod tests;

@@ -1,23 +1,40 @@
 //! Builtin values, functions and aggregations: one row each. The same rows feed the checker, the help, the completion and the reference.
 
-use crate::check::{Call, Cx, Fallible};
-use crate::ir::{Expr, Step};
-use crate::types::Aggregate;
+mod aggregate;
+mod maps;
+mod memory;
+mod net;
+mod output;
+mod probe;
+mod process;
+mod stacks;
+mod strings;
+mod symbols;
+mod system;
+mod time;
+
+use crate::check::{Call, Cx, Fallible, Safety};
+use crate::ir::{BinaryOp, Expr, ExprKind, Step};
+use crate::source::Span;
+use crate::types::{Aggregate, Sign, Type};
 
 /// One name of the language.
 pub struct Builtin {
     pub name: &'static str,
-    /// As in a signature: `ptr, [length]`; empty for values.
+    /// As in a signature: `ptr[, length]`; empty for values.
     pub params: &'static str,
     /// Fewest and most arguments.
     pub arity: (usize, usize),
     pub doc: &'static str,
     /// A program that uses it and compiles.
     pub example: &'static str,
+    /// Whether it needs `--unsafe`.
+    pub safety: Safety,
     pub lower: Lower,
 }
 
 /// How a use of it becomes core IR.
+#[derive(Clone, Copy)]
 pub enum Lower {
     /// A value such as `pid`; may be written with or without `()`.
     Value(fn(&mut Cx<'_>, &Call<'_>) -> Fallible<Expr>),
@@ -33,9 +50,62 @@ pub struct Update {
     pub steps: Vec<Step>,
 }
 
-/// All builtins.
-pub static TABLES: &[&[Builtin]] = &[];
+/// All builtins, by what they are about.
+pub static TABLES: &[&[Builtin]] = &[
+    process::ROWS,
+    time::ROWS,
+    probe::ROWS,
+    system::ROWS,
+    memory::ROWS,
+    strings::ROWS,
+    net::ROWS,
+    symbols::ROWS,
+    stacks::ROWS,
+    maps::ROWS,
+    aggregate::ROWS,
+    output::ROWS,
+];
 
 pub fn find(name: &str) -> Option<&'static Builtin> {
     TABLES.iter().flat_map(|table| table.iter()).find(|builtin| builtin.name == name)
+}
+
+/// How it is written.
+pub fn signature(builtin: &Builtin) -> String {
+    if builtin.params.is_empty() && matches!(builtin.lower, Lower::Value(_)) {
+        return builtin.name.to_string();
+    }
+    format!("{}({})", builtin.name, builtin.params)
+}
+
+impl Builtin {
+    const fn value(
+        name: &'static str,
+        doc: &'static str,
+        example: &'static str,
+        lower: fn(&mut Cx<'_>, &Call<'_>) -> Fallible<Expr>,
+    ) -> Self {
+        Self { name, params: "", arity: (0, 0), doc, example, safety: Safety::Safe, lower: Lower::Value(lower) }
+    }
+
+    const fn function(
+        name: &'static str,
+        params: &'static str,
+        arity: (usize, usize),
+        doc: &'static str,
+        example: &'static str,
+        lower: fn(&mut Cx<'_>, &Call<'_>) -> Fallible<Expr>,
+    ) -> Self {
+        Self { name, params, arity, doc, example, safety: Safety::Safe, lower: Lower::Function(lower) }
+    }
+}
+
+fn binary(op: BinaryOp, left: Expr, right: i64, ty: Type) -> Expr {
+    let span = left.span;
+    let right = Expr::int(right, Type::U64, span);
+    Expr::new(ExprKind::Binary { op, sign: Sign::Unsigned, left, right, zero: None }, ty, span)
+}
+
+fn number(value: i64, span: Span) -> Expr {
+    Expr::int(value, Type::U64, span)
 }

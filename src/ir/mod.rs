@@ -66,6 +66,8 @@ pub enum StmtKind {
         steps: Vec<Step>,
         full: CounterId,
     },
+    /// Bumps a counter.
+    Count(CounterId),
     /// Sends a record; the values have exactly the types of the action's fields.
     Emit {
         action: ActionId,
@@ -134,6 +136,8 @@ pub enum ExprKind {
     },
     /// A kernel helper with scalar arguments and result. Helpers that [`Helper::is_constant`] names give the same value throughout one run.
     Call(Helper, Vec<Expr>),
+    /// `bpf_get_ns_current_pid_tgid` for the PID namespace given by its device and inode.
+    NamespacedPid { device: u64, inode: u64 },
     Unary(UnaryOp, Expr),
     /// 64-bit arithmetic; division, modulo, right shift and comparison follow `sign`. Division by zero gives 1 and is counted.
     Binary {
@@ -205,6 +209,8 @@ pub enum ExprKind {
 
     // Scalars or memory, by type.
     Var(VarId),
+    /// All bytes zero.
+    Zero,
     /// The value at an address (`addr` is a pointer, its space says whose) plus `offset`. Fault: zero.
     Load {
         addr: Expr,
@@ -231,6 +237,8 @@ pub enum ExprKind {
     // Memory.
     /// Text of a literal; the type is `Str` of at least its length plus one, padded with zeros.
     Str(Vec<u8>),
+    /// Bytes of a literal, of type `Buf`.
+    Bytes(Vec<u8>),
     /// The type's parts at their byte offsets; the rest is zero. Tuples, and all compound internal types.
     Compose(Vec<(u32, Expr)>),
     /// `bpf_get_current_comm`, 16 bytes.

@@ -1,9 +1,21 @@
 //! What the compiler may ask of a kernel: answered by this machine ([`live`]) or by a folder of fixtures ([`fixture`]).
 
+mod elf;
+pub mod fixture;
+mod kallsyms;
+pub mod live;
+pub mod mounts;
+mod sys;
+pub mod tracefs;
+
 use crate::btf::Btf;
 use crate::error::Result;
 
-/// Everything the compiler needs to know before loading. No method needs more privilege than reading files.
+pub use fixture::Fixture;
+pub use live::Live;
+
+/// Everything the compiler needs to know before loading. No method needs more privilege than reading files (and mounting
+/// tracefs, on a machine where nobody has yet).
 pub trait Kernel {
     /// Major and minor version.
     fn version(&self) -> (u32, u32);
@@ -73,6 +85,29 @@ pub struct Binary {
     pub path: String,
     /// Sorted by name.
     pub functions: Vec<Function>,
+    /// What of the file is mapped where.
+    pub segments: Vec<Segment>,
+}
+
+/// A loaded part of an ELF file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Segment {
+    pub address: u64,
+    pub offset: u64,
+    /// Bytes in the file.
+    pub size: u64,
+}
+
+impl Binary {
+    /// Where in the file the byte at an address (as `nm` and `objdump` show it) lies.
+    pub fn offset_of(&self, address: u64) -> Option<u64> {
+        offset_in(&self.segments, address)
+    }
+}
+
+fn offset_in(segments: &[Segment], address: u64) -> Option<u64> {
+    let inside = |part: &&Segment| address.checked_sub(part.address).is_some_and(|distance| distance < part.size);
+    segments.iter().find(inside).map(|part| address - part.address + part.offset)
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,11 @@
 //! Values in, output out: one file an output format, each a [`Sink`].
 
+pub mod histogram;
+pub mod json;
+pub mod text;
+
 use crate::diag::Severity;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::value::{MapReport, Value};
 
 /// Where a session's output goes. Errors are write errors of the output (a closed pipe, a full disk).
@@ -22,4 +26,14 @@ pub trait Sink {
     fn message(&mut self, severity: Severity, text: &str) -> Result<()>;
     /// Hands everything on to the reader.
     fn flush(&mut self) -> Result<()>;
+}
+
+/// A write that failed, worded.
+pub(crate) fn written(result: std::io::Result<()>) -> Result<()> {
+    result.map_err(|error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Error::closed(),
+        std::io::ErrorKind::StorageFull => Error::usage("cannot write the output: no space is left on the device")
+            .hint("free some space, or write elsewhere with -o"),
+        _ => Error::usage(format!("cannot write the output: {error}")),
+    })
 }

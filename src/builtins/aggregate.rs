@@ -1,0 +1,118 @@
+//! Aggregations: what a map can be assigned to sum up many values. Each CPU has a slot of its own; they are merged when read.
+
+use super::{Builtin, Lower, Update, number};
+use crate::check::{Call, Cx, Fallible, Safety};
+use crate::diag::Diagnostic;
+use crate::ir::{Expr, ExprKind, Step, StepOp};
+use crate::types::{Aggregate, Type};
+
+pub const ROWS: &[Builtin] = &[
+    row("count", "", (0, 0), "How often.", "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }", count),
+    row("sum", "number", (1, 1), "The sum.", "tracepoint:syscalls:sys_exit_read { @bytes = sum(args.ret); }", sum),
+    row("min", "number", (1, 1), "The smallest.", "tracepoint:syscalls:sys_exit_read { @least = min(args.ret); }", min),
+    row("max", "number", (1, 1), "The largest.", "tracepoint:syscalls:sys_exit_read { @most = max(args.ret); }", max),
+    row("avg", "number", (1, 1), "The average.", "tracepoint:syscalls:sys_exit_read { @average = avg(args.ret); }", avg),
+    row("stats", "number", (1, 1), "Count, average and total.", "tracepoint:syscalls:sys_exit_read { @ = stats(args.ret); }", stats),
+    row("hist", "number[, k]", (1, 2), "A histogram by powers of two, each split into 2^k (k from 0 to 5) buckets.", "tracepoint:syscalls:sys_exit_read { @bytes = hist(args.ret, 2); }", hist),
+    row("lhist", "number, min, max, step", (4, 4), "A histogram with buckets of equal width (at most 1000).", "tracepoint:syscalls:sys_exit_read { @bytes = lhist(args.ret, 0, 1000, 100); }", lhist),
+];
+
+/// Buckets of a linear histogram at the most.
+const BUCKETS: i64 = 1000;
+
+const fn row(
+    name: &'static str,
+    params: &'static str,
+    arity: (usize, usize),
+    doc: &'static str,
+    example: &'static str,
+    lower: fn(&mut Cx<'_>, &Call<'_>) -> Fallible<Update>,
+) -> Builtin {
+    Builtin { name, params, arity, doc, example, safety: Safety::Safe, lower: Lower::Aggregation(lower) }
+}
+
+fn count(_: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
+    let one = number(1, call.span);
+    Ok(Update { aggregate: Aggregate::Count, steps: vec![step(0, StepOp::Add, one)] })
+}
+
+fn sum(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
+    let value = cx.scalar(&call.args[0])?;
+    Ok(Update { aggregate: Aggregate::Sum(value.ty.sign()), steps: vec![step(0, StepOp::Add, value)] })
+}
+
+fn min(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
+    let value = cx.scalar(&call.args[0])?;
+    let sign = value.ty.sign();
+    Ok(Update { aggregate: Aggregate::Min(sign), steps: vec![step(0, StepOp::Min(sign), value)] })
+}
+
+fn max(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
+    let value = cx.scalar(&call.args[0])?;
+    let sign = value.ty.sign();
+    Ok(Update { aggregate: Aggregate::Max(sign), steps: vec![step(0, StepOp::Max(sign), value)] })
+}
+
+fn avg(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
+    let value = cx.scalar(&call.args[0])?;
+    Ok(Update { aggregate: Aggregate::Avg(value.ty.sign()), steps: totals(value) })
+}
+
+fn stats(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
+    let value = cx.scalar(&call.args[0])?;
+    Ok(Update { aggregate: Aggregate::Stats(value.ty.sign()), steps: totals(value) })
+}
+
+/// One more, and the value to the total.
+fn totals(value: Expr) -> Vec<Step> {
+    let one = number(1, value.span);
+    vec![step(0, StepOp::Add, one), step(1, StepOp::Add, value)]
+}
+
+fn hist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
+    let value = cx.scalar(&call.args[0])?;
+    let bits = match call.args.get(1) {
+        Some(bits) => cx.literal_int(bits, "hist() k")?,
+        None => 0,
+    };
+    if !(0..=5).contains(&bits) {
+        return Err(cx.error(Diagnostic::error(call.args[1].span, format!("hist: bits {bits} must be 0..5"))));
+    }
+    let bits = bits as u8;
+    let bucket = ExprKind::Log2Bucket { value, bits };
+    Ok(Update { aggregate: Aggregate::Hist { bits }, steps: vec![one_more(bucket, call)] })
+}
+
+fn lhist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
+    let value = cx.scalar(&call.args[0])?;
+    let min = cx.literal_int(&call.args[1], "lhist() min")?;
+    let max = cx.literal_int(&call.args[2], "lhist() max")?;
+    let step = cx.literal_int(&call.args[3], "lhist() step")?;
+    let fault = if min < 0 {
+        Some(format!("lhist() min must be non-negative (provided min {min})"))
+    } else if min >= max {
+        Some(format!("lhist() min must be less than max (provided min {min} and max {max})"))
+    } else if step <= 0 {
+        Some(format!("lhist() step must be >= 1 ({step} provided)"))
+    } else if (max - min) / step > BUCKETS {
+        Some(format!("lhist() too many buckets, must be <= {BUCKETS} (would need {})", (max - min) / step))
+    } else if max - min < step {
+        Some(format!("lhist() step is too large for the given range (provided step {step} for range {})", max - min))
+    } else {
+        None
+    };
+    if let Some(message) = fault {
+        return Err(cx.error(Diagnostic::error(call.span, message)));
+    }
+    let bucket = ExprKind::LinearBucket { value, min, max, step };
+    Ok(Update { aggregate: Aggregate::LHist { min, max, step }, steps: vec![one_more(bucket, call)] })
+}
+
+fn one_more(bucket: ExprKind, call: &Call<'_>) -> Step {
+    let index = Expr::new(bucket, Type::U64, call.span);
+    Step { index, op: StepOp::Add, value: number(1, call.span) }
+}
+
+fn step(index: i64, op: StepOp, value: Expr) -> Step {
+    Step { index: number(index, value.span), op, value }
+}

@@ -1,0 +1,102 @@
+//! Actions on maps.
+
+use super::Builtin;
+use super::stacks::stack_type;
+use crate::check::{Call, Cx, Emit, Fallible, MapArg};
+use crate::diag::Diagnostic;
+use crate::error::Result;
+use crate::ir::{Expr, ExprKind};
+use crate::kernel::Feature;
+use crate::plan::{Action, Host};
+use crate::syntax::ast;
+use crate::types::{Side, Type};
+use crate::value::Value;
+
+pub const ROWS: &[Builtin] = &[
+    Builtin::function("clear", "@map", (1, 1), "Removes all entries of a map.", "interval:s:1 { @ = count(); print(@); clear(@); exit(); }", clear),
+    Builtin::function("zero", "@map", (1, 1), "Sets all values of a map to zero; its keys stay.", "interval:s:1 { @[cpu] = count(); zero(@); exit(); }", zero),
+    Builtin::function("delete", "@map[, key]", (1, 2), "Removes one entry of a map; true if it was there. Without a key it unsets a scalar map.", "begin { @[1] = 2; delete(@, 1); }", delete),
+    Builtin::function("has_key", "@map, key", (2, 2), "Whether a map has an entry.", "begin { @[1] = 2; if (has_key(@, 1)) { print(@[1]); } }", has_key),
+    Builtin::function("len", "@map | kstack | ustack", (1, 1), "Number of entries of a map, or of frames of a stack.", "begin { @[1] = 2; print(len(@)); print(len(kstack)); }", len),
+];
+
+fn clear(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    on_whole_map(cx, call, |action, _, host| action.map.map_or(Ok(()), |map| host.clear_map(map)))
+}
+
+fn zero(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    on_whole_map(cx, call, |action, _, host| action.map.map_or(Ok(()), |map| host.zero_map(map)))
+}
+
+fn on_whole_map(cx: &mut Cx<'_>, call: &Call<'_>, act: fn(&Action, &[Value], &mut dyn Host) -> Result<()>) -> Fallible<Expr> {
+    let name = call.builtin.name;
+    let map = cx.map_arg(&call.args[0], name)?;
+    if map.key.is_some() {
+        let diagnostic = Diagnostic::error(map.span, format!("The map passed to {name}() should not be indexed by a key"));
+        return Err(cx.error(diagnostic.hint(format!("{name}({}) works on the whole map; delete(@m, key) removes one entry", map.name))));
+    }
+    let send = cx.emit(Emit { name, act, format: None, map: Some(map.map), span: call.span }, Vec::new());
+    Ok(Expr::effect(vec![send], call.span))
+}
+
+fn delete(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let key = call.args.get(1).map(|key| cx.key_arg(&call.args[0], key)).transpose()?;
+    let map = cx.map_arg(&call.args[0], "delete")?;
+    let key = match (key, &map.key, &map.key_type) {
+        (Some(_), Some(_), _) => {
+            let message = "delete() takes the key in brackets or as its second argument, not both";
+            return Err(cx.error(Diagnostic::error(call.span, message)));
+        }
+        (Some(key), None, _) => Some(key),
+        (None, Some(key), _) => Some(key.clone()),
+        (None, None, None) => None,
+        (None, None, Some(_)) => {
+            let message = "call to delete() with a single argument expects a map without explicit keys (scalar map)";
+            let hint = format!("name the key: delete({}, key); clear({}) removes all entries", map.name, map.name);
+            return Err(cx.error(Diagnostic::error(call.span, message).hint(hint)));
+        }
+    };
+    Ok(Expr::new(ExprKind::MapDelete { map: map.map, key }, Type::Bool, call.span))
+}
+
+fn has_key(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let key = cx.key_arg(&call.args[0], &call.args[1])?;
+    let MapArg { map, .. } = cx.map_arg(&call.args[0], "has_key")?;
+    Ok(Expr::new(ExprKind::MapHas { map, key }, Type::Bool, call.span))
+}
+
+fn len(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    if let Some((stack, side)) = stack_argument(&call.args[0]) {
+        let builtin = super::find(if side == Side::Kernel { "kstack" } else { "ustack" }).unwrap_or(call.builtin);
+        let of = stack_type(cx, &Call { builtin, args: stack, span: call.span }, side)?;
+        return Ok(Expr::new(ExprKind::StackLen { of }, Type::I64, call.span));
+    }
+    if !matches!(&*call.args[0].kind, ast::ExprKind::Map { .. }) {
+        let diagnostic = Diagnostic::error(call.args[0].span, "len() expects a map or stack to be provided");
+        return Err(cx.error(diagnostic.hint("the length of a text is strlen(text)")));
+    }
+    let map = cx.map_arg(&call.args[0], "len")?;
+    if map.key_type.is_none() {
+        let message = format!("{} has no explicit keys (scalar map), and has no length", map.name);
+        return Err(cx.error(Diagnostic::error(map.span, message)));
+    }
+    if !cx.kernel.has(Feature::ForEachMapElem) {
+        let diagnostic = Diagnostic::error(call.span, "len() of a map needs kernel 5.13 or later (bpf_for_each_map_elem)");
+        return Err(cx.error(diagnostic.hint("count the entries yourself as they are added: @n += 1")));
+    }
+    Ok(Expr::new(ExprKind::MapLen(map.map), Type::I64, call.span))
+}
+
+/// `kstack`, `ustack(5)` and the like, with their arguments.
+fn stack_argument(arg: &ast::Expr) -> Option<(&[ast::Expr], Side)> {
+    let (name, args): (&str, &[ast::Expr]) = match &*arg.kind {
+        ast::ExprKind::Ident(name) => (name, &[]),
+        ast::ExprKind::Call { name, args } => (&name.text, args),
+        _ => return None,
+    };
+    match name {
+        "kstack" => Some((args, Side::Kernel)),
+        "ustack" => Some((args, Side::User)),
+        _ => None,
+    }
+}

@@ -1,0 +1,106 @@
+//! The event itself: which probe, what arguments, what result.
+
+use super::Builtin;
+use crate::check::{Call, Cx, Fallible, provider_word};
+use crate::diag::Diagnostic;
+use crate::ir::{BinaryOp, Expr, ExprKind, UnaryOp};
+use crate::types::Type;
+
+macro_rules! argument_rows {
+    ($($name:literal $index:literal),*) => {
+        [$(Builtin::value(
+            $name,
+            "An argument of the traced function, by position from 0, as a number.",
+            concat!("uprobe:/bin/bash:readline { print(", $name, "); }"),
+            |cx, call| argument(cx, call, $index),
+        )),*]
+    };
+}
+
+const ARGUMENTS: [Builtin; 10] = argument_rows!(
+    "arg0" 0, "arg1" 1, "arg2" 2, "arg3" 3, "arg4" 4, "arg5" 5, "arg6" 6, "arg7" 7, "arg8" 8, "arg9" 9
+);
+
+pub const ROWS: &[Builtin] = &{
+    let [a0, a1, a2, a3, a4, a5, a6, a7, a8, a9] = ARGUMENTS;
+    [
+        Builtin::value("probe", "Full name of the attach point that was hit.", "tracepoint:syscalls:sys_enter_open* { @[probe] = count(); }", probe),
+        Builtin::value("probetype", "Kind of the probe that was hit: tracepoint, kprobe, special, ...", "begin { print(probetype); }", probetype),
+        Builtin::value("func", "Name of the traced function.", "uprobe:/bin/bash:readline { @[func] = count(); }", func),
+        Builtin::value("retval", "What the traced function returned.", "uretprobe:/bin/bash:readline { print(retval); }", retval),
+        Builtin::value("args", "The arguments of the event by name, as args.NAME; -lv lists them.", "tracepoint:syscalls:sys_enter_openat { print(args.dfd); }", args),
+        Builtin::value("usermode", "1 if the event interrupted user code, 0 if kernel code.", "profile:hz:99 { @[usermode] = count(); }", usermode),
+        Builtin::function("reg", "\"name\"", (1, 1), "A register of the interrupted code, such as \"ip\" or \"sp\".", "uprobe:/bin/bash:readline { printf(\"%x\\n\", reg(\"sp\")); }", reg),
+        a0, a1, a2, a3, a4, a5, a6, a7, a8, a9,
+    ]
+};
+
+fn probe(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let name = cx.target_name().as_bytes().to_vec();
+    Ok(text(name, call))
+}
+
+fn probetype(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    Ok(text(provider_word(cx.probe).as_bytes().to_vec(), call))
+}
+
+fn text(text: Vec<u8>, call: &Call<'_>) -> Expr {
+    let ty = Type::Str(text.len() as u32 + 1);
+    Expr::new(ExprKind::Str(text), ty, call.span)
+}
+
+fn func(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    offered(cx, call, |cx| cx.context.func.clone(), "'kprobe', 'kretprobe', 'uprobe' and 'uretprobe'")
+}
+
+fn retval(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    offered(cx, call, |cx| cx.context.retval.clone(), "'kretprobe' and 'uretprobe' and 'fentry'")
+}
+
+fn argument(cx: &mut Cx<'_>, call: &Call<'_>, index: usize) -> Fallible<Expr> {
+    offered(cx, call, |cx| cx.context.args.get(index).cloned(), "'kprobes', 'uprobes' and 'usdt'")
+}
+
+fn offered(cx: &mut Cx<'_>, call: &Call<'_>, of: impl Fn(&Cx<'_>) -> Option<Expr>, probes: &str) -> Fallible<Expr> {
+    let Some(value) = of(cx) else {
+        let message = format!("The {} builtin can only be used with {probes} probes", call.builtin.name);
+        let hint = match cx.probe.name() {
+            "tracepoint" | "rawtracepoint" => "this probe names its arguments: args.NAME; rtrace -lv shows them".to_string(),
+            name => format!("a {name} probe has none"),
+        };
+        return Err(cx.error(Diagnostic::error(call.span, message).hint(hint)));
+    };
+    Ok(Expr { span: call.span, ..value })
+}
+
+fn args(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    cx.fields(call.span)?;
+    let diagnostic = Diagnostic::error(call.span, "args as a whole has no value here");
+    Err(cx.error(diagnostic.hint("name one of its fields: args.NAME; rtrace -lv shows them")))
+}
+
+fn usermode(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let segment = offered(cx, call, |cx| cx.context.code_segment.clone(), "'profile', 'interval', 'kprobe' and 'uprobe'")?;
+    // The low two bits of the code segment are the privilege level: 3 is user mode.
+    let ring = super::binary(BinaryOp::And, segment, 3, Type::U64);
+    let kernel = Expr::new(ExprKind::Unary(UnaryOp::Not, ring), Type::Bool, call.span);
+    Ok(Expr::new(ExprKind::Unary(UnaryOp::Not, kernel), Type::U8, call.span))
+}
+
+fn reg(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let name = cx.literal_str(&call.args[0], "reg()")?;
+    let name = String::from_utf8_lossy(&name).into_owned();
+    let registers = cx.context.registers;
+    if registers.is_empty() {
+        let message = format!("reg can not be used with \"{}\" probes", cx.probe.name());
+        return Err(cx.error(Diagnostic::error(call.span, message)));
+    }
+    match registers.iter().find(|(known, _)| *known == name) {
+        Some((_, offset)) => Ok(Expr::new(ExprKind::CtxLoad { offset: *offset }, Type::U64, call.span)),
+        None => {
+            let known: Vec<&str> = registers.iter().map(|(name, _)| *name).collect();
+            let diagnostic = Diagnostic::error(call.args[0].span, format!("'{name}' is not a valid register on this architecture"));
+            Err(cx.error(diagnostic.hint(format!("the registers are: {}", known.join(" ")))))
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Who was running: the current process, thread, user and cgroup.
+
+use super::{Builtin, binary};
+use crate::bpf::Helper;
+use crate::check::{Call, Cx, Fallible};
+use crate::ir::{BinaryOp, Expr, ExprKind};
+use crate::source::Span;
+use crate::types::{Space, Type};
+
+pub const ROWS: &[Builtin] = &[
+    Builtin::value("pid", "Process id (the kernel's tgid) of the current thread.", "tracepoint:raw_syscalls:sys_enter { @[pid] = count(); }", pid),
+    Builtin::value("tid", "Thread id (the kernel's pid) of the current thread.", "tracepoint:raw_syscalls:sys_enter { @[tid] = count(); }", tid),
+    Builtin::value("uid", "User id of the current process, in the initial user namespace.", "tracepoint:raw_syscalls:sys_enter { @[uid] = count(); }", uid),
+    Builtin::value("gid", "Group id of the current process, in the initial user namespace.", "tracepoint:raw_syscalls:sys_enter { @[gid] = count(); }", gid),
+    Builtin::value("comm", "Name of the current thread, at most 15 characters.", "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }", comm),
+    Builtin::value("curtask", "Pointer to the current thread's struct task_struct.", "begin { print(curtask.pid); }", curtask),
+    Builtin::value("cgroup", "Id of the current process's cgroup (version 2).", "tracepoint:raw_syscalls:sys_enter { @[cgroup] = count(); }", cgroup),
+    Builtin::value("cpid", "Process id of the command started with -c; 0 without one.", "begin { print(cpid); }", cpid),
+];
+
+/// The thread's ids: process in the high half, thread in the low one.
+pub fn pid_tgid(cx: &Cx<'_>, span: Span) -> Expr {
+    match cx.kernel.pid_namespace() {
+        None => Expr::new(ExprKind::Call(Helper::GET_CURRENT_PID_TGID, Vec::new()), Type::U64, span),
+        Some((device, inode)) => Expr::new(ExprKind::NamespacedPid { device, inode }, Type::U64, span),
+    }
+}
+
+/// The process id, from the high half.
+pub fn process(cx: &Cx<'_>, span: Span) -> Expr {
+    binary(BinaryOp::Shr, pid_tgid(cx, span), 32, Type::U32)
+}
+
+fn pid(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    Ok(process(cx, call.span))
+}
+
+fn tid(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    Ok(binary(BinaryOp::And, pid_tgid(cx, call.span), 0xffff_ffff, Type::U32))
+}
+
+fn uid(_: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    Ok(binary(BinaryOp::And, helper(Helper::GET_CURRENT_UID_GID, Type::U64, call), 0xffff_ffff, Type::U64))
+}
+
+fn gid(_: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    Ok(binary(BinaryOp::Shr, helper(Helper::GET_CURRENT_UID_GID, Type::U64, call), 32, Type::U64))
+}
+
+fn comm(_: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    Ok(Expr::new(ExprKind::Comm, Type::Str(16), call.span))
+}
+
+fn curtask(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let task = cx.kernel.btf().and_then(|btf| btf.struct_named("task_struct"));
+    let ty = task.map_or(Type::U64, |task| Type::pointer(Type::Struct(task), Space::Kernel));
+    Ok(helper(Helper::GET_CURRENT_TASK, ty, call))
+}
+
+fn cgroup(_: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    Ok(helper(Helper::GET_CURRENT_CGROUP_ID, Type::U64, call))
+}
+
+fn cpid(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    if cx.options.child.is_none() {
+        cx.warn(call.span, "there is no child process: without -c COMMAND, cpid is 0");
+    }
+    Ok(Expr::int(i64::from(cx.options.child.unwrap_or(0)), Type::U32, call.span))
+}
+
+fn helper(helper: Helper, ty: Type, call: &Call<'_>) -> Expr {
+    Expr::new(ExprKind::Call(helper, Vec::new()), ty, call.span)
+}

@@ -1,0 +1,129 @@
+//! The order of types: which type holds the values of two, and how a value becomes one of a wider type.
+
+use std::sync::Arc;
+
+use super::{Cx, Fallible};
+use crate::diag::Diagnostic;
+use crate::ir::{Expr, ExprKind};
+use crate::types::{Int, Sign, Space, Type};
+
+/// The narrowest type that holds all values of both; `None` if there is none.
+pub fn join(left: &Type, right: &Type) -> Option<Type> {
+    Some(match (left, right) {
+        _ if left == right => left.clone(),
+        (Type::Int(left), Type::Int(right)) => Type::Int(join_ints(*left, *right)),
+        (Type::Bool, Type::Int(int)) | (Type::Int(int), Type::Bool) => Type::Int(*int),
+        (Type::Str(left), Type::Str(right)) => Type::Str(*left.max(right)),
+        (Type::Buf(left), Type::Buf(right)) => Type::Buf(*left.max(right)),
+        (Type::Ptr(..), Type::Ptr(..)) => join_pointers(left, right),
+        (Type::Ptr(..), Type::Int(_)) => left.clone(),
+        (Type::Int(_), Type::Ptr(..)) => right.clone(),
+        (Type::Enum(_), Type::Int(int)) | (Type::Int(int), Type::Enum(_)) => Type::Int(join_ints(*int, Int::U32)),
+        (Type::Tuple(left), Type::Tuple(right)) if left.len() == right.len() => {
+            let elements: Option<Vec<Type>> = left.iter().zip(right.iter()).map(|(left, right)| join(left, right)).collect();
+            Type::tuple(elements?)
+        }
+        (Type::Stack(one), Type::Stack(other)) if one.side == other.side => left.clone(),
+        _ => return None,
+    })
+}
+
+/// Mixed signs need the next larger signed type; beyond 64 bits there is none, and signed wins.
+fn join_ints(left: Int, right: Int) -> Int {
+    if left.sign == right.sign {
+        return Int { bits: left.bits.max(right.bits), sign: left.sign };
+    }
+    let (signed, unsigned) = if left.sign == Sign::Signed { (left, right) } else { (right, left) };
+    Int { bits: signed.bits.max(unsigned.bits.saturating_mul(2)).min(64), sign: Sign::Signed }
+}
+
+fn join_pointers(left: &Type, right: &Type) -> Type {
+    match (left, right) {
+        (Type::Ptr(left, space), Type::Ptr(right, other)) if left == right => {
+            Type::Ptr(left.clone(), if space == other { *space } else { Space::Unknown })
+        }
+        _ => Type::pointer(Type::Void, Space::Unknown),
+    }
+}
+
+/// The narrowest signed type for a literal; unsigned 64 bits above that.
+pub fn literal_type(value: i128) -> Type {
+    let widths = [Int::I8, Int::I16, Int::I32, Int::I64];
+    let fitting = widths.into_iter().find(|int| {
+        let bound = 1i128 << (int.bits - 1);
+        (-bound..bound).contains(&value)
+    });
+    Type::Int(fitting.unwrap_or(Int::U64))
+}
+
+impl Cx<'_> {
+    /// Converts a value to a type that can hold it (widening, padding); reports what cannot be.
+    pub fn convert(&mut self, value: Expr, to: &Type) -> Fallible<Expr> {
+        if value.ty == *to {
+            return Ok(value);
+        }
+        if join(&value.ty, to).is_none() {
+            let message = format!("Type mismatch: expected a value of type '{to}', found '{}'", value.ty);
+            return Err(self.error(Diagnostic::error(value.span, message)));
+        }
+        Ok(converted(value, to))
+    }
+}
+
+/// A value of a type that [`join`]s with `to`, as one of type `to`.
+pub fn converted(value: Expr, to: &Type) -> Expr {
+    let span = value.span;
+    let kind = match (*value.kind, &value.ty, to) {
+        (kind, from, to) if from == to => kind,
+        (ExprKind::Int(number), _, Type::Int(int)) => ExprKind::Int(narrow(number, *int)),
+        (ExprKind::Str(text), _, Type::Str(_)) => ExprKind::Str(text),
+        (ExprKind::Compose(parts), Type::Tuple(from), Type::Tuple(elements)) if parts.len() == from.len() => {
+            let parts = parts.into_iter().zip(elements.iter()).map(|((_, part), ty)| converted(part, ty));
+            ExprKind::Compose(to.offsets().into_iter().zip(parts).collect())
+        }
+        (kind, from, to) if to.is_scalar() => ExprKind::Convert(Expr { kind: Box::new(kind), ty: from.clone(), span }),
+        (kind, from, _) => ExprKind::Resize(Expr { kind: Box::new(kind), ty: from.clone(), span }),
+    };
+    Expr { kind: Box::new(kind), ty: to.clone(), span }
+}
+
+/// A number cut to a type's width and extended again by its sign.
+pub fn narrow(number: i64, int: Int) -> i64 {
+    let shift = 64 - u32::from(int.bits);
+    match int.sign {
+        Sign::Signed => number << shift >> shift,
+        Sign::Unsigned => ((number as u64) << shift >> shift) as i64,
+    }
+}
+
+/// A tuple of these values.
+pub fn tuple(elements: Vec<Expr>, span: crate::source::Span) -> Expr {
+    let types: Arc<[Type]> = elements.iter().map(|element| element.ty.clone()).collect();
+    let ty = Type::Tuple(types);
+    let parts = ty.offsets().into_iter().zip(elements).collect();
+    Expr::new(ExprKind::Compose(parts), ty, span)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joined_types_hold_both() {
+        let int = |int| Type::Int(int);
+        assert_eq!(join(&int(Int::I8), &int(Int::I32)), Some(int(Int::I32)));
+        assert_eq!(join(&int(Int::U32), &int(Int::I8)), Some(int(Int::I64)));
+        assert_eq!(join(&int(Int::U64), &int(Int::I8)), Some(int(Int::I64)));
+        assert_eq!(join(&Type::Str(2), &Type::Str(64)), Some(Type::Str(64)));
+        assert_eq!(join(&Type::Str(2), &int(Int::I8)), None);
+        let pair = |first, second| Type::tuple(vec![int(first), Type::Str(second)]);
+        assert_eq!(join(&pair(Int::I8, 3), &pair(Int::I16, 2)), Some(pair(Int::I16, 3)));
+    }
+
+    #[test]
+    fn literals_take_the_narrowest_signed_type() {
+        let name = |value| literal_type(value).to_string();
+        assert_eq!([name(1), name(-128), name(128), name(70_000)], ["int8", "int8", "int16", "int32"]);
+        assert_eq!([name(1 << 40), name(i128::from(u64::MAX))], ["int64", "uint64"]);
+    }
+}

@@ -1,0 +1,202 @@
+//! The state of lowering one body for one group of targets, and what builtins may ask of it.
+
+use std::collections::HashMap;
+
+use super::env::{Env, VarKey};
+use super::{Fallible, Options, Reported};
+use crate::builtins::Builtin;
+use crate::config::Config;
+use crate::diag::{Diagnostic, Severity};
+use crate::format::Format;
+use crate::id::IdVec;
+use crate::ir::{Expr, Stmt, StmtKind, Var, VarId};
+use crate::kernel::Kernel;
+use crate::plan::{Action, Attach, Cause, CounterId, Field, Host, Map, MapId, MapKind, Plan, Role, Target};
+use crate::probes::{Context, ContextField, ProbeType};
+use crate::source::Span;
+use crate::syntax::ast;
+use crate::types::{StackType, Type};
+use crate::value::Value;
+
+/// A use of a builtin.
+pub struct Call<'a> {
+    pub builtin: &'static Builtin,
+    pub args: &'a [ast::Expr],
+    /// The whole call.
+    pub span: Span,
+}
+
+/// An action about to be registered; its fields follow from the values sent.
+pub struct Emit {
+    pub name: &'static str,
+    pub act: fn(&Action, &[Value], &mut dyn Host) -> crate::error::Result<()>,
+    pub format: Option<Format>,
+    pub map: Option<MapId>,
+    pub span: Span,
+}
+
+/// What a builtin's `lower` works with.
+pub struct Cx<'a> {
+    pub kernel: &'a dyn Kernel,
+    pub options: &'a Options,
+    pub config: &'a Config,
+    pub probe: &'static ProbeType,
+    /// What the body can see of the event.
+    pub context: &'a Context,
+    pub(super) env: &'a mut Env,
+    /// The first of the targets; what is asked of it decides whether the others can share the program.
+    pub(super) target: &'a Target,
+    pub(super) clause: usize,
+    pub(super) group: usize,
+    pub(super) sharing: Sharing,
+    pub(super) vars: IdVec<VarId, Var>,
+    pub(super) scopes: Vec<Scope>,
+    pub(super) loops: usize,
+    pub(super) fields: Option<Vec<ContextField>>,
+}
+
+/// Variables of one block by name.
+pub(super) type Scope = HashMap<String, Local>;
+
+#[derive(Clone)]
+pub(super) struct Local {
+    pub id: VarId,
+    pub key: VarKey,
+    /// An explicit type does not widen.
+    pub declared: Option<Type>,
+}
+
+/// Whether the body would be the same for another target with the same context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sharing {
+    Possible,
+    /// It names its target, or fields of it.
+    Impossible,
+}
+
+/// Entries of a stack map, and of the list of processes already seen.
+const STACKS: u32 = 16384;
+const PROCESSES: u32 = 4096;
+
+impl Cx<'_> {
+    /// Registers an action whose record carries `values`, and gives the statement that sends it.
+    pub fn emit(&mut self, emit: Emit, values: Vec<Expr>) -> Stmt {
+        let mut end = 8u32;
+        let fields = values
+            .iter()
+            .map(|value| {
+                let offset = end.next_multiple_of(value.ty.align());
+                end = offset + value.ty.size();
+                Field { offset, ty: value.ty.clone() }
+            })
+            .collect();
+        let action = Action {
+            name: emit.name,
+            act: emit.act,
+            fields,
+            size: end.next_multiple_of(8),
+            format: emit.format,
+            map: emit.map,
+            span: emit.span,
+        };
+        let action = self.env.plan.actions.push(action);
+        let lost = self.counter(Cause::RingFull, Span::default());
+        Stmt::new(StmtKind::Emit { action, values, lost }, emit.span)
+    }
+
+    pub fn stack_map(&mut self, stack: StackType) -> MapId {
+        self.env.plan.shared_map(Map {
+            role: Role::Stacks(stack),
+            kind: MapKind::StackTrace,
+            key_size: 4,
+            value_size: 8 * stack.limit,
+            max_entries: STACKS,
+        })
+    }
+
+    /// The map of processes that user space has been told of.
+    pub fn seen_map(&mut self) -> MapId {
+        self.env.plan.shared_map(Map {
+            role: Role::SeenProcesses,
+            kind: MapKind::LruHash,
+            key_size: 4,
+            value_size: 4,
+            max_entries: PROCESSES,
+        })
+    }
+
+    pub fn counter(&mut self, cause: Cause, span: Span) -> CounterId {
+        self.env.counter(cause, span)
+    }
+
+    /// The fields that `args.NAME` can name here.
+    pub fn fields(&mut self, span: Span) -> Fallible<Vec<ContextField>> {
+        self.sharing = Sharing::Impossible;
+        if let Some(fields) = &self.fields {
+            return Ok(fields.clone());
+        }
+        match (self.probe.fields)(self.kernel, self.target) {
+            Ok(fields) if fields.is_empty() => {
+                let provider = provider_word(self.probe);
+                let message = format!(
+                    "The args builtin can only be used with tracepoint, rawtracepoint, fentry/fexit, and uprobe probes ({provider} used here)"
+                );
+                Err(self.error(Diagnostic::error(span, message)))
+            }
+            Ok(fields) => {
+                self.fields = Some(fields.clone());
+                Ok(fields)
+            }
+            Err(diagnostic) => Err(self.error(diagnostic)),
+        }
+    }
+
+    /// Full name of the attach point. Each target gets a program of its own then.
+    pub fn target_name(&mut self) -> &str {
+        self.sharing = Sharing::Impossible;
+        &self.target.name
+    }
+
+    /// How the target is attached; likewise.
+    pub fn target_attach(&mut self) -> &Attach {
+        self.sharing = Sharing::Impossible;
+        &self.target.attach
+    }
+
+    /// Whether the statement being lowered stands in a loop.
+    pub fn in_loop(&self) -> bool {
+        self.loops > 0
+    }
+
+    /// Records an error.
+    pub fn error(&mut self, diagnostic: Diagnostic) -> Reported {
+        self.env.report(diagnostic);
+        Reported
+    }
+
+    pub fn warn(&mut self, span: Span, message: impl Into<String>) {
+        self.env.report(Diagnostic::warning(span, message));
+    }
+
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        debug_assert_eq!(diagnostic.severity, Severity::Warning);
+        self.env.report(diagnostic);
+    }
+
+    pub fn plan(&mut self) -> &mut Plan {
+        &mut self.env.plan
+    }
+
+    /// A variable of the compiler's own.
+    pub fn fresh(&mut self, name: &str, ty: Type) -> VarId {
+        self.vars.push(Var { name: name.to_string(), ty })
+    }
+}
+
+/// What bpftrace calls the provider in messages.
+pub fn provider_word(probe: &ProbeType) -> &'static str {
+    match probe.name() {
+        "begin" | "end" => "special",
+        name => name,
+    }
+}

@@ -1,0 +1,212 @@
+//! What is known of the whole program so far: the types of its maps and variables, the plan, and what was found wrong.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::convert::join;
+use crate::config::Config;
+use crate::diag::Diagnostic;
+use crate::plan::{Cause, CounterId, Map, MapId, MapKind, Plan, Role};
+use crate::source::Span;
+use crate::types::{MapValue, Type};
+
+/// Survives from pass to pass, but for the plan and the diagnostics, which each pass makes anew.
+#[derive(Default)]
+pub struct Env {
+    maps: BTreeMap<String, MapInfo>,
+    vars: HashMap<VarKey, Type>,
+    pub plan: Plan,
+    diagnostics: Vec<Diagnostic>,
+    progress: Progress,
+    /// Maps whose value no assignment tells, as in `@x = @x + 1`, count as numbers once nothing else changes.
+    guess: Guess,
+}
+
+/// A variable: its clause, the group of targets within the clause, and where it is first assigned.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct VarKey {
+    pub clause: usize,
+    pub group: usize,
+    pub declared: Span,
+}
+
+/// What is known of one map.
+#[derive(Clone)]
+pub struct MapInfo {
+    pub keyed: Keyed,
+    pub value: Option<MapValue>,
+    /// Where it was first used with its keys, and where first assigned.
+    pub key_span: Span,
+    pub value_span: Span,
+}
+
+/// Whether a map has keys, as its first use tells.
+#[derive(Clone, PartialEq)]
+pub enum Keyed {
+    Scalar,
+    By(Type),
+}
+
+#[derive(Default, PartialEq)]
+enum Progress {
+    #[default]
+    Changed,
+    Settled,
+}
+
+#[derive(Default, Clone, Copy, PartialEq)]
+enum Guess {
+    #[default]
+    Wait,
+    Numbers,
+}
+
+impl Env {
+    pub fn begin_pass(&mut self, config: &Config) {
+        self.progress = Progress::Settled;
+        self.plan = Plan { config: config.clone(), ..Plan::default() };
+        self.diagnostics.clear();
+        // Maps come first and in the order of their names, so that their numbers do not depend on the pass.
+        for (name, info) in &self.maps {
+            if let Some(value) = &info.value {
+                self.plan.maps.push(user_map(name, info, value, config));
+            }
+        }
+    }
+
+    /// Whether the pass that has just ended changed no type.
+    pub fn has_settled(&mut self) -> bool {
+        if self.progress == Progress::Changed {
+            return false;
+        }
+        let is_open = self.maps.values().any(|info| info.value.is_none());
+        if is_open && self.guess == Guess::Wait {
+            self.guess = Guess::Numbers;
+            return false;
+        }
+        true
+    }
+
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        // A body that is lowered for several targets finds the same faults in each.
+        if !self.diagnostics.contains(&diagnostic) {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    pub fn take_diagnostics(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.diagnostics)
+    }
+
+    /// Maps that are only ever read.
+    pub fn report_undefined(&mut self) {
+        let undefined: Vec<(String, Span)> =
+            self.maps.iter().filter(|(_, info)| info.value.is_none()).map(|(name, info)| (name.clone(), info.key_span)).collect();
+        for (name, span) in undefined {
+            if !self.diagnostics.iter().any(|other| other.message.ends_with(&format!(": {name}"))) {
+                self.report(Diagnostic::error(span, format!("Undefined map: {name}")));
+            }
+        }
+    }
+
+    pub fn into_plan(self) -> Plan {
+        self.plan
+    }
+
+    pub fn map(&self, name: &str) -> Option<&MapInfo> {
+        self.maps.get(name)
+    }
+
+    pub fn map_names(&self) -> Vec<String> {
+        self.maps.iter().filter(|(_, info)| info.value.is_some()).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The number of a map whose value is known since the last pass.
+    pub fn map_id(&self, name: &str) -> Option<MapId> {
+        let is_it = |map: &Map| matches!(&map.role, Role::User { name: other, .. } if other == name);
+        self.plan.maps.iter().find(|(_, map)| is_it(map)).map(|(id, _)| id)
+    }
+
+    /// Notes that a map is used with this key (or none). The error is the type that it has been used with before.
+    pub fn use_key(&mut self, name: &str, keyed: Keyed, span: Span) -> Result<(), Keyed> {
+        let Some(info) = self.maps.get_mut(name) else {
+            let info = MapInfo { keyed, value: None, key_span: span, value_span: span };
+            self.maps.insert(name.to_string(), info);
+            self.progress = Progress::Changed;
+            return Ok(());
+        };
+        let joined = match (&info.keyed, &keyed) {
+            (Keyed::Scalar, Keyed::Scalar) => Keyed::Scalar,
+            (Keyed::By(old), Keyed::By(new)) => Keyed::By(join(old, new).ok_or_else(|| info.keyed.clone())?),
+            (Keyed::Scalar, Keyed::By(_)) | (Keyed::By(_), Keyed::Scalar) => return Err(info.keyed.clone()),
+        };
+        if joined != info.keyed {
+            info.keyed = joined;
+            self.progress = Progress::Changed;
+        }
+        Ok(())
+    }
+
+    /// Notes that a map is assigned a value of this type. The error is the type that it already has.
+    pub fn assign(&mut self, name: &str, value: &MapValue, span: Span) -> Result<(), MapValue> {
+        let Some(info) = self.maps.get_mut(name) else { return Ok(()) };
+        let joined = match (&info.value, value) {
+            (None, new) => {
+                info.value_span = span;
+                new.clone()
+            }
+            (Some(MapValue::Plain(old)), MapValue::Plain(new)) => {
+                MapValue::Plain(join(old, new).ok_or_else(|| MapValue::Plain(old.clone()))?)
+            }
+            (Some(old), new) if old == new => return Ok(()),
+            (Some(old), _) => return Err(old.clone()),
+        };
+        if info.value.as_ref() != Some(&joined) {
+            info.value = Some(joined);
+            self.progress = Progress::Changed;
+        }
+        Ok(())
+    }
+
+    /// The type to read a map with whose value is not known: a number, once everything else has settled.
+    pub fn guessed(&mut self, name: &str) -> Option<Type> {
+        (self.guess == Guess::Numbers && self.maps.contains_key(name)).then_some(Type::I64)
+    }
+
+    pub fn var(&self, key: &VarKey) -> Option<&Type> {
+        self.vars.get(key)
+    }
+
+    /// Notes that a variable is assigned a value of this type, and gives its type from now on; the error is the one it has.
+    pub fn assign_var(&mut self, key: &VarKey, ty: &Type) -> Result<Type, Type> {
+        let joined = match self.vars.get(key) {
+            None => ty.clone(),
+            Some(old) => join(old, ty).ok_or_else(|| old.clone())?,
+        };
+        if self.vars.get(key) != Some(&joined) {
+            self.vars.insert(key.clone(), joined.clone());
+            self.progress = Progress::Changed;
+        }
+        Ok(joined)
+    }
+
+    pub fn counter(&mut self, cause: Cause, span: Span) -> CounterId {
+        self.plan.counter(cause, span)
+    }
+}
+
+fn user_map(name: &str, info: &MapInfo, value: &MapValue, config: &Config) -> Map {
+    let (key, max_entries) = match &info.keyed {
+        Keyed::Scalar => (None, 1),
+        Keyed::By(ty) => (Some(ty.clone()), u32::try_from(config.max_map_keys).unwrap_or(u32::MAX)),
+    };
+    let kind = match (&key, value) {
+        (None, MapValue::Plain(_)) => MapKind::Array,
+        (None, MapValue::Aggregate(_)) => MapKind::PerCpuArray,
+        (Some(_), MapValue::Plain(_)) => MapKind::Hash,
+        (Some(_), MapValue::Aggregate(_)) => MapKind::PerCpuHash,
+    };
+    let key_size = key.as_ref().map_or(4, |ty| ty.size().max(1));
+    let value_size = if key.is_none() { Plan::mark_offset(value) + 8 } else { value.size().max(1) };
+    let role = Role::User { name: name.to_string(), key, value: value.clone(), span: info.value_span };
+    Map { role, kind, key_size, value_size, max_entries }
+}

@@ -1,0 +1,347 @@
+//! Expressions: names, literals, calls, casts; operators, fields and maps are next door.
+
+use super::convert::{literal_type, tuple};
+use super::env::VarKey;
+use super::{Call, Cx, Fallible, Safety};
+use crate::builtins::{self, Builtin, Lower, Update};
+use crate::diag::Diagnostic;
+use crate::ir::{Expr, ExprKind, VarId};
+use crate::names;
+use crate::source::Span;
+use crate::syntax::ast;
+use crate::types::{Int, Sign, Space, Type};
+
+impl Cx<'_> {
+    /// Lowers an argument: something that has a value.
+    pub fn expr(&mut self, expr: &ast::Expr) -> Fallible<Expr> {
+        self.value(expr)
+    }
+
+    /// Lowers an argument that must be a scalar number (integers, bools, pointers, enums), as a 64-bit value.
+    pub fn scalar(&mut self, expr: &ast::Expr) -> Fallible<Expr> {
+        let value = self.value(expr)?;
+        match &value.ty {
+            Type::Int(_) | Type::Bool | Type::Ptr(..) | Type::Enum(_) | Type::KSym | Type::Timestamp(_) => Ok(value),
+            other => {
+                let message = format!("expected a number, found a value of type '{other}'");
+                Err(self.error(Diagnostic::error(expr.span, message)))
+            }
+        }
+    }
+
+    /// An argument that must be a constant number.
+    pub fn literal_int(&mut self, expr: &ast::Expr, what: &str) -> Fallible<i64> {
+        let value = self.value(expr)?;
+        match *value.kind {
+            ExprKind::Int(number) => Ok(number),
+            _ => Err(self.error(Diagnostic::error(expr.span, format!("{what} must be a literal number")))),
+        }
+    }
+
+    /// An argument that must be a literal text.
+    pub fn literal_str(&mut self, expr: &ast::Expr, what: &str) -> Fallible<Vec<u8>> {
+        let value = self.value(expr)?;
+        match *value.kind {
+            ExprKind::Str(text) => Ok(text),
+            _ => {
+                let message = format!("{what} expects a string literal ({} provided)", kind_of(&value.ty));
+                Err(self.error(Diagnostic::error(expr.span, message)))
+            }
+        }
+    }
+
+    /// Lowers what must have a value.
+    pub(super) fn value(&mut self, expr: &ast::Expr) -> Fallible<Expr> {
+        let lowered = self.any(expr)?;
+        if lowered.ty == Type::Void {
+            let message = format!("this has no value: '{}' cannot be part of an expression", word(expr));
+            return Err(self.error(Diagnostic::error(expr.span, message)));
+        }
+        Ok(lowered)
+    }
+
+    /// Lowers anything, actions included.
+    pub(super) fn any(&mut self, expr: &ast::Expr) -> Fallible<Expr> {
+        let span = expr.span;
+        match &*expr.kind {
+            ast::ExprKind::Int { value, suffix } => Ok(integer(*value, suffix, span)),
+            ast::ExprKind::Bool(truth) => Ok(Expr::int(i64::from(*truth), Type::Bool, span)),
+            ast::ExprKind::Str(text) => self.string(text.clone(), span),
+            ast::ExprKind::Ident(name) => self.ident(name, span),
+            ast::ExprKind::Var(name) => self.variable(name, span),
+            ast::ExprKind::Positional(number) => self.positional(*number, span),
+            ast::ExprKind::PositionalCount => Ok(integer(self.options.params.len() as u64, "", span)),
+            ast::ExprKind::Map { name, keys } => self.map_get(name, keys.as_deref(), span),
+            ast::ExprKind::Call { name, args } => self.call(name, args, span),
+            ast::ExprKind::Unary(op, operand) => self.unary(*op, operand, span),
+            ast::ExprKind::Binary(op, left, right) => self.binary(*op, left, right, span),
+            ast::ExprKind::Step { target, by, when } => self.step(target, *by, *when, span),
+            ast::ExprKind::Ternary { cond, then, otherwise } => self.ternary(cond, then.as_ref(), otherwise, span),
+            ast::ExprKind::Cast { ty, value } => self.cast(ty, value, span),
+            ast::ExprKind::Field { base, name, .. } => self.field(base, name, span),
+            ast::ExprKind::TupleIndex { base, index } => self.tuple_index(base, u64::from(*index), span),
+            ast::ExprKind::Index { base, index } => self.index(base, index, span),
+            ast::ExprKind::Tuple(elements) => {
+                let elements: Vec<Fallible<Expr>> = elements.iter().map(|element| self.value(element)).collect();
+                Ok(tuple(elements.into_iter().collect::<Fallible<_>>()?, span))
+            }
+            ast::ExprKind::SizeofType(ty) => {
+                let ty = self.type_named(ty)?;
+                Ok(Expr::int(i64::from(ty.size()), Type::U64, span))
+            }
+            ast::ExprKind::SizeofExpr(of) => {
+                let size = self.value(of)?.ty.size();
+                Ok(Expr::int(i64::from(size), Type::U64, span))
+            }
+            ast::ExprKind::Bad => Err(super::Reported),
+        }
+    }
+
+    pub(super) fn lookup(&self, name: &str) -> Option<&super::cx::Local> {
+        self.scopes.iter().rev().find_map(|scope| scope.get(name))
+    }
+
+    fn variable(&mut self, name: &str, span: Span) -> Fallible<Expr> {
+        let Some(local) = self.lookup(name).cloned() else {
+            let known: Vec<String> = self.scopes.iter().flat_map(|scope| scope.keys().cloned()).collect();
+            let near = names::nearest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));
+            let diagnostic = Diagnostic::error(span, format!("Undefined or undeclared variable: {name}"));
+            return Err(self.error(near.into_iter().fold(diagnostic, Diagnostic::hint)));
+        };
+        match self.var_type(local.id, &local.key) {
+            Some(ty) => Ok(Expr::new(ExprKind::Var(local.id), ty, span)),
+            None => {
+                let message = format!("Undefined or undeclared variable: {name}");
+                let hint = "it was declared but never assigned: its type is not known";
+                Err(self.error(Diagnostic::error(span, message).hint(hint)))
+            }
+        }
+    }
+
+    fn var_type(&self, id: VarId, key: &VarKey) -> Option<Type> {
+        self.env.var(key).cloned().or_else(|| {
+            let ty = &self.vars[id].ty;
+            (*ty != Type::Void).then(|| ty.clone())
+        })
+    }
+
+    fn string(&mut self, text: Vec<u8>, span: Span) -> Fallible<Expr> {
+        let limit = self.config.max_strlen;
+        if text.len() as u64 >= limit.max(1) {
+            let message = format!("String is too long (over {limit} bytes)");
+            let hint = format!("raise the limit: config = {{ max_strlen = {} }}", text.len() + 1);
+            return Err(self.error(Diagnostic::error(span, message).hint(hint)));
+        }
+        let ty = Type::Str(text.len() as u32 + 1);
+        Ok(Expr::new(ExprKind::Str(text), ty, span))
+    }
+
+    fn ident(&mut self, name: &str, span: Span) -> Fallible<Expr> {
+        if let Some(builtin) = builtins::find(name) {
+            return self.use_builtin(builtin, &[], span);
+        }
+        if let Some((id, value)) = self.kernel.btf().and_then(|btf| btf.enum_value(name)) {
+            let ty = self.kernel.btf().map_or(Type::I64, |btf| btf.to_type(id, Space::Kernel));
+            return Ok(Expr::int(value, ty, span));
+        }
+        Err(self.unknown("identifier", name, span))
+    }
+
+    fn call(&mut self, name: &ast::Name, args: &[ast::Expr], span: Span) -> Fallible<Expr> {
+        match builtins::find(&name.text) {
+            Some(builtin) => self.use_builtin(builtin, args, span),
+            None => Err(self.unknown("function", &name.text, name.span)),
+        }
+    }
+
+    fn unknown(&mut self, what: &str, name: &str, span: Span) -> super::Reported {
+        let message = if what == "function" { format!("Unknown function: '{name}'") } else { format!("Unknown identifier: '{name}'") };
+        let all = builtins::TABLES.iter().flat_map(|table| table.iter()).map(|builtin| builtin.name);
+        let near = names::nearest(name, all).map(|near| format!("did you mean '{near}'?"));
+        self.error(near.into_iter().fold(Diagnostic::error(span, message), Diagnostic::hint))
+    }
+
+    fn use_builtin(&mut self, builtin: &'static Builtin, args: &[ast::Expr], span: Span) -> Fallible<Expr> {
+        self.admit(builtin, args, span)?;
+        let call = Call { builtin, args, span };
+        match builtin.lower {
+            Lower::Value(lower) | Lower::Function(lower) => lower(self, &call),
+            Lower::Aggregation(_) => {
+                let message = format!("{}() must be assigned directly to a map", builtin.name);
+                Err(self.error(Diagnostic::error(span, message).hint(format!("write @name = {}(...);", builtin.name))))
+            }
+        }
+    }
+
+    /// The call on the right of `@m = count()`.
+    pub(super) fn aggregation_call(&mut self, name: &ast::Name, value: &ast::Expr) -> Fallible<Update> {
+        let (Some(builtin), ast::ExprKind::Call { args, .. }) = (builtins::find(&name.text), &*value.kind) else {
+            return Err(self.unknown("function", &name.text, name.span));
+        };
+        self.admit(builtin, args, value.span)?;
+        match builtin.lower {
+            Lower::Aggregation(lower) => lower(self, &Call { builtin, args, span: value.span }),
+            Lower::Value(_) | Lower::Function(_) => Err(self.unknown("function", &name.text, name.span)),
+        }
+    }
+
+    /// Checks what holds for every builtin: the number of arguments, and whether it is allowed at all.
+    fn admit(&mut self, builtin: &'static Builtin, args: &[ast::Expr], span: Span) -> Fallible<()> {
+        let (least, most) = builtin.arity;
+        if args.len() < least || args.len() > most {
+            let message = arity_message(builtin, args.len());
+            let hint = format!("it is written {}", builtins::signature(builtin));
+            return Err(self.error(Diagnostic::error(span, message).hint(hint)));
+        }
+        if builtin.safety == Safety::Unsafe && self.options.safety == Safety::Safe {
+            let message = format!("{}() is an unsafe function being used in safe mode", builtin.name);
+            return Err(self.error(Diagnostic::error(span, message).hint("run rtrace with --unsafe to allow it")));
+        }
+        Ok(())
+    }
+
+    fn positional(&mut self, number: u32, span: Span) -> Fallible<Expr> {
+        let Some(text) = self.options.params.get(number.wrapping_sub(1) as usize).cloned() else {
+            self.warn(span, format!("Positional parameter ${number} is empty or not provided: it counts as 0"));
+            return Ok(integer(0, "", span));
+        };
+        match parse_integer(&text) {
+            Some(value) => Ok(Expr::int(value as i64, literal_type(value), span)),
+            None => self.string(text.into_bytes(), span),
+        }
+    }
+
+    fn cast(&mut self, ty: &ast::TypeName, value: &ast::Expr, span: Span) -> Fallible<Expr> {
+        let to = self.type_named(ty)?;
+        let value = self.value(value)?;
+        let to = match to {
+            // A number cast to a pointer points where the probe's addresses do.
+            Type::Ptr(of, Space::Unknown) => {
+                let space = if let Type::Ptr(_, space) = &value.ty { *space } else { self.context.space };
+                Type::Ptr(of, space)
+            }
+            other => other,
+        };
+        let is_possible = match (&value.ty, &to) {
+            (Type::Stack(_), _) | (_, Type::Stack(_)) => false,
+            (from, to) => from.is_scalar() && to.is_scalar() || from == to,
+        };
+        if !is_possible {
+            let message = format!("Cannot cast from \"{}\" to \"{to}\"", value.ty);
+            return Err(self.error(Diagnostic::error(span, message)));
+        }
+        if let (ExprKind::Int(number), Type::Int(int)) = (&*value.kind, &to) {
+            return Ok(Expr::int(super::convert::narrow(*number, *int), to, span));
+        }
+        Ok(Expr::new(ExprKind::Convert(value), to, span))
+    }
+
+    /// The type that a name stands for.
+    pub(super) fn type_named(&mut self, name: &ast::TypeName) -> Fallible<Type> {
+        let mut suffixes = name.suffixes.iter();
+        let mut ty = match (base_type(&name.base), name.base.as_str(), name.suffixes.first()) {
+            (Some(ty), ..) => ty,
+            (None, "string", Some(ast::TypeSuffix::Array(Some(size)))) => {
+                suffixes.next();
+                Type::Str(*size)
+            }
+            (None, "string", _) => Type::Str(self.config.max_strlen as u32),
+            (None, base, _) => self.kernel_type(base, name.span)?,
+        };
+        for suffix in suffixes {
+            ty = match suffix {
+                ast::TypeSuffix::Pointer => Type::pointer(ty, Space::Unknown),
+                ast::TypeSuffix::Array(count) => Type::Array(Box::new(ty), count.unwrap_or(0)),
+            };
+        }
+        Ok(ty)
+    }
+
+    fn kernel_type(&mut self, name: &str, span: Span) -> Fallible<Type> {
+        let Some(btf) = self.kernel.btf() else {
+            let diagnostic = Diagnostic::error(span, format!("Cannot resolve unknown type \"{name}\""));
+            return Err(self.error(diagnostic.hint("this kernel has no BTF (/sys/kernel/btf/vmlinux), so its types are not known")));
+        };
+        let bare = name.split_once(' ').map_or(name, |(_, bare)| bare);
+        match btf.named(name) {
+            Some(id) => Ok(btf.to_type(id, Space::Kernel)),
+            None => {
+                let known = btf.all(crate::btf::Kind::Struct).map(|(name, _)| name);
+                let near = names::nearest(bare, known).map(|near| format!("did you mean 'struct {near}'?"));
+                let diagnostic = Diagnostic::error(span, format!("Cannot resolve unknown type \"{name}\""));
+                Err(self.error(near.into_iter().fold(diagnostic, Diagnostic::hint)))
+            }
+        }
+    }
+}
+
+/// A number or duration; `u` suffixes and durations are unsigned.
+fn integer(value: u64, suffix: &str, span: Span) -> Expr {
+    let ty = match suffix {
+        "" | "l" | "ll" => literal_type(i128::from(value)),
+        _ => Type::U64,
+    };
+    Expr::int(value as i64, ty, span)
+}
+
+/// A parameter that is a number in full, in any of the forms of a literal, perhaps with a sign.
+fn parse_integer(text: &str) -> Option<i128> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    let digits = digits.replace('_', "");
+    let bare = digits.trim_end_matches(['u', 'l']);
+    let value = if let Some(hex) = bare.strip_prefix("0x").or_else(|| bare.strip_prefix("0X")) {
+        u64::from_str_radix(hex, 16)
+    } else if let Some(binary) = bare.strip_prefix("0b") {
+        u64::from_str_radix(binary, 2)
+    } else if bare.len() > 1 && bare.starts_with('0') {
+        u64::from_str_radix(&bare[1..], 8)
+    } else {
+        bare.parse()
+    };
+    value.ok().map(|value| sign * i128::from(value))
+}
+
+fn base_type(name: &str) -> Option<Type> {
+    let int = |bits, sign| Some(Type::Int(Int { bits, sign }));
+    match name {
+        "void" => Some(Type::Void),
+        "bool" => Some(Type::Bool),
+        "int8" | "s8" | "int8_t" | "char" => int(8, Sign::Signed),
+        "int16" | "s16" | "int16_t" | "short" => int(16, Sign::Signed),
+        "int32" | "s32" | "int32_t" | "int" | "pid_t" => int(32, Sign::Signed),
+        "int64" | "s64" | "int64_t" | "long" | "ssize_t" => int(64, Sign::Signed),
+        "uint8" | "u8" | "uint8_t" => int(8, Sign::Unsigned),
+        "uint16" | "u16" | "uint16_t" => int(16, Sign::Unsigned),
+        "uint32" | "u32" | "uint32_t" | "unsigned" => int(32, Sign::Unsigned),
+        "uint64" | "u64" | "uint64_t" | "size_t" | "uintptr_t" => int(64, Sign::Unsigned),
+        _ => None,
+    }
+}
+
+fn arity_message(builtin: &Builtin, found: usize) -> String {
+    let name = builtin.name;
+    let plural = |count: usize| if count == 1 { "argument" } else { "arguments" };
+    match builtin.arity {
+        (0, 0) => format!("{name}() requires no arguments ({found} provided)"),
+        (least, most) if least == most => format!("{name}() requires {least} {} ({found} provided)", plural(least)),
+        (least, _) if found < least => format!("{name}() requires at least {least} {} ({found} provided)", plural(least)),
+        (_, most) => format!("{name}() takes up to {most} {} ({found} provided)", plural(most)),
+    }
+}
+
+/// What bpftrace calls a class of types in messages.
+fn kind_of(ty: &Type) -> &'static str {
+    match ty {
+        Type::Str(_) => "string",
+        Type::Int(_) => "int",
+        _ => "expression",
+    }
+}
+
+fn word(expr: &ast::Expr) -> &str {
+    match &*expr.kind {
+        ast::ExprKind::Call { name, .. } => &name.text,
+        ast::ExprKind::Ident(name) => name,
+        _ => "it",
+    }
+}

@@ -1,0 +1,218 @@
+//! Maps: reading, assigning, updating and naming them.
+
+use super::convert::{converted, join, tuple};
+use super::env::Keyed;
+use super::{Cx, Fallible};
+use crate::builtins::{self, Lower};
+use crate::diag::Diagnostic;
+use crate::ir::{Expr, ExprKind, Stmt, StmtKind};
+use crate::names;
+use crate::plan::{Cause, CounterId, MapId};
+use crate::source::Span;
+use crate::syntax::ast;
+use crate::types::{Aggregate, MapValue, Type};
+
+/// A map named as an argument, as in `print(@m)` or `delete(@m[1])`.
+pub struct MapArg {
+    pub map: MapId,
+    pub name: String,
+    pub value: MapValue,
+    /// The map's key type; `None` for scalar maps.
+    pub key_type: Option<Type>,
+    /// The key given in the argument.
+    pub key: Option<Expr>,
+    pub span: Span,
+}
+
+/// A map as written, with its key lowered.
+struct Use<'a> {
+    name: &'a str,
+    key: Option<Expr>,
+    span: Span,
+}
+
+impl Cx<'_> {
+    /// An argument that must name a map. A key in brackets is lowered and converted to the map's key type.
+    pub fn map_arg(&mut self, expr: &ast::Expr, function: &str) -> Fallible<MapArg> {
+        let ast::ExprKind::Map { name, keys } = &*expr.kind else {
+            let message = format!("{function}() expects a map argument");
+            return Err(self.error(Diagnostic::error(expr.span, message).hint("a map is written @name")));
+        };
+        let key = match keys {
+            Some(keys) => Some(self.key(name, keys, expr.span)?),
+            None => None,
+        };
+        let (Some(map), Some(info)) = (self.env.map_id(name), self.env.map(name)) else {
+            return Err(self.undefined(name, expr.span));
+        };
+        let key_type = match &info.keyed {
+            Keyed::Scalar => None,
+            Keyed::By(ty) => Some(ty.clone()),
+        };
+        let Some(value) = info.value.clone() else { return Err(self.undefined(name, expr.span)) };
+        Ok(MapArg { map, name: name.clone(), value, key_type, key, span: expr.span })
+    }
+
+    /// Lowers a key given as a separate argument, as in `delete(@m, key)`. The map counts as keyed by it from then on.
+    pub fn key_arg(&mut self, map: &ast::Expr, key: &ast::Expr) -> Fallible<Expr> {
+        let ast::ExprKind::Map { name, .. } = &*map.kind else { return Err(self.not_a_place(map)) };
+        self.key(name, std::slice::from_ref(key), key.span)
+    }
+
+    pub(super) fn map_get(&mut self, name: &str, keys: Option<&[ast::Expr]>, span: Span) -> Fallible<Expr> {
+        let at = self.map_use(name, keys, span)?;
+        let value = self.env.map(name).and_then(|info| info.value.clone());
+        let ty = match value {
+            Some(MapValue::Plain(ty)) => ty,
+            Some(MapValue::Aggregate(_)) => return Err(self.aggregate_read(name, span)),
+            None => self.env.guessed(name).ok_or_else(|| self.undefined(name, span))?,
+        };
+        let Some(map) = self.env.map_id(name) else { return Err(self.undefined(name, span)) };
+        Ok(Expr::new(ExprKind::MapGet { map, key: at.key }, ty, span))
+    }
+
+    /// `@m = value`, `@m[k] = value` and aggregations.
+    pub(super) fn map_set(&mut self, place: &ast::Expr, value: &ast::Expr) -> Fallible<Stmt> {
+        let ast::ExprKind::Map { name, keys } = &*place.kind else { return Err(self.not_a_place(place)) };
+        if let Some(call) = aggregation(value) {
+            return self.map_update(place, name, keys.as_deref(), call, value);
+        }
+        let at = self.map_use(name, keys.as_deref(), place.span);
+        let value = self.value(value)?;
+        self.map_store(at?, value)
+    }
+
+    /// Stores a lowered value, whose type is joined into the map's.
+    pub(super) fn map_set_value(&mut self, name: &str, keys: Option<&[ast::Expr]>, value: Expr, span: Span) -> Fallible<Stmt> {
+        let at = self.map_use(name, keys, span)?;
+        self.map_store(at, value)
+    }
+
+    fn map_store(&mut self, at: Use<'_>, value: Expr) -> Fallible<Stmt> {
+        let ty = MapValue::Plain(value.ty.clone());
+        if let Err(old) = self.env.assign(at.name, &ty, at.span) {
+            return Err(self.value_mismatch(&at, &ty, &old, value.span));
+        }
+        let (Some(map), Some(MapValue::Plain(ty))) = (self.env.map_id(at.name), self.map_value(at.name)) else {
+            return Err(super::Reported);
+        };
+        let full = self.full(at.name, at.span);
+        let kind = StmtKind::MapSet { map, key: at.key, value: converted(value, &ty), full };
+        Ok(Stmt::new(kind, at.span))
+    }
+
+    fn map_update(
+        &mut self,
+        place: &ast::Expr,
+        name: &str,
+        keys: Option<&[ast::Expr]>,
+        call: &ast::Name,
+        value: &ast::Expr,
+    ) -> Fallible<Stmt> {
+        let at = self.map_use(name, keys, place.span);
+        let update = self.aggregation_call(call, value)?;
+        let at = at?;
+        let ty = MapValue::Aggregate(update.aggregate);
+        if let Err(old) = self.env.assign(name, &ty, place.span) {
+            return Err(self.value_mismatch(&at, &ty, &old, value.span));
+        }
+        let Some(map) = self.env.map_id(name) else { return Err(super::Reported) };
+        let full = self.full(name, place.span);
+        let kind = StmtKind::Update { map, key: at.key, steps: update.steps, full };
+        Ok(Stmt::new(kind, place.span.to(value.span)))
+    }
+
+    fn full(&mut self, name: &str, span: Span) -> CounterId {
+        self.counter(Cause::MapFull { map: name.to_string() }, span)
+    }
+
+    fn map_value(&self, name: &str) -> Option<MapValue> {
+        self.env.map(name).and_then(|info| info.value.clone())
+    }
+
+    fn map_use<'n>(&mut self, name: &'n str, keys: Option<&[ast::Expr]>, span: Span) -> Fallible<Use<'n>> {
+        let key = match keys {
+            Some(keys) => Some(self.key(name, keys, span)?),
+            None => {
+                if let Err(old) = self.env.use_key(name, Keyed::Scalar, span) {
+                    return Err(self.key_mismatch(name, &Keyed::Scalar, &old, span));
+                }
+                None
+            }
+        };
+        Ok(Use { name, key, span })
+    }
+
+    /// Keys in brackets: several are one tuple.
+    fn key(&mut self, name: &str, keys: &[ast::Expr], span: Span) -> Fallible<Expr> {
+        let lowered: Vec<Fallible<Expr>> = keys.iter().map(|key| self.value(key)).collect();
+        let mut lowered = lowered.into_iter().collect::<Fallible<Vec<Expr>>>()?;
+        let key = if lowered.len() == 1 { lowered.remove(0) } else { tuple(lowered, span) };
+        if key.ty.size() == 0 {
+            let message = format!("Invalid map key type: {}", key.ty);
+            return Err(self.error(Diagnostic::error(key.span, message)));
+        }
+        let keyed = Keyed::By(key.ty.clone());
+        if let Err(old) = self.env.use_key(name, keyed.clone(), span) {
+            return Err(self.key_mismatch(name, &keyed, &old, span));
+        }
+        match self.env.map(name).map(|info| info.keyed.clone()) {
+            Some(Keyed::By(ty)) if join(&key.ty, &ty).is_some() => Ok(converted(key, &ty)),
+            _ => Err(super::Reported),
+        }
+    }
+
+    fn key_mismatch(&mut self, name: &str, new: &Keyed, old: &Keyed, span: Span) -> super::Reported {
+        let first = self.env.map(name).map_or(span, |info| info.key_span);
+        let diagnostic = match (new, old) {
+            (Keyed::By(new), Keyed::By(old)) => Diagnostic::error(
+                span,
+                format!("Argument mismatch for {name}: trying to access with arguments: '{new}' when map expects arguments: '{old}'"),
+            ),
+            (Keyed::By(_), _) => Diagnostic::error(
+                span,
+                format!("{name} used as a map with an explicit key (non-scalar map), previously used without an explicit key (scalar map)"),
+            )
+            .hint(format!("leave the key out, or use another map: {name}2[...]")),
+            (Keyed::Scalar, _) => Diagnostic::error(
+                span,
+                format!("{name} used as a map without an explicit key (scalar map), previously used with an explicit key (non-scalar map)"),
+            )
+            .hint(format!("give the key: {name}[...]")),
+        };
+        self.error(diagnostic.label(first, "first used here"))
+    }
+
+    fn value_mismatch(&mut self, at: &Use<'_>, new: &MapValue, old: &MapValue, span: Span) -> super::Reported {
+        let name = at.name;
+        let first = self.env.map(name).map_or(span, |info| info.value_span);
+        let message = match (new, old) {
+            (MapValue::Aggregate(Aggregate::Hist { .. }), MapValue::Aggregate(Aggregate::Hist { .. })) => {
+                "Different bits in a single hist unsupported".to_string()
+            }
+            _ => format!(
+                "Type mismatch for {name}: trying to assign value of type '{new}' when map already has a type '{old}'"
+            ),
+        };
+        self.error(Diagnostic::error(span, message).label(first, "its type comes from here"))
+    }
+
+    fn aggregate_read(&mut self, name: &str, span: Span) -> super::Reported {
+        let diagnostic = Diagnostic::error(span, format!("{name} is an aggregation: its value cannot be used in an expression yet"));
+        self.error(diagnostic.hint(format!("print({name}) shows it; to compute with a number, keep it in a plain map: {name}n += 1")))
+    }
+
+    fn undefined(&mut self, name: &str, span: Span) -> super::Reported {
+        let names = self.env.map_names();
+        let diagnostic = Diagnostic::error(span, format!("Undefined map: {name}"));
+        let near = names::nearest(name, names.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));
+        self.error(near.into_iter().fold(diagnostic, Diagnostic::hint))
+    }
+}
+
+/// The name of the aggregation called, if the value is such a call.
+fn aggregation(value: &ast::Expr) -> Option<&ast::Name> {
+    let ast::ExprKind::Call { name, .. } = &*value.kind else { return None };
+    let builtin = builtins::find(&name.text)?;
+    matches!(builtin.lower, Lower::Aggregation(_)).then_some(name)
+}

@@ -1,0 +1,228 @@
+//! Probe clauses: attach points become targets, and each body is lowered once for all targets that can share it.
+
+use super::cx::Sharing;
+use super::env::Env;
+use super::{Cx, Options};
+use crate::config::{Config, MissingProbes};
+use crate::diag::Diagnostic;
+use crate::id::IdVec;
+use crate::ir::{self, Block, BinaryOp, CompareOp, Expr, ExprKind, Stmt, StmtKind};
+use crate::kernel::Kernel;
+use crate::plan::Target;
+use crate::probes::{self, Context, PidFilter, ProbeType, Request};
+use crate::source::Span;
+use crate::syntax::ast;
+use crate::types::{Sign, Type};
+
+/// The program's clauses with their targets found.
+pub struct Clauses<'a> {
+    clauses: Vec<Clause<'a>>,
+    pub warnings: Vec<Diagnostic>,
+}
+
+struct Clause<'a> {
+    probe: &'a ast::Probe,
+    /// Targets by probe type, in the order of the attach points.
+    targets: Vec<(&'static ProbeType, Vec<Target>)>,
+}
+
+/// Expands every attach point. All that are at fault are reported.
+pub fn expand<'a>(
+    program: &'a ast::Program,
+    kernel: &dyn Kernel,
+    config: &Config,
+    options: &Options,
+) -> Result<Clauses<'a>, Vec<Diagnostic>> {
+    let mut faults = Vec::new();
+    let mut warnings = Vec::new();
+    let mut clauses = Vec::new();
+    for probe in &program.probes {
+        let mut targets: Vec<(&'static ProbeType, Vec<Target>)> = Vec::new();
+        for point in &probe.attach_points {
+            match expand_point(point, kernel, options) {
+                Ok((of, found)) => targets.push((of, found)),
+                Err(Missing::Fault(fault)) => faults.push(fault),
+                Err(Missing::NoMatch(diagnostic)) => missing(diagnostic, config, &mut faults, &mut warnings),
+            }
+        }
+        clauses.push(Clause { probe, targets });
+    }
+    let count: usize = clauses.iter().flat_map(|clause| &clause.targets).map(|(_, targets)| targets.len()).sum();
+    let place = program.probes.first().map_or(Span::default(), |probe| probe.span);
+    if count == 0 && faults.is_empty() {
+        faults.push(Diagnostic::error(place, "No probes to attach"));
+    }
+    if count as u64 > config.max_probes {
+        faults.push(too_many(count, config, place));
+    }
+    if faults.is_empty() { Ok(Clauses { clauses, warnings }) } else { Err([faults, warnings].concat()) }
+}
+
+/// Lowers every clause. The faults found are in `env`.
+pub fn lower(clauses: &Clauses<'_>, kernel: &dyn Kernel, config: &Config, options: &Options, env: &mut Env) -> Vec<ir::Probe> {
+    let mut probes = Vec::new();
+    for (clause, of) in clauses.clauses.iter().enumerate() {
+        let mut lowering = Lowering { kernel, config, options, env, clause, probe: of.probe, group: 0 };
+        for (of, targets) in &of.targets {
+            lowering.targets(of, targets, &mut probes);
+        }
+    }
+    probes
+}
+
+enum Missing {
+    /// The attach point itself is wrong.
+    Fault(Diagnostic),
+    /// It is well-formed, but this kernel has nothing that matches.
+    NoMatch(Diagnostic),
+}
+
+fn expand_point(
+    point: &ast::AttachPoint,
+    kernel: &dyn Kernel,
+    options: &Options,
+) -> Result<(&'static ProbeType, Vec<Target>), Missing> {
+    let point = &filled_in(point, options);
+    let Some(name) = point.parts.first() else {
+        return Err(Missing::Fault(Diagnostic::error(point.span, "Invalid probe type: (none)")));
+    };
+    let of = probes::find(&name.text).ok_or_else(|| Missing::Fault(probes::unknown(name)))?;
+    let request = Request { kernel, point, pid: options.pid };
+    let targets = (of.expand)(&request).map_err(Missing::Fault)?;
+    if targets.is_empty() { Err(Missing::NoMatch((of.missing)(&request))) } else { Ok((of, targets)) }
+}
+
+/// The attach point with `$1` and `$#` replaced by what the command line gives.
+fn filled_in(point: &ast::AttachPoint, options: &Options) -> ast::AttachPoint {
+    let mut parts = Vec::new();
+    for part in &point.parts {
+        let text = substitute(&part.text, &options.params);
+        // A parameter may hold several parts, or the whole attach point.
+        if text == part.text {
+            parts.push(part.clone());
+        } else {
+            parts.extend(text.split(':').map(|text| ast::Name { text: text.to_string(), span: part.span }));
+        }
+    }
+    ast::AttachPoint { parts, span: point.span }
+}
+
+fn substitute(text: &str, params: &[String]) -> String {
+    let mut pieces = text.split('$');
+    let mut result = pieces.next().unwrap_or("").to_string();
+    for piece in pieces {
+        let end = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
+        match (piece.strip_prefix('#'), piece[..end].parse::<usize>()) {
+            (Some(rest), _) => result.push_str(&format!("{}{rest}", params.len())),
+            (None, Ok(number)) => {
+                result.push_str(params.get(number.wrapping_sub(1)).map_or("", String::as_str));
+                result.push_str(&piece[end..]);
+            }
+            (None, Err(_)) => result.push_str(&format!("${piece}")),
+        }
+    }
+    result
+}
+
+fn missing(diagnostic: Diagnostic, config: &Config, faults: &mut Vec<Diagnostic>, warnings: &mut Vec<Diagnostic>) {
+    match config.missing_probes {
+        MissingProbes::Error => faults.push(diagnostic),
+        MissingProbes::Warn => {
+            let message = format!("{} Skipping.", diagnostic.message);
+            warnings.push(Diagnostic { severity: crate::diag::Severity::Warning, message, ..diagnostic });
+        }
+        MissingProbes::Ignore => {}
+    }
+}
+
+fn too_many(count: usize, config: &Config, span: Span) -> Diagnostic {
+    let message = format!("Can't attach to {count} probes because it exceeds the current limit of {} probes.", config.max_probes);
+    Diagnostic::error(span, message)
+        .hint("narrow the pattern; or, if that is what you want, raise the limit: config = { max_probes = ... }")
+}
+
+/// The lowering of one clause.
+struct Lowering<'a> {
+    kernel: &'a dyn Kernel,
+    config: &'a Config,
+    options: &'a Options,
+    env: &'a mut Env,
+    clause: usize,
+    probe: &'a ast::Probe,
+    /// Number of the body within the clause.
+    group: usize,
+}
+
+impl Lowering<'_> {
+    fn targets(&mut self, of: &'static ProbeType, targets: &[Target], probes: &mut Vec<ir::Probe>) {
+        let Some(first) = targets.first() else { return };
+        let (probe, sharing) = self.body(of, first);
+        match sharing {
+            Sharing::Possible => probes.push(ir::Probe { targets: targets.to_vec(), ..probe }),
+            Sharing::Impossible => {
+                if targets.len() as u64 > self.config.max_bpf_progs {
+                    let limit = self.config.max_bpf_progs;
+                    let message = format!("Your program is trying to generate more than {limit} BPF programs ({}).", targets.len());
+                    let hint = "it names 'probe' or 'args', so each target needs its own; raise max_bpf_progs or narrow the pattern";
+                    self.env.report(Diagnostic::error(self.probe.span, message).hint(hint));
+                    return;
+                }
+                probes.push(probe);
+                for target in &targets[1..] {
+                    probes.push(self.body(of, target).0);
+                }
+            }
+        }
+    }
+
+    fn body(&mut self, of: &'static ProbeType, target: &Target) -> (ir::Probe, Sharing) {
+        let context: Context = (of.context)(self.kernel, target);
+        let mut cx = Cx {
+            kernel: self.kernel,
+            options: self.options,
+            config: self.config,
+            probe: of,
+            context: &context,
+            env: self.env,
+            target,
+            clause: self.clause,
+            group: self.group,
+            sharing: Sharing::Possible,
+            vars: IdVec::new(),
+            scopes: Vec::new(),
+            loops: 0,
+            fields: None,
+        };
+        self.group += 1;
+        let condition = self.probe.predicate.as_ref().map(|predicate| cx.condition(predicate));
+        let body = cx.block(&self.probe.body);
+        let body = match condition {
+            Some(Ok(cond)) => guarded(cond, body),
+            // Without the predicate the body must not run; the fault is recorded, so it never will.
+            Some(Err(_)) | None => body,
+        };
+        let body = match self.options.pid {
+            Some(pid) if of.pid_filter == PidFilter::Predicate => guarded(process_is(pid, self.probe.span), body),
+            _ => body,
+        };
+        let (vars, sharing) = (cx.vars, cx.sharing);
+        let probe = ir::Probe { kind: of.kind, targets: vec![target.clone()], vars, body, span: self.probe.span };
+        (probe, sharing)
+    }
+}
+
+fn guarded(cond: Expr, body: Block) -> Block {
+    let span = cond.span;
+    vec![Stmt::new(StmtKind::If { cond, then: body, otherwise: Block::new() }, span)]
+}
+
+/// Whether the current thread belongs to this process.
+fn process_is(pid: u32, span: Span) -> Expr {
+    let both = Expr::new(ExprKind::Call(crate::bpf::Helper::GET_CURRENT_PID_TGID, Vec::new()), Type::U64, span);
+    let shift = Expr::int(32, Type::U64, span);
+    let sign = Sign::Unsigned;
+    let process = ExprKind::Binary { op: BinaryOp::Shr, sign, left: both, right: shift, zero: None };
+    let left = Expr::new(process, Type::U32, span);
+    let right = Expr::int(i64::from(pid), Type::U32, span);
+    Expr::new(ExprKind::Compare { op: CompareOp::Eq, sign, left, right }, Type::Bool, span)
+}

@@ -1,0 +1,284 @@
+//! Statements: declarations, assignments, branches and loops.
+
+use super::convert::converted;
+use super::cx::{Local, Scope};
+use super::env::VarKey;
+use super::{Cx, Fallible};
+use crate::diag::Diagnostic;
+use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind, VarId};
+use crate::plan::Cause;
+use crate::source::Span;
+use crate::syntax::ast::{self, BinaryOp};
+use crate::types::{Int, Sign, Type};
+
+/// Iterations of a range loop on kernels without `bpf_loop`, where the verifier walks through each.
+const BOUND: u32 = 1024;
+
+impl Cx<'_> {
+    /// Lowers a block in a scope of its own. Statements at fault are left out: their faults are recorded.
+    pub(super) fn block(&mut self, statements: &[ast::Stmt]) -> Block {
+        self.scopes.push(Scope::new());
+        let block = self.statements(statements);
+        self.scopes.pop();
+        block
+    }
+
+    fn statements(&mut self, statements: &[ast::Stmt]) -> Block {
+        let mut block = Block::new();
+        for (position, statement) in statements.iter().enumerate() {
+            if let Ok(lowered) = self.statement(statement) {
+                block.extend(lowered);
+            }
+            if ends_here(statement) {
+                if let Some(next) = statements.get(position + 1) {
+                    self.warn(next.span, "Unreachable statement.");
+                }
+                break;
+            }
+        }
+        block
+    }
+
+    fn statement(&mut self, statement: &ast::Stmt) -> Fallible<Option<Stmt>> {
+        let span = statement.span;
+        let kind = match &statement.kind {
+            ast::StmtKind::Expr(expr) => return self.effect(expr).map(Some),
+            ast::StmtKind::Let { name, ty, value } => return self.declare(name, ty.as_ref(), value.as_ref(), span),
+            ast::StmtKind::Assign { place, op, value } => return self.assign(place, *op, value, span).map(Some),
+            ast::StmtKind::If { cond, then, otherwise } => {
+                let cond = self.condition(cond);
+                let then = self.block(then);
+                let otherwise = self.block(otherwise.as_deref().unwrap_or_default());
+                StmtKind::If { cond: cond?, then, otherwise }
+            }
+            ast::StmtKind::Unroll { count, body } => self.unroll(count, body)?,
+            ast::StmtKind::While { cond, body } => {
+                self.report(
+                    Diagnostic::warning(span, "While loops are deprecated and may be removed in the future.")
+                        .hint("a range loop says how often it runs: for ($i : 0..10) { ... }"),
+                );
+                let cond = self.condition(cond);
+                let body = self.looped(body);
+                StmtKind::While { cond: cond?, body }
+            }
+            ast::StmtKind::ForRange { var, from, to, body } => self.for_range(var, from, to, body, span)?,
+            ast::StmtKind::ForMap { map, .. } => {
+                let diagnostic = Diagnostic::error(map.span, "for loops over maps are not supported yet");
+                return Err(self.error(diagnostic.hint("print the map, or loop over a range: for ($i : 0..10) { ... }")));
+            }
+            ast::StmtKind::Break => self.only_in_loop("break", span, StmtKind::Break)?,
+            ast::StmtKind::Continue => self.only_in_loop("continue", span, StmtKind::Continue)?,
+            ast::StmtKind::Return(value) => {
+                if let Some(value) = value {
+                    self.value(value)?;
+                }
+                StmtKind::Return
+            }
+            ast::StmtKind::Block(body) => StmtKind::Block(self.block(body)),
+        };
+        Ok(Some(Stmt::new(kind, span)))
+    }
+
+    /// An expression for its effect.
+    fn effect(&mut self, expr: &ast::Expr) -> Fallible<Stmt> {
+        if let ast::ExprKind::Step { target, .. } = &*expr.kind
+            && !matches!(*target.kind, ast::ExprKind::Var(_) | ast::ExprKind::Map { .. })
+        {
+            return Err(self.not_a_place(target));
+        }
+        let value = self.any(expr)?;
+        let is_action = matches!(&*expr.kind, ast::ExprKind::Step { .. });
+        let is_delete = matches!(*value.kind, ExprKind::MapDelete { .. });
+        if value.ty != Type::Void && !is_action && !is_delete {
+            self.warn(expr.span, "Return value discarded.");
+        }
+        Ok(Stmt::new(StmtKind::Eval(value), expr.span))
+    }
+
+    fn only_in_loop(&mut self, word: &str, span: Span, kind: StmtKind) -> Fallible<StmtKind> {
+        if self.loops == 0 {
+            let message = format!("'{word}' statement is not allowed in a probe");
+            return Err(self.error(Diagnostic::error(span, message).hint("it belongs into a loop: for ($i : 0..10) { ... }")));
+        }
+        Ok(kind)
+    }
+
+    fn looped(&mut self, body: &[ast::Stmt]) -> Block {
+        self.loops += 1;
+        let body = self.block(body);
+        self.loops -= 1;
+        body
+    }
+
+    fn unroll(&mut self, count: &ast::Expr, body: &[ast::Stmt]) -> Fallible<StmtKind> {
+        let times = self.literal_int(count, "unroll")?;
+        if times < 1 {
+            return Err(self.error(Diagnostic::error(count.span, "unroll minimum value is 1")));
+        }
+        if times > 100 {
+            let diagnostic = Diagnostic::error(count.span, "unroll maximum value is 100");
+            return Err(self.error(diagnostic.hint(format!("loop at run time: for ($i : 0..{times}) {{ ... }}"))));
+        }
+        let copies = (0..times).map(|_| {
+            let span = count.span;
+            Stmt::new(StmtKind::Block(self.block(body)), span)
+        });
+        Ok(StmtKind::Block(copies.collect()))
+    }
+
+    fn for_range(&mut self, var: &ast::Name, from: &ast::Expr, to: &ast::Expr, body: &[ast::Stmt], span: Span) -> Fallible<StmtKind> {
+        let (from, to) = (self.scalar(from), self.scalar(to));
+        self.scopes.push(Scope::new());
+        let local = self.introduce(var, Some(Type::I64));
+        let body = self.looped(body);
+        self.scopes.pop();
+        let (var, from, to) = (local?, from?, to?);
+        let (from, to) = (converted(from, &Type::I64), converted(to, &Type::I64));
+        let bound = self.counter(Cause::LoopBound { limit: BOUND }, span);
+        Ok(StmtKind::For { var, from, to, body, bound })
+    }
+
+    fn declare(
+        &mut self,
+        name: &ast::Name,
+        ty: Option<&ast::TypeName>,
+        value: Option<&ast::Expr>,
+        span: Span,
+    ) -> Fallible<Option<Stmt>> {
+        let declared = ty.map(|ty| self.type_named(ty)).transpose()?;
+        let value = value.map(|value| self.value(value)).transpose();
+        let var = self.introduce(name, declared.clone())?;
+        let place = ast::Expr { kind: Box::new(ast::ExprKind::Var(name.text.clone())), span: name.span };
+        match value? {
+            Some(value) => self.assign_value(&place, value, span).map(Some),
+            // A variable that was only declared is zero until it is assigned.
+            None => Ok(self.known_type(&name.text).map(|ty| {
+                let zero = Expr::new(ExprKind::Zero, ty, span);
+                Stmt::new(StmtKind::Set(var, zero), span)
+            })),
+        }
+    }
+
+    fn known_type(&self, name: &str) -> Option<Type> {
+        let local = self.lookup(name)?;
+        local.declared.clone().or_else(|| self.env.var(&local.key).cloned())
+    }
+
+    /// Makes a variable known in the innermost scope.
+    fn introduce(&mut self, name: &ast::Name, declared: Option<Type>) -> Fallible<VarId> {
+        if let Some(other) = self.lookup(&name.text) {
+            let first = other.key.declared;
+            let message = format!("Variable {} was already declared. Variable shadowing is not allowed.", name.text);
+            return Err(self.error(Diagnostic::error(name.span, message).label(first, "declared here")));
+        }
+        let key = VarKey { clause: self.clause, group: self.group, declared: name.span };
+        let ty = declared.clone().or_else(|| self.env.var(&key).cloned()).unwrap_or(Type::Void);
+        let id = self.fresh(&name.text, ty);
+        let local = Local { id, key, declared };
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.insert(name.text.clone(), local);
+        }
+        Ok(id)
+    }
+
+    fn assign(&mut self, place: &ast::Expr, op: Option<BinaryOp>, value: &ast::Expr, span: Span) -> Fallible<Stmt> {
+        match (&*place.kind, op) {
+            (ast::ExprKind::Ident(name), None) if name == "_" => {
+                let value = self.any(value)?;
+                Ok(Stmt::new(StmtKind::Eval(value), span))
+            }
+            (ast::ExprKind::Map { .. }, None) => self.map_set(place, value),
+            (ast::ExprKind::Var(_), None) => {
+                let value = self.value(value)?;
+                self.assign_value(place, value, span)
+            }
+            (ast::ExprKind::Map { .. } | ast::ExprKind::Var(_), Some(op)) => {
+                let right = self.value(value)?;
+                // A map that nothing else is assigned to starts as a number.
+                let old = self.value(place).or_else(|reported| match &*place.kind {
+                    ast::ExprKind::Map { name, .. } if self.env.map(name).is_some_and(|info| info.value.is_none()) => {
+                        Ok(Expr::new(ExprKind::Zero, Type::I64, span))
+                    }
+                    _ => Err(reported),
+                })?;
+                let new = self.operate(op, old, right, span)?;
+                self.assign_value(place, new, span)
+            }
+            _ => Err(self.not_a_place(place)),
+        }
+    }
+
+    /// Assigns a lowered value to a variable or a map.
+    pub(super) fn assign_value(&mut self, place: &ast::Expr, value: Expr, span: Span) -> Fallible<Stmt> {
+        match &*place.kind {
+            ast::ExprKind::Map { name, keys } => self.map_set_value(name, keys.as_deref(), value, span),
+            ast::ExprKind::Var(name) => self.assign_variable(name, place.span, value, span),
+            _ => Err(self.not_a_place(place)),
+        }
+    }
+
+    fn assign_variable(&mut self, name: &str, place: Span, value: Expr, span: Span) -> Fallible<Stmt> {
+        if self.lookup(name).is_none() {
+            self.introduce(&ast::Name { text: name.to_string(), span: place }, None)?;
+        }
+        let Some(local) = self.lookup(name).cloned() else { return Err(super::Reported) };
+        let value_span = value.span;
+        let joined = match &local.declared {
+            Some(declared) => self.fit(value.clone(), declared).map(|_| declared.clone()),
+            None => self.env.assign_var(&local.key, &value.ty),
+        };
+        let ty = joined.map_err(|old| {
+            let message = format!(
+                "Type mismatch for {name}: trying to assign value of type '{}' when variable already has a type '{old}'",
+                value.ty
+            );
+            self.error(Diagnostic::error(value_span, message).label(local.key.declared, "its type comes from here"))
+        })?;
+        self.env.assign_var(&local.key, &ty).ok();
+        self.vars[local.id].ty = ty.clone();
+        Ok(Stmt::new(StmtKind::Set(local.id, converted(value, &ty)), span))
+    }
+
+    /// Whether a value may go into a variable of an explicit type, which does not widen. The error is that type.
+    fn fit(&mut self, value: Expr, declared: &Type) -> Result<(), Type> {
+        match (declared, super::operators::constant(&value)) {
+            (Type::Int(int), Some(number)) if is_in_range(number, *int) => Ok(()),
+            (Type::Int(_), Some(_)) => Err(declared.clone()),
+            (Type::Int(_) | Type::Bool, None) if value.ty.is_scalar() => {
+                if value.ty.size() > declared.size() {
+                    let message = format!("Truncating a value of type '{}' to '{declared}'", value.ty);
+                    self.warn(value.span, message);
+                }
+                Ok(())
+            }
+            (Type::Str(room), _) => match &value.ty {
+                Type::Str(size) if size <= room => Ok(()),
+                _ => Err(declared.clone()),
+            },
+            _ => match super::convert::join(declared, &value.ty) {
+                Some(_) => Ok(()),
+                None => Err(declared.clone()),
+            },
+        }
+    }
+
+    pub(super) fn not_a_place(&mut self, place: &ast::Expr) -> super::Reported {
+        let diagnostic = Diagnostic::error(place.span, "only variables and maps can be assigned to");
+        self.error(diagnostic.hint("for example: $x = 1; or @count[pid] = 1;"))
+    }
+}
+
+fn is_in_range(number: i128, int: Int) -> bool {
+    match int.sign {
+        Sign::Signed => (-(1i128 << (int.bits - 1))..1i128 << (int.bits - 1)).contains(&number),
+        Sign::Unsigned => (0..1i128 << int.bits).contains(&number),
+    }
+}
+
+fn ends_here(statement: &ast::Stmt) -> bool {
+    match &statement.kind {
+        ast::StmtKind::Return(_) | ast::StmtKind::Break | ast::StmtKind::Continue => true,
+        ast::StmtKind::Expr(expr) => matches!(&*expr.kind, ast::ExprKind::Call { name, .. } if name.text == "exit"),
+        _ => false,
+    }
+}

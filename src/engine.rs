@@ -1,0 +1,54 @@
+//! Program text in, loadable programs out: the stages in their order, for the command line and the shell alike.
+
+use crate::check::{self, Options};
+use crate::codegen::{self, Compiled};
+use crate::config::{Config, Overrides};
+use crate::diag::Diagnostic;
+use crate::ir;
+use crate::kernel::Kernel;
+use crate::source::Sources;
+use crate::syntax::{self, ast};
+
+/// Compiles programs against one kernel.
+pub struct Engine<'a> {
+    /// Every text compiled so far; diagnostics point into it.
+    pub sources: Sources,
+    pub options: Options,
+    kernel: &'a dyn Kernel,
+    overrides: Overrides,
+}
+
+/// The faults of a program, all that were found.
+pub type Faults = Vec<Diagnostic>;
+
+/// A checked program, and what deserves a warning in it.
+pub type Checked = (ir::Program, Vec<Diagnostic>);
+
+impl<'a> Engine<'a> {
+    /// `overrides` are the settings that the environment gives; they win over a script's own.
+    pub fn new(kernel: &'a dyn Kernel, options: Options, overrides: Overrides) -> Self {
+        Self { sources: Sources::new(), options, kernel, overrides }
+    }
+
+    pub fn parse(&mut self, name: &str, text: &str) -> Result<ast::Program, Faults> {
+        syntax::parse(self.sources.add(name, text))
+    }
+
+    pub fn check(&self, program: &ast::Program) -> Result<Checked, Faults> {
+        let mut config = Config::default();
+        let mut faults = config.apply(&program.config);
+        self.overrides.apply(&mut config);
+        match check::check(program, self.kernel, config, &self.options) {
+            Ok(checked) if faults.is_empty() => Ok(checked),
+            Ok(_) => Err(faults),
+            Err(more) => {
+                faults.extend(more);
+                Err(faults)
+            }
+        }
+    }
+
+    pub fn generate(&self, program: ir::Program) -> Result<Compiled, Faults> {
+        codegen::generate(program, self.kernel)
+    }
+}

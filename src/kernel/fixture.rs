@@ -1,0 +1,142 @@
+//! A folder of files as a [`Kernel`], so that checking and code generation are tested alike on every machine.
+//!
+//! The folder holds `version` (`6.18`), `cpus` (`4`), `features` (names of [`Feature`], one a line), `functions` (one a line),
+//! `symbols` (as `/proc/kallsyms`), `tracepoints/CATEGORY/EVENT/format` and `btf`, all of them copied from a kernel, and
+//! `binaries/NAME.txt`: the path, then `function offset size` lines (its first megabyte is mapped at address 0). All but `version` may be missing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::kallsyms::Kallsyms;
+use super::{Binary, Feature, Function, Kernel, Segment, TracepointFormat, tracefs};
+use crate::btf::Btf;
+use crate::error::{Error, Result};
+
+/// A kernel that exists on paper.
+pub struct Fixture {
+    root: PathBuf,
+    version: (u32, u32),
+    cpus: u32,
+    features: Vec<String>,
+    btf: Option<Btf>,
+    symbols: Kallsyms,
+}
+
+impl Fixture {
+    pub fn open(root: &Path) -> Result<Fixture> {
+        let text = |name: &str| fs::read_to_string(root.join(name)).unwrap_or_default();
+        let version = text("version");
+        let numbers = version.trim().split_once('.').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+        let btf = root.join("btf");
+        Ok(Fixture {
+            root: root.to_path_buf(),
+            version: numbers.ok_or_else(|| Error::usage(format!("no kernel version in {}", root.display())))?,
+            cpus: text("cpus").trim().parse().unwrap_or(1),
+            features: lines(&text("features")),
+            btf: btf.exists().then(|| Btf::open_at(&btf)).transpose()?,
+            symbols: Kallsyms::parse(text("symbols").into()),
+        })
+    }
+
+    /// The same kernel without a feature.
+    pub fn without(mut self, feature: Feature) -> Fixture {
+        self.features.retain(|name| *name != format!("{feature:?}"));
+        self
+    }
+
+    fn events(&self, category: &str) -> Vec<String> {
+        names_in(&self.root.join("tracepoints").join(category))
+    }
+}
+
+impl Kernel for Fixture {
+    fn version(&self) -> (u32, u32) {
+        self.version
+    }
+
+    fn cpus(&self) -> u32 {
+        self.cpus
+    }
+
+    fn has(&self, feature: Feature) -> bool {
+        self.features.iter().any(|name| *name == format!("{feature:?}"))
+    }
+
+    fn btf(&self) -> Option<&Btf> {
+        self.btf.as_ref()
+    }
+
+    fn tracepoint(&self, category: &str, event: &str) -> Result<Option<TracepointFormat>> {
+        let path = self.root.join("tracepoints").join(category).join(event).join("format");
+        Ok(fs::read_to_string(path).ok().and_then(|text| tracefs::parse_format(&text)))
+    }
+
+    fn tracepoints(&self) -> Result<Vec<String>> {
+        let categories = names_in(&self.root.join("tracepoints"));
+        let full = |category: &String| {
+            self.events(category).into_iter().map(|event| format!("{category}:{event}")).collect::<Vec<_>>()
+        };
+        Ok(categories.iter().flat_map(full).collect())
+    }
+
+    fn functions(&self) -> Result<Vec<String>> {
+        Ok(lines(&fs::read_to_string(self.root.join("functions")).unwrap_or_default()))
+    }
+
+    fn symbol(&self, name: &str) -> Option<u64> {
+        self.symbols.address(name)
+    }
+
+    fn binary(&self, name: &str) -> Result<Binary> {
+        let file = name.rsplit('/').next().unwrap_or(name);
+        let path = self.root.join("binaries").join(format!("{file}.txt"));
+        let text = fs::read_to_string(path)
+            .map_err(|_| Error::usage(format!("'{name}' does not exist or is not executable")))?;
+        let (path, functions) = text.split_once('\n').unwrap_or((&text, ""));
+        let functions = functions.lines().filter_map(parse_function).collect();
+        let segments = vec![Segment { address: 0, offset: 0, size: 1 << 20 }];
+        Ok(Binary { path: path.to_string(), functions, segments })
+    }
+
+    fn pid_namespace(&self) -> Option<(u64, u64)> {
+        None
+    }
+}
+
+/// Reads `function 0xoffset size`.
+fn parse_function(line: &str) -> Option<Function> {
+    let mut words = line.split_whitespace();
+    let name = words.next()?.to_string();
+    let offset = u64::from_str_radix(words.next()?.trim_start_matches("0x"), 16).ok()?;
+    Some(Function { name, offset, size: words.next()?.parse().ok()? })
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_string).collect()
+}
+
+/// Names of a folder's entries, sorted.
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_from_its_folder() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/kernel");
+        let kernel = Fixture::open(&root).unwrap();
+        assert_eq!((kernel.version(), kernel.cpus()), ((6, 18), 4));
+        assert!(kernel.has(Feature::Kprobes) && !kernel.has(Feature::ModuleBtf));
+        assert!(kernel.btf().unwrap().struct_named("task_struct").is_some());
+        assert!(kernel.tracepoints().unwrap().contains(&"sched:sched_switch".to_string()));
+        assert_eq!(kernel.symbol("vfs_read"), Some(0xffff_ffff_8140_1000));
+        assert_eq!(kernel.binary("/bin/bash").unwrap().functions.len(), 7);
+        assert!(kernel.binary("nosuch").is_err() && Fixture::open(Path::new("/nosuch")).is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! This machine as a [`Kernel`]: every answer is looked up when first asked for, and kept.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::os::linux::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::kallsyms::Kallsyms;
+use super::mounts::Mount;
+use super::tracefs::Tracefs;
+use super::{Binary, Feature, Kernel, TracepointFormat, elf};
+use crate::btf::{Btf, Kind};
+use crate::error::Result;
+
+/// Tells by trying whether the kernel accepts a link of this kind. Asked only for [`Feature::KprobeMulti`] and
+/// [`Feature::UprobeMulti`], which no file and no version tells.
+pub type Probe = fn(Feature) -> bool;
+
+/// The running kernel.
+pub struct Live {
+    probe: Probe,
+    tracefs: Tracefs,
+    version: OnceLock<(u32, u32)>,
+    btf: OnceLock<Option<Btf>>,
+    symbols: OnceLock<Kallsyms>,
+    events: OnceLock<Vec<String>>,
+    functions: OnceLock<Vec<String>>,
+    features: Mutex<HashMap<Feature, bool>>,
+}
+
+impl Live {
+    pub fn new(probe: Probe) -> Live {
+        Live {
+            probe,
+            tracefs: Tracefs::default(),
+            version: OnceLock::new(),
+            btf: OnceLock::new(),
+            symbols: OnceLock::new(),
+            events: OnceLock::new(),
+            functions: OnceLock::new(),
+            features: Mutex::default(),
+        }
+    }
+
+    /// The tracefs in use, once it was needed: `-v` tells if rtrace mounted it.
+    pub fn tracefs(&self) -> Option<&Mount> {
+        self.tracefs.mount()
+    }
+
+    /// Reading all symbols takes the kernel 40 ms or more, so this waits until somebody asks.
+    fn symbols(&self) -> &Kallsyms {
+        self.symbols.get_or_init(Kallsyms::read)
+    }
+
+    /// What was found out so far.
+    fn features(&self) -> MutexGuard<'_, HashMap<Feature, bool>> {
+        self.features.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What no file tells is told by the version in which it came; a vendor's kernel may have it earlier, at no harm.
+    fn find_out(&self, feature: Feature) -> bool {
+        match feature {
+            // The event source that perf attaches kprobes with.
+            Feature::Kprobes => Path::new("/sys/bus/event_source/devices/kprobe").exists(),
+            Feature::KprobeMulti => self.has(Feature::Kprobes) && (self.probe)(feature),
+            Feature::UprobeMulti => (self.probe)(feature),
+            Feature::PerfLink | Feature::FuncIp | Feature::Cookie => self.version() >= (5, 15),
+            Feature::Loop => self.version() >= (5, 17),
+            Feature::ForEachMapElem => self.version() >= (5, 13),
+            Feature::UnallocatedHash | Feature::TaiClock => self.version() >= (6, 1),
+            Feature::ModuleBtf => fs::read_dir("/sys/kernel/btf").is_ok_and(|entries| entries.count() > 1),
+        }
+    }
+
+    /// Functions that have both a type and an address: those that ftrace may hook are mostly among them.
+    fn typed_functions(&self) -> Vec<String> {
+        let Some(btf) = self.btf() else { return Vec::new() };
+        let typed: HashSet<&str> = btf.all(Kind::Func).map(|(name, _)| name).collect();
+        let mut names: Vec<String> = self
+            .symbols()
+            .functions()
+            .filter(|(module, name)| module.is_none() && typed.contains(name))
+            .map(|(_, name)| name.to_string())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+impl Kernel for Live {
+    fn version(&self) -> (u32, u32) {
+        *self.version.get_or_init(|| {
+            let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+            parse_version(&release).unwrap_or((0, 0))
+        })
+    }
+
+    fn cpus(&self) -> u32 {
+        let list = fs::read_to_string("/sys/devices/system/cpu/possible").unwrap_or_default();
+        count_cpus(&list).unwrap_or(1)
+    }
+
+    fn has(&self, feature: Feature) -> bool {
+        if let Some(known) = self.features().get(&feature) {
+            return *known;
+        }
+        let found = self.find_out(feature);
+        self.features().insert(feature, found);
+        found
+    }
+
+    fn btf(&self) -> Option<&Btf> {
+        self.btf.get_or_init(|| Btf::open().ok()).as_ref()
+    }
+
+    fn tracepoint(&self, category: &str, event: &str) -> Result<Option<TracepointFormat>> {
+        self.tracefs.format(category, event)
+    }
+
+    fn tracepoints(&self) -> Result<Vec<String>> {
+        if let Some(events) = self.events.get() {
+            return Ok(events.clone());
+        }
+        let events = self.tracefs.events()?;
+        Ok(self.events.get_or_init(|| events).clone())
+    }
+
+    fn functions(&self) -> Result<Vec<String>> {
+        let functions =
+            self.functions.get_or_init(|| self.tracefs.functions().unwrap_or_else(|| self.typed_functions()));
+        Ok(functions.clone())
+    }
+
+    fn symbol(&self, name: &str) -> Option<u64> {
+        self.symbols().address(name)
+    }
+
+    fn binary(&self, name: &str) -> Result<Binary> {
+        elf::read(name)
+    }
+
+    fn pid_namespace(&self) -> Option<(u64, u64)> {
+        /// Inode of the initial namespace, `PROC_PID_INIT_INO` of the kernel.
+        const INITIAL: u64 = 0xefff_fffc;
+        let meta = fs::metadata("/proc/self/ns/pid").ok()?;
+        (meta.st_ino() != INITIAL).then(|| (meta.st_dev(), meta.st_ino()))
+    }
+}
+
+/// Major and minor of `6.18.44-generic`.
+fn parse_version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// How many CPUs a list such as `0-3,8` names.
+fn count_cpus(list: &str) -> Option<u32> {
+    let mut count = 0;
+    for range in list.trim().split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        count += last.parse::<u32>().ok()?.checked_sub(first.parse().ok()?)? + 1;
+    }
+    Some(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_and_cpu_lists() {
+        assert_eq!(parse_version("6.18.44-fc-v669\n"), Some((6, 18)));
+        assert_eq!((parse_version("5.10"), parse_version("next")), (Some((5, 10)), None));
+        assert_eq!((count_cpus("0-3,8\n"), count_cpus("0"), count_cpus("x")), (Some(5), Some(1), None));
+    }
+
+    #[test]
+    fn answers_for_this_machine() {
+        let kernel = Live::new(|_| true);
+        assert!(kernel.version() > (4, 0) && kernel.cpus() > 0);
+        assert!(!kernel.has(Feature::KprobeMulti) || kernel.has(Feature::Kprobes));
+        if let Ok(Some(format)) = kernel.tracepoint("sched", "sched_switch") {
+            assert!(format.fields.iter().any(|field| field.name == "next_pid" && field.c_type == "pid_t"));
+            assert!(kernel.tracepoints().unwrap().binary_search(&"sched:sched_switch".to_string()).is_ok());
+            assert_eq!(kernel.tracepoint("sched", "nosuch").unwrap(), None);
+        }
+        if kernel.symbol("vfs_read").is_some() {
+            assert!(kernel.functions().unwrap().iter().any(|name| name == "vfs_read"));
+        }
+    }
+
+    #[test]
+    fn every_format_of_this_machine_is_read() {
+        let kernel = Live::new(|_| true);
+        let Ok(events) = kernel.tracepoints() else { return };
+        for (category, event) in events.iter().filter_map(|event| event.split_once(':')) {
+            let format = kernel.tracepoint(category, event).unwrap();
+            let format = format.unwrap_or_else(|| panic!("{category}:{event}"));
+            assert!(format.fields.iter().all(|field| !field.name.is_empty() && !field.c_type.is_empty()), "{event}");
+        }
+    }
+}

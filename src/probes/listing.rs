@@ -1,0 +1,168 @@
+//! `-l` and `-lv`: every attach point whose full name matches a pattern, and what its `args` are.
+
+use super::{ContextField, ProbeType, Request, TYPES, find};
+use crate::btf::{Kind, TypeId};
+use crate::error::{Error, Result};
+use crate::kernel::Kernel;
+use crate::names;
+use crate::source::Span;
+use crate::syntax::ast::{AttachPoint, Name};
+
+/// Full names of the attach points that match, type by type; all if there is no pattern. Several patterns are separated
+/// by commas, and each may begin with an alias.
+pub fn list(kernel: &dyn Kernel, pattern: Option<&str>) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for pattern in pattern.unwrap_or("*").split(',').map(str::trim).filter(|pattern| !pattern.is_empty()) {
+        if let Some(types) = types(kernel, pattern) {
+            found.extend(types.into_iter().map(|(name, _)| name));
+            continue;
+        }
+        let pattern = Pattern::new(pattern);
+        for of in pattern.types() {
+            found.extend((of.list)(kernel, &pattern.text));
+        }
+        pattern.check(kernel)?;
+    }
+    Ok(found)
+}
+
+/// The same, each followed by its arguments, four spaces deep; types are written out.
+pub fn list_verbose(kernel: &dyn Kernel, pattern: Option<&str>) -> Result<Vec<String>> {
+    if let Some(types) = types(kernel, pattern.unwrap_or("")) {
+        let lines = |definition: String| definition.lines().map(str::to_string).collect::<Vec<_>>();
+        return Ok(types.into_iter().flat_map(|(_, id)| define(kernel, id).map(lines)).flatten().collect());
+    }
+    let mut lines = Vec::new();
+    for name in list(kernel, pattern)? {
+        let arguments = arguments(kernel, &name);
+        lines.push(name);
+        lines.extend(arguments.iter().map(|field| format!("    {}", declare(field))));
+    }
+    Ok(lines)
+}
+
+/// A pattern over full names, with the provider spelled out where there is one.
+struct Pattern {
+    provider: Option<&'static ProbeType>,
+    text: String,
+}
+
+impl Pattern {
+    fn new(text: &str) -> Pattern {
+        let Some((head, rest)) = text.split_once(':') else {
+            let provider = find(text);
+            let text = provider.map_or_else(|| text.to_string(), |of| format!("{}:*", of.name()));
+            return Pattern { provider, text };
+        };
+        match find(head) {
+            Some(of) => Pattern { provider: Some(of), text: format!("{}:{rest}", of.name()) },
+            None => Pattern { provider: None, text: text.to_string() },
+        }
+    }
+
+    fn types(&self) -> impl Iterator<Item = &'static ProbeType> {
+        let fits = |of: &&&ProbeType| match self.provider {
+            Some(provider) => provider.name() == of.name(),
+            // Rates and raw events are shown only to those who ask for them.
+            None => names::is_pattern(&self.text) && !matches!(of.name(), "interval" | "profile" | "rawtracepoint"),
+        };
+        TYPES.iter().filter(fits).copied()
+    }
+
+    /// What could not be read must not look like an empty list.
+    fn check(&self, kernel: &dyn Kernel) -> Result<()> {
+        match self.provider.map(ProbeType::name) {
+            Some("tracepoint") => kernel.tracepoints().map(drop),
+            Some("uprobe" | "uretprobe") => match self.text.split(':').nth(1) {
+                Some(program) if !names::is_pattern(program) => kernel.binary(program).map(drop),
+                Some(_) | None => Err(Error::usage("user functions can only be listed for a given program")
+                    .hint("for example: rtrace -l 'uprobe:/bin/bash:*'")),
+            },
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// The kernel's types that match `struct NAME`, `union NAME` or `enum NAME`, sorted; `None` if the pattern is of another kind.
+fn types(kernel: &dyn Kernel, pattern: &str) -> Option<Vec<(String, TypeId)>> {
+    let (word, pattern) = pattern.split_once(' ')?;
+    let kinds: &[Kind] = match word {
+        "struct" => &[Kind::Struct],
+        "union" => &[Kind::Union],
+        "enum" => &[Kind::Enum, Kind::Enum64],
+        _ => return None,
+    };
+    let Some(btf) = kernel.btf() else { return Some(Vec::new()) };
+    let all = kinds.iter().flat_map(|kind| btf.all(*kind));
+    let matching = all.filter(|(name, _)| names::matches(pattern, name));
+    let mut found: Vec<_> = matching.map(|(name, id)| (format!("{word} {name}"), id)).collect();
+    found.sort_unstable();
+    found.dedup_by(|a, b| a.0 == b.0);
+    Some(found)
+}
+
+/// The C definition of a type, after where it comes from, and an empty line.
+fn define(kernel: &dyn Kernel, id: TypeId) -> Option<String> {
+    Some(format!("vmlinux: {}\n", kernel.btf()?.definition(id)?))
+}
+
+/// The `args` of a listed attach point.
+fn arguments(kernel: &dyn Kernel, full: &str) -> Vec<ContextField> {
+    let parts = full.split(':').map(|part| Name { text: part.to_string(), span: Span::default() });
+    let point = AttachPoint { parts: parts.collect(), span: Span::default() };
+    let Some(of) = find(&point.parts[0].text).filter(|of| matches!(of.name(), "tracepoint" | "rawtracepoint")) else {
+        return Vec::new();
+    };
+    let targets = (of.expand)(&Request { kernel, point: &point, pid: None }).unwrap_or_default();
+    targets.first().and_then(|target| (of.fields)(kernel, target).ok()).unwrap_or_default()
+}
+
+/// `char comm[16]`, `const char * name`, `__data_loc char[] text`: the name stands before dimensions.
+fn declare(field: &ContextField) -> String {
+    match field.c_type.split_once('[') {
+        Some((element, dimensions)) if !dimensions.starts_with(']') => {
+            format!("{element} {}[{dimensions}", field.name)
+        }
+        Some(_) | None => format!("{} {}", field.c_type, field.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probes::testing::fixture;
+
+    fn listed(pattern: &str) -> Vec<String> {
+        list(&fixture(), Some(pattern)).unwrap()
+    }
+
+    #[test]
+    fn patterns_aliases_and_several_at_once() {
+        assert_eq!(listed("tracepoint:syscalls:*_openat").len(), 2);
+        assert_eq!(
+            listed("t:sched:*switch,software:cp*"),
+            ["tracepoint:sched:sched_switch", "software:cpu-clock:", "software:cpu-migrations:", "software:cpu:",]
+        );
+        assert_eq!(listed("*sched_sw*"), ["tracepoint:sched:sched_switch"]);
+        assert_eq!(listed("profile:*"), ["profile:hz:", "profile:ms:", "profile:s:", "profile:us:"]);
+        assert_eq!(listed("uprobe:bash:read*").len(), 3);
+        assert!(listed("nosuch").is_empty() && listed("begin").is_empty());
+    }
+
+    #[test]
+    fn arguments_are_shown_as_declared() {
+        let lines = list_verbose(&fixture(), Some("tracepoint:sched:sched_switch")).unwrap();
+        assert_eq!(lines[..3], ["tracepoint:sched:sched_switch", "    char prev_comm[16]", "    pid_t prev_pid"]);
+        let lines = list_verbose(&fixture(), Some("tracepoint:sched:sched_process_exec")).unwrap();
+        assert_eq!(lines[1], "    __data_loc char[] filename");
+        let lines = list_verbose(&fixture(), Some("struct qstr")).unwrap();
+        assert_eq!((&*lines[0], &*lines[9], &*lines[10]), ("vmlinux: struct qstr {", "};", ""));
+        assert_eq!(listed("enum pid_*,struct qst*"), ["enum pid_type", "struct qstr"]);
+    }
+
+    #[test]
+    fn what_cannot_be_listed_says_so() {
+        assert!(list(&fixture(), Some("uprobe:*")).is_err());
+        assert!(list(&fixture(), Some("uprobe:/nosuch:*")).is_err());
+    }
+}

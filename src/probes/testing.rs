@@ -1,0 +1,29 @@
+//! What the tests of all probe types share: the fixture kernel, and attach points from text.
+
+use std::path::Path;
+
+use super::{Request, find};
+use crate::diag::Diagnostic;
+use crate::kernel::Fixture;
+use crate::plan::Target;
+use crate::source::Span;
+use crate::syntax::ast::{AttachPoint, Name};
+
+pub fn fixture() -> Fixture {
+    Fixture::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/kernel")).unwrap()
+}
+
+pub fn expand(kernel: &Fixture, text: &str) -> Result<Vec<Target>, Diagnostic> {
+    let point = parse(text);
+    (find(&point.parts[0].text).unwrap().expand)(&Request { kernel, point: &point, pid: None })
+}
+
+pub fn missing(kernel: &Fixture, text: &str) -> Diagnostic {
+    let point = parse(text);
+    (find(&point.parts[0].text).unwrap().missing)(&Request { kernel, point: &point, pid: None })
+}
+
+fn parse(text: &str) -> AttachPoint {
+    let span = Span::new(0, text.len());
+    AttachPoint { parts: text.split(':').map(|part| Name { text: part.to_string(), span }).collect(), span }
+}

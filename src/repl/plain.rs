@@ -1,0 +1,34 @@
+//! Entries from plain text, for transcripts and pipes: no prompt, no editing.
+
+use std::io::BufRead;
+
+use super::Lines;
+use crate::error::{Error, Result};
+use crate::syntax::{Completeness, completeness};
+
+/// Reads entries from any buffered input.
+pub struct Plain<R> {
+    input: R,
+}
+
+impl<R: BufRead> Plain<R> {
+    pub fn new(input: R) -> Self {
+        Self { input }
+    }
+}
+
+impl<R: BufRead> Lines for Plain<R> {
+    fn next(&mut self) -> Result<Option<String>> {
+        let mut entry = String::new();
+        loop {
+            let read = self.input.read_line(&mut entry);
+            let bytes = read.map_err(|error| Error::usage(format!("cannot read the next entry: {error}")))?;
+            if bytes == 0 {
+                return Ok((!entry.trim().is_empty()).then_some(entry));
+            }
+            if completeness(&entry) == Completeness::Complete {
+                return Ok(Some(entry));
+            }
+        }
+    }
+}

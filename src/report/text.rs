@@ -1,0 +1,234 @@
+//! Values as bpftrace shows them to a person: the text sink, and the text form of each value.
+
+use std::io::Write;
+
+use super::{Sink, histogram, written};
+use crate::config::Config;
+use crate::diag::Severity;
+use crate::error::Result;
+use crate::types::StackMode;
+use crate::value::{Entries, Frame, MapReport, Value};
+
+/// Writes program output to `out` and words about the run to `chatter`.
+pub struct TextSink {
+    out: Box<dyn Write>,
+    chatter: Box<dyn Write>,
+    config: Config,
+    chattiness: Chattiness,
+}
+
+/// Whether the run is commented (`Attached 2 probes`), or silent as with `-q`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chattiness {
+    Normal,
+    Quiet,
+}
+
+impl TextSink {
+    pub fn new(out: Box<dyn Write>, chatter: Box<dyn Write>, config: Config, chattiness: Chattiness) -> Self {
+        Self { out, chatter, config, chattiness }
+    }
+
+    fn put(&mut self, text: &[u8]) -> Result<()> {
+        written(self.out.write_all(text))
+    }
+
+    fn histogram(&mut self, heading: &[u8], value: &Value) -> Result<()> {
+        let Value::Histogram(of) = value else { return Ok(()) };
+        let rows = histogram::text(of);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.put(heading)?;
+        self.put(b":\n")?;
+        self.put(rows.as_bytes())?;
+        if self.config.hist_percentiles {
+            self.put(histogram::percentiles(of).as_bytes())?;
+        }
+        self.put(b"\n")
+    }
+
+    fn entry(&mut self, heading: &[u8], value: &Value) -> Result<()> {
+        if matches!(value, Value::Histogram(_)) {
+            return self.histogram(heading, value);
+        }
+        let line = [heading, b": ", &plain(value, &self.config), b"\n"].concat();
+        self.put(&line)
+    }
+}
+
+impl Sink for TextSink {
+    fn attached(&mut self, probes: usize) -> Result<()> {
+        if self.chattiness == Chattiness::Quiet {
+            return Ok(());
+        }
+        let plural = if probes == 1 { "" } else { "s" };
+        written(writeln!(self.chatter, "Attached {probes} probe{plural}"))
+    }
+
+    fn text(&mut self, _kind: &'static str, text: &[u8]) -> Result<()> {
+        self.put(text)
+    }
+
+    fn value(&mut self, value: &Value) -> Result<()> {
+        let line = [&plain(value, &self.config)[..], b"\n"].concat();
+        self.put(&line)
+    }
+
+    fn map(&mut self, map: &MapReport) -> Result<()> {
+        match &map.entries {
+            Entries::Scalar(value) => self.entry(map.name.as_bytes(), value),
+            Entries::Keyed(entries) => entries.iter().try_for_each(|(key, value)| {
+                let heading = [map.name.as_bytes(), b"[", &self::key(key, &self.config), b"]"].concat();
+                self.entry(&heading, value)
+            }),
+        }
+    }
+
+    fn finale(&mut self) -> Result<()> {
+        self.put(b"\n\n")
+    }
+
+    fn lost(&mut self, events: u64) -> Result<()> {
+        self.flush()?;
+        written(writeln!(self.chatter, "Lost {events} events"))
+    }
+
+    fn message(&mut self, severity: Severity, text: &str) -> Result<()> {
+        self.flush()?;
+        let severity = match severity {
+            Severity::Error => "ERROR",
+            Severity::Warning => "WARNING",
+        };
+        written(writeln!(self.chatter, "{severity}: {text}"))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        written(self.out.flush())
+    }
+}
+
+/// The text of a value, as `print(v)` and `%s` give it. A text that filled its buffer ends with the configured trailer.
+pub fn plain(value: &Value, config: &Config) -> Vec<u8> {
+    match value {
+        Value::Int(number) => number.to_string().into_bytes(),
+        Value::UInt(number) => number.to_string().into_bytes(),
+        Value::Bool(truth) => truth.to_string().into_bytes(),
+        Value::Str { text, cut: false } => text.clone(),
+        Value::Str { text, cut: true } => [text, config.str_trunc_trailer.as_bytes()].concat(),
+        Value::Bytes(bytes) => escaped(bytes).into_bytes(),
+        Value::Pointer(address) => format!("{address:#x}").into_bytes(),
+        Value::Enum { name: Some(name), .. } => name.clone().into_bytes(),
+        Value::Enum { name: None, number } => number.to_string().into_bytes(),
+        Value::Mac(bytes) => mac(bytes).into_bytes(),
+        Value::Inet(address) => address.to_string().into_bytes(),
+        Value::Time(text) | Value::Symbol(text) => text.clone().into_bytes(),
+        Value::Stack { mode, frames } => stack(*mode, frames).into_bytes(),
+        Value::Tuple(elements) => enclosed(b"(", elements, b", ", b")", config),
+        Value::Array(elements) => enclosed(b"[", elements, b",", b"]", config),
+        Value::Record(fields) => record(fields, config),
+        Value::Average { count, total } => average(*count, *total).to_string().into_bytes(),
+        Value::Stats { count, total } => {
+            let average = average(*count, *total);
+            format!("{{ .count = {count}, .average = {average}, .total = {total} }}").into_bytes()
+        }
+        Value::Histogram(of) => histogram::text(of).into_bytes(),
+    }
+}
+
+/// A value in the place of a key: a tuple loses its outer parentheses.
+pub fn key(value: &Value, config: &Config) -> Vec<u8> {
+    match value {
+        Value::Tuple(elements) => enclosed(b"", elements, b", ", b"", config),
+        _ => plain(value, config),
+    }
+}
+
+/// The average that `avg` and `stats` show: towards zero, 0 of nothing.
+pub fn average(count: u64, total: i128) -> i128 {
+    if count == 0 { 0 } else { total / i128::from(count) }
+}
+
+/// `AA:BB:CC:DD:EE:FF`.
+pub fn mac(bytes: &[u8; 6]) -> String {
+    let bytes: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    bytes.join(":")
+}
+
+/// Bytes with everything that is not printable ASCII as `\xNN`.
+pub fn escaped(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .map(|&byte| match byte {
+            b' '..=b'~' => char::from(byte).to_string(),
+            _ => format!("\\x{byte:02x}"),
+        })
+        .collect()
+}
+
+fn enclosed(open: &[u8], elements: &[Value], separator: &[u8], close: &[u8], config: &Config) -> Vec<u8> {
+    let elements: Vec<Vec<u8>> = elements.iter().map(|element| plain(element, config)).collect();
+    [open, &elements.join(separator), close].concat()
+}
+
+fn record(fields: &[(String, Value)], config: &Config) -> Vec<u8> {
+    let fields: Vec<Vec<u8>> =
+        fields.iter().map(|(name, value)| [b".", name.as_bytes(), b" = ", &plain(value, config)].concat()).collect();
+    [b"{ ", &fields.join(&b", "[..])[..], b" }"].concat()
+}
+
+/// A newline, then a line for each frame.
+fn stack(mode: StackMode, frames: &[Frame]) -> String {
+    let lines: String = frames.iter().map(|frame| self::frame(mode, frame)).collect();
+    format!("\n{lines}")
+}
+
+fn frame(mode: StackMode, frame: &Frame) -> String {
+    let address = frame.address;
+    match (mode, &frame.symbol) {
+        (StackMode::Raw | StackMode::BuildId, _) => format!("{address:x}\n"),
+        (StackMode::Bpftrace, Some(symbol)) => format!("        {symbol}+{}\n", frame.offset),
+        (StackMode::Bpftrace, None) => format!("        {address:#x}\n"),
+        (StackMode::Perf, symbol) => {
+            let symbol = symbol.as_ref().map_or("[unknown]".to_string(), |name| format!("{name}+{}", frame.offset));
+            let module = frame.module.as_ref().map_or(String::new(), |module| format!(" ({module})"));
+            format!("\t{address:x} {symbol}{module}\n")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(value: Value) -> String {
+        String::from_utf8(plain(&value, &Config::default())).unwrap()
+    }
+
+    #[test]
+    fn values_read_as_in_bpftrace() {
+        let text = |text: &str| Value::Str { text: text.into(), cut: false };
+        let nested = Value::Tuple(vec![Value::Int(1), text("a"), Value::Tuple(vec![Value::Int(2), Value::Bool(true)])]);
+        assert_eq!(shown(nested.clone()), "(1, a, (2, true))");
+        assert_eq!(key(&nested, &Config::default()), b"1, a, (2, true)");
+        assert_eq!(shown(Value::Tuple(vec![Value::Int(1)])), "(1)");
+        assert_eq!(shown(Value::Array(vec![Value::UInt(4), Value::UInt(3)])), "[4,3]");
+        assert_eq!(shown(Value::Record(vec![("a".into(), Value::Int(1))])), "{ .a = 1 }");
+        assert_eq!(shown(Value::Stats { count: 2, total: 7 }), "{ .count = 2, .average = 3, .total = 7 }");
+        assert_eq!(shown(Value::Bytes(b"ab\x01\xff".to_vec())), "ab\\x01\\xff");
+        assert_eq!(shown(Value::Pointer(16)), "0x10");
+        assert_eq!(shown(Value::Str { text: b"long".to_vec(), cut: true }), "long..");
+    }
+
+    #[test]
+    fn stacks_begin_on_a_line_of_their_own() {
+        let frame =
+            |symbol: Option<&str>| Frame { address: 0x10, symbol: symbol.map(str::to_string), offset: 3, module: None };
+        let frames = vec![frame(Some("vfs_read")), frame(None)];
+        assert_eq!(
+            shown(Value::Stack { mode: StackMode::Bpftrace, frames: frames.clone() }),
+            "\n        vfs_read+3\n        0x10\n"
+        );
+        assert_eq!(shown(Value::Stack { mode: StackMode::Perf, frames }), "\n\t10 vfs_read+3\n\t10 [unknown]\n");
+    }
+}
