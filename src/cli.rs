@@ -104,7 +104,8 @@ const FLAGS: &[Flag] = &[
         Ok(())
     }),
     flag(Some('p'), "pid", "PID", "trace this process only; end when it ends", |to, value| {
-        let pid = value.parse().map_err(|_| format!("'{value}' is not a process id; try: -p {}", std::process::id()))?;
+        let pid =
+            value.parse().map_err(|_| format!("'{value}' is not a process id; try: -p {}", std::process::id()))?;
         to.pid = Some(pid);
         Ok(())
     }),
@@ -177,7 +178,9 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation, Strin
     let mut parser = Parser::from_args(args);
     while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
         match arg {
-            Arg::Short(short) => apply(&mut invocation, &mut parser, |flag| flag.short == Some(short), &format!("-{short}"))?,
+            Arg::Short(short) => {
+                apply(&mut invocation, &mut parser, |flag| flag.short == Some(short), &format!("-{short}"))?
+            }
             Arg::Long(long) => {
                 let long = long.to_string();
                 apply(&mut invocation, &mut parser, |flag| flag.long == long, &format!("--{long}"))?;

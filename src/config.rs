@@ -61,7 +61,10 @@ const KEYS: &[Key] = &[
     Key { names: &["max_strlen", "strlen"], set: Setter::Number(|config, value| config.max_strlen = value) },
     Key { names: &["max_probes"], set: Setter::Number(|config, value| config.max_probes = value) },
     Key { names: &["max_bpf_progs"], set: Setter::Number(|config, value| config.max_bpf_progs = value) },
-    Key { names: &["max_cat_bytes", "cat_bytes_max"], set: Setter::Number(|config, value| config.max_cat_bytes = value) },
+    Key {
+        names: &["max_cat_bytes", "cat_bytes_max"],
+        set: Setter::Number(|config, value| config.max_cat_bytes = value),
+    },
     Key { names: &["log_size"], set: Setter::Number(|config, value| config.log_size = value) },
     Key { names: &["perf_rb_pages"], set: Setter::Number(|config, value| config.perf_rb_pages = value) },
     Key { names: &["print_maps_on_exit"], set: Setter::Bool(|config, value| config.print_maps_on_exit = value) },

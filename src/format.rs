@@ -382,8 +382,14 @@ mod tests {
     fn mistakes_are_told() {
         let checked = |format: &str, types: &[&Type]| parse(format.as_bytes()).and_then(|format| check(&format, types));
         assert_eq!(checked("%d", &[]).unwrap_err(), "not enough arguments for format string (0 supplied, 1 expected)");
-        assert_eq!(checked("", &[&Type::I64]).unwrap_err(), "too many arguments for format string (1 supplied, 0 expected)");
-        assert_eq!(checked("%d", &[&Type::Str(2)]).unwrap_err(), "unsupported format specifier for type 'string[2]': d");
+        assert_eq!(
+            checked("", &[&Type::I64]).unwrap_err(),
+            "too many arguments for format string (1 supplied, 0 expected)"
+        );
+        assert_eq!(
+            checked("%d", &[&Type::Str(2)]).unwrap_err(),
+            "unsupported format specifier for type 'string[2]': d"
+        );
         assert_eq!(checked("%f", &[&Type::I64]).unwrap_err(), "unsupported format specifier: f");
     }
 }

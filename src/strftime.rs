@@ -40,7 +40,8 @@ pub fn format(format: &str, unix_ns: i128) -> String {
 
 /// Flags and width, then one letter.
 fn conversion_length(text: &str) -> usize {
-    let flags = text.find(|c: char| !matches!(c, '_' | '-' | '^' | '#' | '0'..='9' | 'E' | 'O' | ':')).unwrap_or(text.len());
+    let flags =
+        text.find(|c: char| !matches!(c, '_' | '-' | '^' | '#' | '0'..='9' | 'E' | 'O' | ':')).unwrap_or(text.len());
     text[flags..].chars().next().map_or(text.len(), |letter| flags + letter.len_utf8())
 }
 

@@ -129,16 +129,17 @@ struct Body<'a> {
     starts: HashMap<Label, u32>,
     /// Jump instructions and where they go.
     jumps: Vec<(u32, Label)>,
-    /// The block that follows the current one.
+    /// The block that the current one may fall into.
     next: Option<Label>,
 }
 
 impl Body<'_> {
     fn emit(&mut self, function: &Function) -> Result<(), AsmError> {
         let mut span = None;
+        let explicit = flow::explicit_jumps(&function.blocks);
         for (at, block) in function.blocks.iter().enumerate() {
             self.starts.insert(block.label, self.out.here());
-            self.next = function.blocks.get(at + 1).map(|block| block.label);
+            self.next = function.blocks.get(at + 1).filter(|_| !explicit[at]).map(|block| block.label);
             for inst in &block.insts {
                 let first = self.out.here();
                 self.inst(inst);

@@ -33,8 +33,16 @@ fn skip_decided_tests(blocks: &mut [Block], index: &HashMap<Label, usize>) {
         else {
             continue;
         };
-        for from in sources[at].clone() {
-            if let Some(value) = constant_after(blocks, &sources, from, left) {
+        let known = |from: &usize| constant_after(blocks, &sources, *from, left);
+        // A loop's test is skipped on the way in only if it is on every way in: loops keep a single entrance.
+        let is_loop = sources[at].iter().any(|from| *from >= at);
+        if is_loop && !sources[at].iter().all(|from| *from >= at || known(from).is_some()) {
+            continue;
+        }
+        let decided: Vec<(usize, i64)> = sources[at].iter().filter_map(|from| Some((*from, known(from)?))).collect();
+        for (from, value) in decided {
+            // Not so any more, if one of those redirected before leads here.
+            if constant_after(blocks, &sources, from, left) == Some(value) {
                 let instead = if holds(cond, value, right) { then } else { other };
                 let label = blocks[at].label;
                 redirect(&mut blocks[from], label, instead);
@@ -60,6 +68,49 @@ fn constant_after(blocks: &[Block], sources: &[Vec<usize>], at: usize, reg: VReg
         }
     }
     None
+}
+
+/// The blocks that must jump to the one after them: from there the kernel's check of the control flow is still on its way
+/// back, and before 6.12 or so it accepts a way back only as a jump. It follows what comes next before what is jumped to.
+pub(super) fn explicit_jumps(blocks: &[Block]) -> Vec<bool> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Visit {
+        Not,
+        Open,
+        Done,
+    }
+    let index = index(blocks);
+    let ways = |at: usize| {
+        let mut ways: Vec<usize> = blocks[at].successors().into_iter().flatten().map(|label| index[&label]).collect();
+        if let [then, other] = ways[..]
+            && then != at + 1
+        {
+            ways = vec![other, then];
+        }
+        ways
+    };
+    let mut explicit = vec![false; blocks.len()];
+    let mut visits = vec![Visit::Not; blocks.len()];
+    let mut stack = vec![(0, ways(0).into_iter())];
+    visits[0] = Visit::Open;
+    while let Some((at, rest)) = stack.last_mut() {
+        let at = *at;
+        match rest.next() {
+            None => {
+                visits[at] = Visit::Done;
+                stack.pop();
+            }
+            Some(next) if visits[next] == Visit::Not => {
+                visits[next] = Visit::Open;
+                stack.push((next, ways(next).into_iter()));
+            }
+            Some(next) => {
+                let jumps = matches!(blocks[at].successors(), [Some(_), None]);
+                explicit[at] |= jumps && visits[next] == Visit::Open && next == at + 1;
+            }
+        }
+    }
+    explicit
 }
 
 fn redirect(block: &mut Block, from: Label, to: Label) {

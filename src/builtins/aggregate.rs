@@ -11,10 +11,38 @@ pub const ROWS: &[Builtin] = &[
     row("sum", "number", (1, 1), "The sum.", "tracepoint:syscalls:sys_exit_read { @bytes = sum(args.ret); }", sum),
     row("min", "number", (1, 1), "The smallest.", "tracepoint:syscalls:sys_exit_read { @least = min(args.ret); }", min),
     row("max", "number", (1, 1), "The largest.", "tracepoint:syscalls:sys_exit_read { @most = max(args.ret); }", max),
-    row("avg", "number", (1, 1), "The average.", "tracepoint:syscalls:sys_exit_read { @average = avg(args.ret); }", avg),
-    row("stats", "number", (1, 1), "Count, average and total.", "tracepoint:syscalls:sys_exit_read { @ = stats(args.ret); }", stats),
-    row("hist", "number[, k]", (1, 2), "A histogram by powers of two, each split into 2^k (k from 0 to 5) buckets.", "tracepoint:syscalls:sys_exit_read { @bytes = hist(args.ret, 2); }", hist),
-    row("lhist", "number, min, max, step", (4, 4), "A histogram with buckets of equal width (at most 1000).", "tracepoint:syscalls:sys_exit_read { @bytes = lhist(args.ret, 0, 1000, 100); }", lhist),
+    row(
+        "avg",
+        "number",
+        (1, 1),
+        "The average.",
+        "tracepoint:syscalls:sys_exit_read { @average = avg(args.ret); }",
+        avg,
+    ),
+    row(
+        "stats",
+        "number",
+        (1, 1),
+        "Count, average and total.",
+        "tracepoint:syscalls:sys_exit_read { @ = stats(args.ret); }",
+        stats,
+    ),
+    row(
+        "hist",
+        "number[, k]",
+        (1, 2),
+        "A histogram by powers of two, each split into 2^k (k from 0 to 5) buckets.",
+        "tracepoint:syscalls:sys_exit_read { @bytes = hist(args.ret, 2); }",
+        hist,
+    ),
+    row(
+        "lhist",
+        "number, min, max, step",
+        (4, 4),
+        "A histogram with buckets of equal width (at most 1000).",
+        "tracepoint:syscalls:sys_exit_read { @bytes = lhist(args.ret, 0, 1000, 100); }",
+        lhist,
+    ),
 ];
 
 /// Buckets of a linear histogram at the most.

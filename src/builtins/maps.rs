@@ -13,11 +13,46 @@ use crate::types::{Side, Type};
 use crate::value::Value;
 
 pub const ROWS: &[Builtin] = &[
-    Builtin::function("clear", "@map", (1, 1), "Removes all entries of a map.", "interval:s:1 { @ = count(); print(@); clear(@); exit(); }", clear),
-    Builtin::function("zero", "@map", (1, 1), "Sets all values of a map to zero; its keys stay.", "interval:s:1 { @[cpu] = count(); zero(@); exit(); }", zero),
-    Builtin::function("delete", "@map[, key]", (1, 2), "Removes one entry of a map; true if it was there. Without a key it unsets a scalar map.", "begin { @[1] = 2; delete(@, 1); }", delete),
-    Builtin::function("has_key", "@map, key", (2, 2), "Whether a map has an entry.", "begin { @[1] = 2; if (has_key(@, 1)) { print(@[1]); } }", has_key),
-    Builtin::function("len", "@map | kstack | ustack", (1, 1), "Number of entries of a map, or of frames of a stack.", "begin { @[1] = 2; print(len(@)); print(len(kstack)); }", len),
+    Builtin::function(
+        "clear",
+        "@map",
+        (1, 1),
+        "Removes all entries of a map.",
+        "interval:s:1 { @ = count(); print(@); clear(@); exit(); }",
+        clear,
+    ),
+    Builtin::function(
+        "zero",
+        "@map",
+        (1, 1),
+        "Sets all values of a map to zero; its keys stay.",
+        "interval:s:1 { @[cpu] = count(); zero(@); exit(); }",
+        zero,
+    ),
+    Builtin::function(
+        "delete",
+        "@map[, key]",
+        (1, 2),
+        "Removes one entry of a map; true if it was there. Without a key it unsets a scalar map.",
+        "begin { @[1] = 2; delete(@, 1); }",
+        delete,
+    ),
+    Builtin::function(
+        "has_key",
+        "@map, key",
+        (2, 2),
+        "Whether a map has an entry.",
+        "begin { @[1] = 2; if (has_key(@, 1)) { print(@[1]); } }",
+        has_key,
+    ),
+    Builtin::function(
+        "len",
+        "@map | kstack | ustack",
+        (1, 1),
+        "Number of entries of a map, or of frames of a stack.",
+        "begin { @[1] = 2; print(len(@)); print(len(kstack)); }",
+        len,
+    ),
 ];
 
 fn clear(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
@@ -28,12 +63,19 @@ fn zero(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     on_whole_map(cx, call, |action, _, host| action.map.map_or(Ok(()), |map| host.zero_map(map)))
 }
 
-fn on_whole_map(cx: &mut Cx<'_>, call: &Call<'_>, act: fn(&Action, &[Value], &mut dyn Host) -> Result<()>) -> Fallible<Expr> {
+fn on_whole_map(
+    cx: &mut Cx<'_>,
+    call: &Call<'_>,
+    act: fn(&Action, &[Value], &mut dyn Host) -> Result<()>,
+) -> Fallible<Expr> {
     let name = call.builtin.name;
     let map = cx.map_arg(&call.args[0], name)?;
     if map.key.is_some() {
-        let diagnostic = Diagnostic::error(map.span, format!("The map passed to {name}() should not be indexed by a key"));
-        return Err(cx.error(diagnostic.hint(format!("{name}({}) works on the whole map; delete(@m, key) removes one entry", map.name))));
+        let diagnostic =
+            Diagnostic::error(map.span, format!("The map passed to {name}() should not be indexed by a key"));
+        return Err(cx.error(
+            diagnostic.hint(format!("{name}({}) works on the whole map; delete(@m, key) removes one entry", map.name)),
+        ));
     }
     let send = cx.emit(Emit { name, act, format: None, map: Some(map.map), span: call.span }, Vec::new());
     Ok(Expr::effect(vec![send], call.span))
@@ -81,7 +123,8 @@ fn len(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         return Err(cx.error(Diagnostic::error(map.span, message)));
     }
     if !cx.kernel.has(Feature::ForEachMapElem) {
-        let diagnostic = Diagnostic::error(call.span, "len() of a map needs kernel 5.13 or later (bpf_for_each_map_elem)");
+        let diagnostic =
+            Diagnostic::error(call.span, "len() of a map needs kernel 5.13 or later (bpf_for_each_map_elem)");
         return Err(cx.error(diagnostic.hint("count the entries yourself as they are added: @n += 1")));
     }
     Ok(Expr::new(ExprKind::MapLen(map.map), Type::I64, call.span))

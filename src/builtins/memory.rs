@@ -23,13 +23,30 @@ pub const ROWS: &[Builtin] = &[
         "tracepoint:syscalls:sys_enter_write { printf(\"%r\\n\", buf(args.buf, 8)); }",
         buf,
     ),
-    Builtin::function("kptr", "pointer", (1, 1), "The pointer, taken as one into the kernel's memory.", "begin { $p = kptr(curtask); print($p.pid); }", |cx, call| {
-        in_space(cx, call, Space::Kernel)
-    }),
-    Builtin::function("uptr", "pointer", (1, 1), "The pointer, taken as one into the process's memory.", "uprobe:/bin/bash:readline { print(str(uptr(arg0))); }", |cx, call| {
-        in_space(cx, call, Space::User)
-    }),
-    Builtin::function("bswap", "number", (1, 1), "The number with its bytes in reverse order.", "begin { printf(\"%x\\n\", bswap((uint16)0x1234)); }", bswap),
+    Builtin::function(
+        "kptr",
+        "pointer",
+        (1, 1),
+        "The pointer, taken as one into the kernel's memory.",
+        "begin { $p = kptr(curtask); print($p.pid); }",
+        |cx, call| in_space(cx, call, Space::Kernel),
+    ),
+    Builtin::function(
+        "uptr",
+        "pointer",
+        (1, 1),
+        "The pointer, taken as one into the process's memory.",
+        "uprobe:/bin/bash:readline { print(str(uptr(arg0))); }",
+        |cx, call| in_space(cx, call, Space::User),
+    ),
+    Builtin::function(
+        "bswap",
+        "number",
+        (1, 1),
+        "The number with its bytes in reverse order.",
+        "begin { printf(\"%x\\n\", bswap((uint16)0x1234)); }",
+        bswap,
+    ),
 ];
 
 fn str(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
@@ -75,7 +92,8 @@ fn address(cx: &mut Cx<'_>, value: Expr, function: &str) -> Fallible<Expr> {
         Type::Int(_) => Type::pointer(Type::Int(Int::I8), cx.context.space),
         Type::Array(..) | Type::Struct(_) => return Ok(place(value)),
         other => {
-            let message = format!("{function}() expects an integer or a pointer type as first argument ({other} provided)");
+            let message =
+                format!("{function}() expects an integer or a pointer type as first argument ({other} provided)");
             return Err(cx.error(Diagnostic::error(value.span, message)));
         }
     };
@@ -86,7 +104,9 @@ fn address(cx: &mut Cx<'_>, value: Expr, function: &str) -> Fallible<Expr> {
 fn place(value: Expr) -> Expr {
     let (span, ty) = (value.span, value.ty.clone());
     match *value.kind {
-        ExprKind::Load { addr, offset } => binary(BinaryOp::Add, Expr { ty: Type::U64, ..addr.clone() }, offset, addr.ty),
+        ExprKind::Load { addr, offset } => {
+            binary(BinaryOp::Add, Expr { ty: Type::U64, ..addr.clone() }, offset, addr.ty)
+        }
         kind => Expr { kind: Box::new(kind), ty, span },
     }
 }

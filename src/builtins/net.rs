@@ -9,9 +9,30 @@ use crate::ir::{Expr, ExprKind};
 use crate::types::{Space, Type};
 
 pub const ROWS: &[Builtin] = &[
-    Builtin::function("ntop", "[family, ]address", (1, 2), "An IPv4 (number or 4 bytes) or IPv6 (16 bytes) address, in network byte order, as text.", "begin { print(ntop(pton(\"127.0.0.1\"))); }", ntop),
-    Builtin::function("pton", "\"address\"", (1, 1), "The bytes of an IPv4 (4) or IPv6 (16) address, in network byte order.", "begin { print(pton(\"::1\")); }", pton),
-    Builtin::function("macaddr", "bytes", (1, 1), "Six bytes as a hardware address.", "begin { print(macaddr((uint8 *)curtask)); }", macaddr),
+    Builtin::function(
+        "ntop",
+        "[family, ]address",
+        (1, 2),
+        "An IPv4 (number or 4 bytes) or IPv6 (16 bytes) address, in network byte order, as text.",
+        "begin { print(ntop(pton(\"127.0.0.1\"))); }",
+        ntop,
+    ),
+    Builtin::function(
+        "pton",
+        "\"address\"",
+        (1, 1),
+        "The bytes of an IPv4 (4) or IPv6 (16) address, in network byte order.",
+        "begin { print(pton(\"::1\")); }",
+        pton,
+    ),
+    Builtin::function(
+        "macaddr",
+        "bytes",
+        (1, 1),
+        "Six bytes as a hardware address.",
+        "begin { print(macaddr((uint8 *)curtask)); }",
+        macaddr,
+    ),
 ];
 
 /// `AF_INET` and `AF_INET6` of Linux.
@@ -55,7 +76,8 @@ fn pton(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         }
     };
     let ty = Type::Array(Box::new(Type::U8), bytes.len() as u32);
-    let parts = bytes.iter().enumerate().map(|(at, byte)| (at as u32, Expr::int(i64::from(*byte), Type::U8, call.span)));
+    let parts =
+        bytes.iter().enumerate().map(|(at, byte)| (at as u32, Expr::int(i64::from(*byte), Type::U8, call.span)));
     Ok(Expr::new(ExprKind::Compose(parts.collect()), ty, call.span))
 }
 

@@ -16,21 +16,57 @@ use crate::types::{Aggregate, Int, MapValue, Type};
 use crate::value::Value;
 
 pub const ROWS: &[Builtin] = &[
-    Builtin::function("printf", "\"format\"[, value...]", (1, 129), "Prints text with values put in, as printf(3) does.", "begin { printf(\"%s %d\\n\", comm, pid); }", |cx, call| {
-        formatted(cx, call, print_text)
-    }),
-    Builtin::function("print", "value | @map[, top[, div]]", (1, 3), "Prints a value, or a map: its top entries only (0 for all), its values divided by div.", "interval:s:1 { @[cpu] = count(); print(@, 5); print((1, \"a\")); exit(); }", print),
-    Builtin::function("join", "array[, separator]", (1, 2), "Prints the strings that an array of pointers leads to, at most 16.", "tracepoint:syscalls:sys_enter_execve { join(args.argv); }", join),
-    Builtin::function("cat", "\"format\"[, value...]", (1, 129), "Prints the contents of a file, at most max_cat_bytes.", "begin { cat(\"/proc/%d/comm\", pid); }", |cx, call| {
-        formatted(cx, call, print_file)
-    }),
+    Builtin::function(
+        "printf",
+        "\"format\"[, value...]",
+        (1, 129),
+        "Prints text with values put in, as printf(3) does.",
+        "begin { printf(\"%s %d\\n\", comm, pid); }",
+        |cx, call| formatted(cx, call, print_text),
+    ),
+    Builtin::function(
+        "print",
+        "value | @map[, top[, div]]",
+        (1, 3),
+        "Prints a value, or a map: its top entries only (0 for all), its values divided by div.",
+        "interval:s:1 { @[cpu] = count(); print(@, 5); print((1, \"a\")); exit(); }",
+        print,
+    ),
+    Builtin::function(
+        "join",
+        "array[, separator]",
+        (1, 2),
+        "Prints the strings that an array of pointers leads to, at most 16.",
+        "tracepoint:syscalls:sys_enter_execve { join(args.argv); }",
+        join,
+    ),
+    Builtin::function(
+        "cat",
+        "\"format\"[, value...]",
+        (1, 129),
+        "Prints the contents of a file, at most max_cat_bytes.",
+        "begin { cat(\"/proc/%d/comm\", pid); }",
+        |cx, call| formatted(cx, call, print_file),
+    ),
     Builtin {
         safety: Safety::Unsafe,
-        ..Builtin::function("system", "\"format\"[, value...]", (1, 129), "Runs a shell command and prints what it says.", "begin { system(\"ps -p %d\", pid); }", |cx, call| {
-            formatted(cx, call, run_command)
-        })
+        ..Builtin::function(
+            "system",
+            "\"format\"[, value...]",
+            (1, 129),
+            "Runs a shell command and prints what it says.",
+            "begin { system(\"ps -p %d\", pid); }",
+            |cx, call| formatted(cx, call, run_command),
+        )
     },
-    Builtin::function("exit", "[code]", (0, 1), "Ends tracing; end probes still run and maps are printed.", "interval:s:5 { exit(); }", exit),
+    Builtin::function(
+        "exit",
+        "[code]",
+        (0, 1),
+        "Ends tracing; end probes still run and maps are printed.",
+        "interval:s:5 { exit(); }",
+        exit,
+    ),
 ];
 
 /// Strings that join() reads, and the bytes it keeps of each.
@@ -104,7 +140,10 @@ fn print(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         }
     }
     if call.args.len() > 1 {
-        let diagnostic = Diagnostic::error(call.args[1].span, "Single-value (i.e. non-map) print() does not take additional arguments");
+        let diagnostic = Diagnostic::error(
+            call.args[1].span,
+            "Single-value (i.e. non-map) print() does not take additional arguments",
+        );
         return Err(cx.error(diagnostic.hint("top and div are for whole maps: print(@m, 5)")));
     }
     let value = cx.expr(&call.args[0])?;

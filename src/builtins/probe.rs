@@ -24,14 +24,60 @@ const ARGUMENTS: [Builtin; 10] = argument_rows!(
 pub const ROWS: &[Builtin] = &{
     let [a0, a1, a2, a3, a4, a5, a6, a7, a8, a9] = ARGUMENTS;
     [
-        Builtin::value("probe", "Full name of the attach point that was hit.", "tracepoint:syscalls:sys_enter_open* { @[probe] = count(); }", probe),
-        Builtin::value("probetype", "Kind of the probe that was hit: tracepoint, kprobe, special, ...", "begin { print(probetype); }", probetype),
-        Builtin::value("func", "Name of the traced function.", "uprobe:/bin/bash:readline { @[func] = count(); }", func),
-        Builtin::value("retval", "What the traced function returned.", "uretprobe:/bin/bash:readline { print(retval); }", retval),
-        Builtin::value("args", "The arguments of the event by name, as args.NAME; -lv lists them.", "tracepoint:syscalls:sys_enter_openat { print(args.dfd); }", args),
-        Builtin::value("usermode", "1 if the event interrupted user code, 0 if kernel code.", "profile:hz:99 { @[usermode] = count(); }", usermode),
-        Builtin::function("reg", "\"name\"", (1, 1), "A register of the interrupted code, such as \"ip\" or \"sp\".", "uprobe:/bin/bash:readline { printf(\"%x\\n\", reg(\"sp\")); }", reg),
-        a0, a1, a2, a3, a4, a5, a6, a7, a8, a9,
+        Builtin::value(
+            "probe",
+            "Full name of the attach point that was hit.",
+            "tracepoint:syscalls:sys_enter_open* { @[probe] = count(); }",
+            probe,
+        ),
+        Builtin::value(
+            "probetype",
+            "Kind of the probe that was hit: tracepoint, kprobe, special, ...",
+            "begin { print(probetype); }",
+            probetype,
+        ),
+        Builtin::value(
+            "func",
+            "Name of the traced function.",
+            "uprobe:/bin/bash:readline { @[func] = count(); }",
+            func,
+        ),
+        Builtin::value(
+            "retval",
+            "What the traced function returned.",
+            "uretprobe:/bin/bash:readline { print(retval); }",
+            retval,
+        ),
+        Builtin::value(
+            "args",
+            "The arguments of the event by name, as args.NAME; -lv lists them.",
+            "tracepoint:syscalls:sys_enter_openat { print(args.dfd); }",
+            args,
+        ),
+        Builtin::value(
+            "usermode",
+            "1 if the event interrupted user code, 0 if kernel code.",
+            "profile:hz:99 { @[usermode] = count(); }",
+            usermode,
+        ),
+        Builtin::function(
+            "reg",
+            "\"name\"",
+            (1, 1),
+            "A register of the interrupted code, such as \"ip\" or \"sp\".",
+            "uprobe:/bin/bash:readline { printf(\"%x\\n\", reg(\"sp\")); }",
+            reg,
+        ),
+        a0,
+        a1,
+        a2,
+        a3,
+        a4,
+        a5,
+        a6,
+        a7,
+        a8,
+        a9,
     ]
 };
 
@@ -65,7 +111,9 @@ fn offered(cx: &mut Cx<'_>, call: &Call<'_>, of: impl Fn(&Cx<'_>) -> Option<Expr
     let Some(value) = of(cx) else {
         let message = format!("The {} builtin can only be used with {probes} probes", call.builtin.name);
         let hint = match cx.probe.name() {
-            "tracepoint" | "rawtracepoint" => "this probe names its arguments: args.NAME; rtrace -lv shows them".to_string(),
+            "tracepoint" | "rawtracepoint" => {
+                "this probe names its arguments: args.NAME; rtrace -lv shows them".to_string()
+            }
             name => format!("a {name} probe has none"),
         };
         return Err(cx.error(Diagnostic::error(call.span, message).hint(hint)));
@@ -80,7 +128,8 @@ fn args(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 }
 
 fn usermode(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    let segment = offered(cx, call, |cx| cx.context.code_segment.clone(), "'profile', 'interval', 'kprobe' and 'uprobe'")?;
+    let segment =
+        offered(cx, call, |cx| cx.context.code_segment.clone(), "'profile', 'interval', 'kprobe' and 'uprobe'")?;
     // The low two bits of the code segment are the privilege level: 3 is user mode.
     let ring = super::binary(BinaryOp::And, segment, 3, Type::U64);
     let kernel = Expr::new(ExprKind::Unary(UnaryOp::Not, ring), Type::Bool, call.span);
@@ -99,7 +148,8 @@ fn reg(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         Some((_, offset)) => Ok(Expr::new(ExprKind::CtxLoad { offset: *offset }, Type::U64, call.span)),
         None => {
             let known: Vec<&str> = registers.iter().map(|(name, _)| *name).collect();
-            let diagnostic = Diagnostic::error(call.args[0].span, format!("'{name}' is not a valid register on this architecture"));
+            let diagnostic =
+                Diagnostic::error(call.args[0].span, format!("'{name}' is not a valid register on this architecture"));
             Err(cx.error(diagnostic.hint(format!("the registers are: {}", known.join(" ")))))
         }
     }

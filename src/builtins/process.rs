@@ -8,13 +8,48 @@ use crate::source::Span;
 use crate::types::{Space, Type};
 
 pub const ROWS: &[Builtin] = &[
-    Builtin::value("pid", "Process id (the kernel's tgid) of the current thread.", "tracepoint:raw_syscalls:sys_enter { @[pid] = count(); }", pid),
-    Builtin::value("tid", "Thread id (the kernel's pid) of the current thread.", "tracepoint:raw_syscalls:sys_enter { @[tid] = count(); }", tid),
-    Builtin::value("uid", "User id of the current process, in the initial user namespace.", "tracepoint:raw_syscalls:sys_enter { @[uid] = count(); }", uid),
-    Builtin::value("gid", "Group id of the current process, in the initial user namespace.", "tracepoint:raw_syscalls:sys_enter { @[gid] = count(); }", gid),
-    Builtin::value("comm", "Name of the current thread, at most 15 characters.", "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }", comm),
-    Builtin::value("curtask", "Pointer to the current thread's struct task_struct.", "begin { print(curtask.pid); }", curtask),
-    Builtin::value("cgroup", "Id of the current process's cgroup (version 2).", "tracepoint:raw_syscalls:sys_enter { @[cgroup] = count(); }", cgroup),
+    Builtin::value(
+        "pid",
+        "Process id (the kernel's tgid) of the current thread.",
+        "tracepoint:raw_syscalls:sys_enter { @[pid] = count(); }",
+        pid,
+    ),
+    Builtin::value(
+        "tid",
+        "Thread id (the kernel's pid) of the current thread.",
+        "tracepoint:raw_syscalls:sys_enter { @[tid] = count(); }",
+        tid,
+    ),
+    Builtin::value(
+        "uid",
+        "User id of the current process, in the initial user namespace.",
+        "tracepoint:raw_syscalls:sys_enter { @[uid] = count(); }",
+        uid,
+    ),
+    Builtin::value(
+        "gid",
+        "Group id of the current process, in the initial user namespace.",
+        "tracepoint:raw_syscalls:sys_enter { @[gid] = count(); }",
+        gid,
+    ),
+    Builtin::value(
+        "comm",
+        "Name of the current thread, at most 15 characters.",
+        "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }",
+        comm,
+    ),
+    Builtin::value(
+        "curtask",
+        "Pointer to the current thread's struct task_struct.",
+        "begin { print(curtask.pid); }",
+        curtask,
+    ),
+    Builtin::value(
+        "cgroup",
+        "Id of the current process's cgroup (version 2).",
+        "tracepoint:raw_syscalls:sys_enter { @[cgroup] = count(); }",
+        cgroup,
+    ),
     Builtin::value("cpid", "Process id of the command started with -c; 0 without one.", "begin { print(cpid); }", cpid),
 ];
 

@@ -11,8 +11,22 @@ use crate::types::{Side, StackMode, StackType, Type};
 use crate::value::Value;
 
 pub const ROWS: &[Builtin] = &[
-    Builtin::function("kstack", "[mode, ][limit]", (0, 2), "The kernel stack: up to limit (default 127) frames, shown as mode bpftrace, perf or raw.", "profile:hz:99 { @[kstack(5)] = count(); }", |cx, call| stack(cx, call, Side::Kernel)),
-    Builtin::function("ustack", "[mode, ][limit]", (0, 2), "The user stack, by frame pointers: up to limit (default 127) frames, shown as mode bpftrace, perf or raw.", "profile:hz:99 { @[ustack(perf, 5)] = count(); }", |cx, call| stack(cx, call, Side::User)),
+    Builtin::function(
+        "kstack",
+        "[mode, ][limit]",
+        (0, 2),
+        "The kernel stack: up to limit (default 127) frames, shown as mode bpftrace, perf or raw.",
+        "profile:hz:99 { @[kstack(5)] = count(); }",
+        |cx, call| stack(cx, call, Side::Kernel),
+    ),
+    Builtin::function(
+        "ustack",
+        "[mode, ][limit]",
+        (0, 2),
+        "The user stack, by frame pointers: up to limit (default 127) frames, shown as mode bpftrace, perf or raw.",
+        "profile:hz:99 { @[ustack(perf, 5)] = count(); }",
+        |cx, call| stack(cx, call, Side::User),
+    ),
 ];
 
 /// Frames kept without a limit, and the most the kernel gives (`PERF_MAX_STACK_DEPTH`, sysctl `perf_event_max_stack`).

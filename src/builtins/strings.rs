@@ -7,9 +7,30 @@ use crate::ir::{Expr, ExprKind};
 use crate::types::Type;
 
 pub const ROWS: &[Builtin] = &[
-    Builtin::function("strncmp", "text, text, length", (3, 3), "0 if the first length characters are equal, else 1.", "tracepoint:raw_syscalls:sys_enter /strncmp(comm, \"ba\", 2) == 0/ { @[comm] = count(); }", strncmp),
-    Builtin::function("strcontains", "text, part", (2, 2), "Whether a text contains another.", "tracepoint:raw_syscalls:sys_enter /strcontains(comm, \"sh\")/ { @[comm] = count(); }", strcontains),
-    Builtin::function("strlen", "text", (1, 1), "Length of a text in bytes.", "tracepoint:raw_syscalls:sys_enter { @ = hist(strlen(comm)); }", strlen),
+    Builtin::function(
+        "strncmp",
+        "text, text, length",
+        (3, 3),
+        "0 if the first length characters are equal, else 1.",
+        "tracepoint:raw_syscalls:sys_enter /strncmp(comm, \"ba\", 2) == 0/ { @[comm] = count(); }",
+        strncmp,
+    ),
+    Builtin::function(
+        "strcontains",
+        "text, part",
+        (2, 2),
+        "Whether a text contains another.",
+        "tracepoint:raw_syscalls:sys_enter /strcontains(comm, \"sh\")/ { @[comm] = count(); }",
+        strcontains,
+    ),
+    Builtin::function(
+        "strlen",
+        "text",
+        (1, 1),
+        "Length of a text in bytes.",
+        "tracepoint:raw_syscalls:sys_enter { @ = hist(strlen(comm)); }",
+        strlen,
+    ),
 ];
 
 fn strncmp(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {

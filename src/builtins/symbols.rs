@@ -8,10 +8,38 @@ use crate::plan::Attach;
 use crate::types::Type;
 
 pub const ROWS: &[Builtin] = &[
-    Builtin::function("ksym", "address", (1, 1), "Name of the kernel function or variable at an address.", "begin { print(ksym(kaddr(\"schedule\"))); }", ksym),
-    Builtin::function("usym", "address", (1, 1), "Name of the function at an address in the current process.", "uprobe:/bin/bash:readline { print(usym(reg(\"ip\"))); }", usym),
-    Builtin::function("kaddr", "\"name\"", (1, 1), "Address of a kernel symbol.", "begin { printf(\"%x\\n\", kaddr(\"schedule\")); }", kaddr),
-    Builtin::function("uaddr", "\"name\"", (1, 1), "Address of a function of the traced program, as its file has it.", "uprobe:/bin/bash:readline { printf(\"%x\\n\", uaddr(\"readline\")); }", uaddr),
+    Builtin::function(
+        "ksym",
+        "address",
+        (1, 1),
+        "Name of the kernel function or variable at an address.",
+        "begin { print(ksym(kaddr(\"schedule\"))); }",
+        ksym,
+    ),
+    Builtin::function(
+        "usym",
+        "address",
+        (1, 1),
+        "Name of the function at an address in the current process.",
+        "uprobe:/bin/bash:readline { print(usym(reg(\"ip\"))); }",
+        usym,
+    ),
+    Builtin::function(
+        "kaddr",
+        "\"name\"",
+        (1, 1),
+        "Address of a kernel symbol.",
+        "begin { printf(\"%x\\n\", kaddr(\"schedule\")); }",
+        kaddr,
+    ),
+    Builtin::function(
+        "uaddr",
+        "\"name\"",
+        (1, 1),
+        "Address of a function of the traced program, as its file has it.",
+        "uprobe:/bin/bash:readline { printf(\"%x\\n\", uaddr(\"readline\")); }",
+        uaddr,
+    ),
 ];
 
 fn ksym(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
@@ -40,7 +68,9 @@ fn uaddr(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let name = String::from_utf8_lossy(&name).into_owned();
     let Attach::Uprobe { path, .. } = cx.target_attach().clone() else {
         let message = format!("uaddr can not be used with \"{}\" probes", cx.probe.name());
-        return Err(cx.error(Diagnostic::error(call.span, message).hint("it needs a uprobe or uretprobe, whose program it looks in")));
+        return Err(cx.error(
+            Diagnostic::error(call.span, message).hint("it needs a uprobe or uretprobe, whose program it looks in"),
+        ));
     };
     let found = cx.kernel.binary(&path).ok().and_then(|binary| {
         binary.functions.iter().find(|function| function.name == name).map(|function| function.offset)

@@ -7,7 +7,12 @@ use crate::ir::{Expr, ExprKind};
 use crate::types::Type;
 
 pub const ROWS: &[Builtin] = &[
-    Builtin::value("cpu", "Number of the CPU the event happened on.", "tracepoint:raw_syscalls:sys_enter { @[cpu] = count(); }", cpu),
+    Builtin::value(
+        "cpu",
+        "Number of the CPU the event happened on.",
+        "tracepoint:raw_syscalls:sys_enter { @[cpu] = count(); }",
+        cpu,
+    ),
     Builtin::value("ncpus", "Number of possible CPUs.", "begin { print(ncpus); }", ncpus),
     Builtin::value("numaid", "Number of the NUMA node the event happened on.", "begin { print(numaid); }", numaid),
     Builtin::value("rand", "A random number of 32 bits.", "begin { print(rand % 6); }", rand),

@@ -53,7 +53,8 @@ fn nsecs(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         "monotonic" => Helper::KTIME_GET_NS,
         "tai" | "sw_tai" if cx.kernel.has(Feature::TaiClock) => Helper::KTIME_GET_TAI_NS,
         "tai" | "sw_tai" => {
-            let diagnostic = Diagnostic::error(call.span, "this kernel has no TAI clock for BPF programs: it came with 6.1");
+            let diagnostic =
+                Diagnostic::error(call.span, "this kernel has no TAI clock for BPF programs: it came with 6.1");
             return Err(cx.error(diagnostic.hint("nsecs(boot) and nsecs(monotonic) are there")));
         }
         _ => {

@@ -20,7 +20,8 @@ pub fn join(left: &Type, right: &Type) -> Option<Type> {
         (Type::Int(_), Type::Ptr(..)) => right.clone(),
         (Type::Enum(_), Type::Int(int)) | (Type::Int(int), Type::Enum(_)) => Type::Int(join_ints(*int, Int::U32)),
         (Type::Tuple(left), Type::Tuple(right)) if left.len() == right.len() => {
-            let elements: Option<Vec<Type>> = left.iter().zip(right.iter()).map(|(left, right)| join(left, right)).collect();
+            let elements: Option<Vec<Type>> =
+                left.iter().zip(right.iter()).map(|(left, right)| join(left, right)).collect();
             Type::tuple(elements?)
         }
         (Type::Stack(one), Type::Stack(other)) if one.side == other.side => left.clone(),

@@ -99,8 +99,12 @@ impl Env {
 
     /// Maps that are only ever read.
     pub fn report_undefined(&mut self) {
-        let undefined: Vec<(String, Span)> =
-            self.maps.iter().filter(|(_, info)| info.value.is_none()).map(|(name, info)| (name.clone(), info.key_span)).collect();
+        let undefined: Vec<(String, Span)> = self
+            .maps
+            .iter()
+            .filter(|(_, info)| info.value.is_none())
+            .map(|(name, info)| (name.clone(), info.key_span))
+            .collect();
         for (name, span) in undefined {
             if !self.diagnostics.iter().any(|other| other.message.ends_with(&format!(": {name}"))) {
                 self.report(Diagnostic::error(span, format!("Undefined map: {name}")));

@@ -104,7 +104,8 @@ impl Cx<'_> {
     fn variable(&mut self, name: &str, span: Span) -> Fallible<Expr> {
         let Some(local) = self.lookup(name).cloned() else {
             let known: Vec<String> = self.scopes.iter().flat_map(|scope| scope.keys().cloned()).collect();
-            let near = names::nearest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));
+            let near =
+                names::nearest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));
             let diagnostic = Diagnostic::error(span, format!("Undefined or undeclared variable: {name}"));
             return Err(self.error(near.into_iter().fold(diagnostic, Diagnostic::hint)));
         };
@@ -155,7 +156,11 @@ impl Cx<'_> {
     }
 
     fn unknown(&mut self, what: &str, name: &str, span: Span) -> super::Reported {
-        let message = if what == "function" { format!("Unknown function: '{name}'") } else { format!("Unknown identifier: '{name}'") };
+        let message = if what == "function" {
+            format!("Unknown function: '{name}'")
+        } else {
+            format!("Unknown identifier: '{name}'")
+        };
         let all = builtins::TABLES.iter().flat_map(|table| table.iter()).map(|builtin| builtin.name);
         let near = names::nearest(name, all).map(|near| format!("did you mean '{near}'?"));
         self.error(near.into_iter().fold(Diagnostic::error(span, message), Diagnostic::hint))
@@ -260,7 +265,9 @@ impl Cx<'_> {
     fn kernel_type(&mut self, name: &str, span: Span) -> Fallible<Type> {
         let Some(btf) = self.kernel.btf() else {
             let diagnostic = Diagnostic::error(span, format!("Cannot resolve unknown type \"{name}\""));
-            return Err(self.error(diagnostic.hint("this kernel has no BTF (/sys/kernel/btf/vmlinux), so its types are not known")));
+            return Err(self.error(
+                diagnostic.hint("this kernel has no BTF (/sys/kernel/btf/vmlinux), so its types are not known"),
+            ));
         };
         let bare = name.split_once(' ').map_or(name, |(_, bare)| bare);
         match btf.named(name) {
@@ -324,7 +331,9 @@ fn arity_message(builtin: &Builtin, found: usize) -> String {
     match builtin.arity {
         (0, 0) => format!("{name}() requires no arguments ({found} provided)"),
         (least, most) if least == most => format!("{name}() requires {least} {} ({found} provided)", plural(least)),
-        (least, _) if found < least => format!("{name}() requires at least {least} {} ({found} provided)", plural(least)),
+        (least, _) if found < least => {
+            format!("{name}() requires at least {least} {} ({found} provided)", plural(least))
+        }
         (_, most) => format!("{name}() takes up to {most} {} ({found} provided)", plural(most)),
     }
 }

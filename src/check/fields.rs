@@ -38,7 +38,8 @@ impl Cx<'_> {
             return Ok(Expr { span, ..field.value.clone() });
         }
         let target = &self.target.name;
-        let message = format!("Struct/union of type 'struct {target}_args' does not contain a field named '{}'", name.text);
+        let message =
+            format!("Struct/union of type 'struct {target}_args' does not contain a field named '{}'", name.text);
         let known: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
         let hint = suggestion(&name.text, &known);
         Err(self.error(Diagnostic::error(name.span, message).hint(hint)))
@@ -109,7 +110,8 @@ impl Cx<'_> {
             Type::Array(of, count) => self.element(value, &of, count, index, span),
             Type::Str(count) => self.element(value, &Type::Int(Int::I8), count, index, span),
             other => {
-                let message = format!("The array index operator [] can only be used on arrays and pointers, found {other}");
+                let message =
+                    format!("The array index operator [] can only be used on arrays and pointers, found {other}");
                 Err(self.error(Diagnostic::error(span, message)))
             }
         }
@@ -117,7 +119,8 @@ impl Cx<'_> {
 
     fn pointed_element(&mut self, base: Expr, to: &Type, space: Space, index: Expr, span: Span) -> Fallible<Expr> {
         if to.size() == 0 {
-            let message = format!("The array index operator [] can not be used on a pointer to '{to}': its size is not known");
+            let message =
+                format!("The array index operator [] can not be used on a pointer to '{to}': its size is not known");
             return Err(self.error(Diagnostic::error(span, message)));
         }
         let addr = advance(base, index, to.size(), space, to, span);
@@ -141,7 +144,8 @@ impl Cx<'_> {
             ExprKind::Load { addr, offset } => (addr, offset),
             ExprKind::ReadStr { addr, .. } => (addr, 0),
             _ => {
-                let diagnostic = Diagnostic::error(span, "an array held in a variable or map can be indexed by a literal only");
+                let diagnostic =
+                    Diagnostic::error(span, "an array held in a variable or map can be indexed by a literal only");
                 return Err(self.error(diagnostic.hint("index where it is read: $pointer->array[$i]")));
             }
         };

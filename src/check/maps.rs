@@ -83,7 +83,13 @@ impl Cx<'_> {
     }
 
     /// Stores a lowered value, whose type is joined into the map's.
-    pub(super) fn map_set_value(&mut self, name: &str, keys: Option<&[ast::Expr]>, value: Expr, span: Span) -> Fallible<Stmt> {
+    pub(super) fn map_set_value(
+        &mut self,
+        name: &str,
+        keys: Option<&[ast::Expr]>,
+        value: Expr,
+        span: Span,
+    ) -> Fallible<Stmt> {
         let at = self.map_use(name, keys, span)?;
         self.map_store(at, value)
     }
@@ -198,8 +204,13 @@ impl Cx<'_> {
     }
 
     fn aggregate_read(&mut self, name: &str, span: Span) -> super::Reported {
-        let diagnostic = Diagnostic::error(span, format!("{name} is an aggregation: its value cannot be used in an expression yet"));
-        self.error(diagnostic.hint(format!("print({name}) shows it; to compute with a number, keep it in a plain map: {name}n += 1")))
+        let diagnostic =
+            Diagnostic::error(span, format!("{name} is an aggregation: its value cannot be used in an expression yet"));
+        self.error(
+            diagnostic.hint(format!(
+                "print({name}) shows it; to compute with a number, keep it in a plain map: {name}n += 1"
+            )),
+        )
     }
 
     fn undefined(&mut self, name: &str, span: Span) -> super::Reported {

@@ -90,7 +90,12 @@ impl Cx<'_> {
             return Ok(scaled(op, left, right, size, ty, span));
         }
         if !is_number(&left.ty) || !is_number(&right.ty) {
-            let message = format!("The {} operator can not be used on expressions of types '{}', '{}'", text(op), left.ty, right.ty);
+            let message = format!(
+                "The {} operator can not be used on expressions of types '{}', '{}'",
+                text(op),
+                left.ty,
+                right.ty
+            );
             return Err(self.error(Diagnostic::error(span, message)));
         }
         let sign = common_sign(&left, &right);
@@ -119,15 +124,20 @@ impl Cx<'_> {
             (Type::Tuple(one), Type::Tuple(other)) if is_equality && one.len() == other.len() => {
                 return self.compare_tuples(op, left, right, span);
             }
-            (Type::Stack(_), Type::Stack(_)) if is_equality => ExprKind::Compare { op, sign: Sign::Unsigned, left, right },
+            (Type::Stack(_), Type::Stack(_)) if is_equality => {
+                ExprKind::Compare { op, sign: Sign::Unsigned, left, right }
+            }
             (one, other) if is_comparable(one) && is_comparable(other) => {
                 let sign = common_sign(&left, &right);
                 ExprKind::Compare { op, sign, left, right }
             }
             (one, other) => {
+                let diagnostic = Diagnostic::error(
+                    span,
+                    format!("Type mismatch for '{}': comparing {one} with {other}", symbol_of(op)),
+                );
                 let diagnostic =
-                    Diagnostic::error(span, format!("Type mismatch for '{}': comparing {one} with {other}", symbol_of(op)));
-                let diagnostic = diagnostic.label(left.span, format!("left ({one})")).label(right.span, format!("right ({other})"));
+                    diagnostic.label(left.span, format!("left ({one})")).label(right.span, format!("right ({other})"));
                 return Err(self.error(diagnostic));
             }
         };
@@ -179,7 +189,8 @@ impl Cx<'_> {
             return Ok(Expr::effect(vec![Stmt::new(kind, span)], span));
         }
         let Some(ty) = join(&then.ty, &otherwise.ty) else {
-            let message = format!("Ternary operator must return the same type: have '{}' and '{}'", then.ty, otherwise.ty);
+            let message =
+                format!("Ternary operator must return the same type: have '{}' and '{}'", then.ty, otherwise.ty);
             return Err(self.error(Diagnostic::error(span, message)));
         };
         let (then, otherwise) = (self.convert(then, &ty)?, self.convert(otherwise, &ty)?);
@@ -204,17 +215,15 @@ impl Cx<'_> {
         let ty = old.ty.clone();
         let before = self.fresh("old value", ty.clone());
         let kept = Expr::new(ExprKind::Var(before), ty.clone(), span);
-        let kind = ExprKind::Binary { op: ir::BinaryOp::Add, sign: ty.sign(), left: kept.clone(), right: by, zero: None };
+        let kind =
+            ExprKind::Binary { op: ir::BinaryOp::Add, sign: ty.sign(), left: kept.clone(), right: by, zero: None };
         let sum = Expr::new(kind, Type::I64, span);
         let new = Expr::new(ExprKind::Convert(sum), ty.clone(), span);
         let after = self.fresh("new value", ty.clone());
         let new_value = Expr::new(ExprKind::Var(after), ty.clone(), span);
         let store = self.assign_value(target, new_value.clone(), span)?;
-        let block = vec![
-            Stmt::new(StmtKind::Set(before, old), span),
-            Stmt::new(StmtKind::Set(after, new), span),
-            store,
-        ];
+        let block =
+            vec![Stmt::new(StmtKind::Set(before, old), span), Stmt::new(StmtKind::Set(after, new), span), store];
         let result = if when == StepTime::Pre { new_value } else { kept };
         Ok(Expr::new(ExprKind::Seq(block, result), ty, span))
     }

@@ -6,7 +6,7 @@ use super::{Cx, Options};
 use crate::config::{Config, MissingProbes};
 use crate::diag::Diagnostic;
 use crate::id::IdVec;
-use crate::ir::{self, Block, BinaryOp, CompareOp, Expr, ExprKind, Stmt, StmtKind};
+use crate::ir::{self, BinaryOp, Block, CompareOp, Expr, ExprKind, Stmt, StmtKind};
 use crate::kernel::Kernel;
 use crate::plan::Target;
 use crate::probes::{self, Context, PidFilter, ProbeType, Request};
@@ -59,7 +59,13 @@ pub fn expand<'a>(
 }
 
 /// Lowers every clause. The faults found are in `env`.
-pub fn lower(clauses: &Clauses<'_>, kernel: &dyn Kernel, config: &Config, options: &Options, env: &mut Env) -> Vec<ir::Probe> {
+pub fn lower(
+    clauses: &Clauses<'_>,
+    kernel: &dyn Kernel,
+    config: &Config,
+    options: &Options,
+    env: &mut Env,
+) -> Vec<ir::Probe> {
     let mut probes = Vec::new();
     for (clause, of) in clauses.clauses.iter().enumerate() {
         let mut lowering = Lowering { kernel, config, options, env, clause, probe: of.probe, group: 0 };
@@ -136,7 +142,8 @@ fn missing(diagnostic: Diagnostic, config: &Config, faults: &mut Vec<Diagnostic>
 }
 
 fn too_many(count: usize, config: &Config, span: Span) -> Diagnostic {
-    let message = format!("Can't attach to {count} probes because it exceeds the current limit of {} probes.", config.max_probes);
+    let message =
+        format!("Can't attach to {count} probes because it exceeds the current limit of {} probes.", config.max_probes);
     Diagnostic::error(span, message)
         .hint("narrow the pattern; or, if that is what you want, raise the limit: config = { max_probes = ... }")
 }
@@ -162,7 +169,10 @@ impl Lowering<'_> {
             Sharing::Impossible => {
                 if targets.len() as u64 > self.config.max_bpf_progs {
                     let limit = self.config.max_bpf_progs;
-                    let message = format!("Your program is trying to generate more than {limit} BPF programs ({}).", targets.len());
+                    let message = format!(
+                        "Your program is trying to generate more than {limit} BPF programs ({}).",
+                        targets.len()
+                    );
                     let hint = "it names 'probe' or 'args', so each target needs its own; raise max_bpf_progs or narrow the pattern";
                     self.env.report(Diagnostic::error(self.probe.span, message).hint(hint));
                     return;

@@ -64,7 +64,9 @@ impl Cx<'_> {
             ast::StmtKind::ForRange { var, from, to, body } => self.for_range(var, from, to, body, span)?,
             ast::StmtKind::ForMap { map, .. } => {
                 let diagnostic = Diagnostic::error(map.span, "for loops over maps are not supported yet");
-                return Err(self.error(diagnostic.hint("print the map, or loop over a range: for ($i : 0..10) { ... }")));
+                return Err(
+                    self.error(diagnostic.hint("print the map, or loop over a range: for ($i : 0..10) { ... }"))
+                );
             }
             ast::StmtKind::Break => self.only_in_loop("break", span, StmtKind::Break)?,
             ast::StmtKind::Continue => self.only_in_loop("continue", span, StmtKind::Continue)?,
@@ -98,7 +100,9 @@ impl Cx<'_> {
     fn only_in_loop(&mut self, word: &str, span: Span, kind: StmtKind) -> Fallible<StmtKind> {
         if self.loops == 0 {
             let message = format!("'{word}' statement is not allowed in a probe");
-            return Err(self.error(Diagnostic::error(span, message).hint("it belongs into a loop: for ($i : 0..10) { ... }")));
+            return Err(
+                self.error(Diagnostic::error(span, message).hint("it belongs into a loop: for ($i : 0..10) { ... }"))
+            );
         }
         Ok(kind)
     }
@@ -126,7 +130,14 @@ impl Cx<'_> {
         Ok(StmtKind::Block(copies.collect()))
     }
 
-    fn for_range(&mut self, var: &ast::Name, from: &ast::Expr, to: &ast::Expr, body: &[ast::Stmt], span: Span) -> Fallible<StmtKind> {
+    fn for_range(
+        &mut self,
+        var: &ast::Name,
+        from: &ast::Expr,
+        to: &ast::Expr,
+        body: &[ast::Stmt],
+        span: Span,
+    ) -> Fallible<StmtKind> {
         let (from, to) = (self.scalar(from), self.scalar(to));
         self.scopes.push(Scope::new());
         let local = self.introduce(var, Some(Type::I64));

@@ -137,7 +137,10 @@ pub enum ExprKind {
     /// A kernel helper with scalar arguments and result. Helpers that [`Helper::is_constant`] names give the same value throughout one run.
     Call(Helper, Vec<Expr>),
     /// `bpf_get_ns_current_pid_tgid` for the PID namespace given by its device and inode.
-    NamespacedPid { device: u64, inode: u64 },
+    NamespacedPid {
+        device: u64,
+        inode: u64,
+    },
     Unary(UnaryOp, Expr),
     /// 64-bit arithmetic; division, modulo, right shift and comparison follow `sign`. Division by zero gives 1 and is counted.
     Binary {

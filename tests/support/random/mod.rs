@@ -201,7 +201,10 @@ impl Author {
                 let (size, at) = self.piece();
                 Step::StoreSlot(size, self.random.below(slots), at, self.term())
             }
-            27 if slots > 0 => Step::StoreDynamic(self.random.below(slots), self.term(), self.term()),
+            // Kernels before 5.12 do not follow writes to the stack at a computed offset.
+            27 if slots > 0 && self.dialect == Dialect::Anything => {
+                Step::StoreDynamic(self.random.below(slots), self.term(), self.term())
+            }
             28 if slots > 0 => Step::AtomicAdd(self.random.below(slots), 0, self.term()),
             29..=31 => self.call(),
             32 if slots > 0 => {
