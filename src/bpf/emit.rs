@@ -1,4 +1,8 @@
 //! The last step: functions with registers, frame and block order decided become instructions, relocations and tables.
+//!
+//! The machine computes in place (`r1 += r2`), so a result in another register than the left operand costs a move first; the
+//! allocator sees to it that this never overwrites the right operand. Moves of a register to itself, and jumps to what
+//! follows, leave no trace.
 
 use std::collections::HashMap;
 

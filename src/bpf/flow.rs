@@ -70,28 +70,23 @@ fn constant_after(blocks: &[Block], sources: &[Vec<usize>], at: usize, reg: VReg
     None
 }
 
-/// The blocks that must jump to the one after them: from there the kernel's check of the control flow is still on its way
-/// back, and before 6.12 or so it accepts a way back only as a jump. It follows what comes next before what is jumped to.
+/// How far the walk over the blocks has come with one of them.
+#[derive(Clone, Copy, PartialEq)]
+enum Visit {
+    Not,
+    /// On the way from the entry to the current block.
+    Open,
+    Done,
+}
+
+/// The blocks that must jump to the one after them, though they could fall into it: those from which that is a way back.
+/// Kernels before 6.12 or so walk the code depth first before they verify it, what comes next before what is jumped to,
+/// and accept a way back only as a jump (`check_cfg` in kernel/bpf/verifier.c).
 pub(super) fn explicit_jumps(blocks: &[Block]) -> Vec<bool> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Visit {
-        Not,
-        Open,
-        Done,
-    }
     let index = index(blocks);
-    let ways = |at: usize| {
-        let mut ways: Vec<usize> = blocks[at].successors().into_iter().flatten().map(|label| index[&label]).collect();
-        if let [then, other] = ways[..]
-            && then != at + 1
-        {
-            ways = vec![other, then];
-        }
-        ways
-    };
     let mut explicit = vec![false; blocks.len()];
     let mut visits = vec![Visit::Not; blocks.len()];
-    let mut stack = vec![(0, ways(0).into_iter())];
+    let mut stack = vec![(0, ways(blocks, &index, 0).into_iter())];
     visits[0] = Visit::Open;
     while let Some((at, rest)) = stack.last_mut() {
         let at = *at;
@@ -102,7 +97,7 @@ pub(super) fn explicit_jumps(blocks: &[Block]) -> Vec<bool> {
             }
             Some(next) if visits[next] == Visit::Not => {
                 visits[next] = Visit::Open;
-                stack.push((next, ways(next).into_iter()));
+                stack.push((next, ways(blocks, &index, next).into_iter()));
             }
             Some(next) => {
                 let jumps = matches!(blocks[at].successors(), [Some(_), None]);
@@ -111,6 +106,16 @@ pub(super) fn explicit_jumps(blocks: &[Block]) -> Vec<bool> {
         }
     }
     explicit
+}
+
+/// The blocks that control may go to, in the order in which the kernel follows them.
+fn ways(blocks: &[Block], index: &HashMap<Label, usize>, at: usize) -> Vec<usize> {
+    let ways: Vec<usize> = blocks[at].successors().into_iter().flatten().map(|label| index[&label]).collect();
+    match ways[..] {
+        // A branch to the next block is emitted as the opposite branch to the other.
+        [then, other] if then != at + 1 => vec![other, then],
+        _ => ways,
+    }
 }
 
 fn redirect(block: &mut Block, from: Label, to: Label) {
