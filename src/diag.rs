@@ -1,8 +1,9 @@
-//! Faults of the program: what is wrong, where, and what to type instead.
+//! Faults of the program: what is wrong, where, and what to type instead; and the one way in which they are shown.
 
-use colored::{Color, Colorize};
+use colored::Color;
+use unicode_width::UnicodeWidthStr;
 
-use crate::source::{Sources, Span};
+use crate::source::{Location, Sources, Span};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -46,54 +47,143 @@ impl Diagnostic {
     }
 }
 
-/// Whether rendered text carries colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether text is coloured for a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Style {
+    #[default]
     Plain,
     Coloured,
 }
 
-/// A diagnostic as text: place and message, the source line with the place underlined, labels, hints.
+/// Shows a diagnostic as bpftrace does, with a newline at its end:
+///
+/// ```text
+/// stdin:1:15-17: ERROR: Undefined or undeclared variable: $x
+/// begin { print($x); }
+///               ~~
+/// HINT: assign to it first
+/// ```
 pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> String {
-    let (word, colour) = match diagnostic.severity {
-        Severity::Error => ("ERROR", Color::Red),
-        Severity::Warning => ("WARNING", Color::Yellow),
-    };
-    let mut text = place(diagnostic.span, sources);
-    text.push_str(&painted(&format!("{word}: {}", diagnostic.message), colour, style));
-    text.push('\n');
-    text.push_str(&excerpt(diagnostic.span, sources, colour, style));
-    for (span, label) in &diagnostic.labels {
-        text.push_str(&format!("{}{label}\n", place(*span, sources)));
-        text.push_str(&excerpt(*span, sources, Color::Cyan, style));
+    let mut out = diagnostic.place(sources, diagnostic.span, &diagnostic.message, style);
+    for (span, text) in &diagnostic.labels {
+        out.push_str(&diagnostic.place(sources, *span, text, style));
     }
     for hint in &diagnostic.hints {
-        text.push_str(&format!("{} {hint}\n", painted("HINT:", Color::Cyan, style)));
+        out.push_str(&format!("{} {hint}\n", style.paint(Color::Cyan, "HINT:")));
     }
-    text
+    out
 }
 
-/// `NAME:LINE:COLUMN-COLUMN: `, the columns being the first and the one after the last.
+/// `file:1:3-5: `, to be put before a message; empty for a span of no source.
 pub fn place(span: Span, sources: &Sources) -> String {
-    let Some(at) = sources.locate(span) else { return String::new() };
-    if at.end_column > at.column + 1 {
-        format!("{}:{}:{}-{}: ", at.file, at.line, at.column, at.end_column)
-    } else {
-        format!("{}:{}:{}: ", at.file, at.line, at.column)
+    sources.locate(span).map_or(String::new(), |place| format!("{}: ", position(&place)))
+}
+
+/// More lines of one span than this are not shown.
+const MAX_LINES: usize = 6;
+
+impl Diagnostic {
+    /// One place: headline, source, underline.
+    fn place(&self, sources: &Sources, span: Span, message: &str, style: Style) -> String {
+        let word = match self.severity {
+            Severity::Error => "ERROR",
+            Severity::Warning => "WARNING",
+        };
+        let Some(place) = sources.locate(span) else {
+            return format!("{}\n", style.paint(self.colour(), &format!("{word}: {message}")));
+        };
+        let headline = format!("{}: {word}: {message}", position(&place));
+        format!("{}\n{}", style.paint(self.colour(), &headline), excerpt(&place, style.underline(self.colour())))
+    }
+
+    fn colour(&self) -> Color {
+        match self.severity {
+            Severity::Error => Color::Red,
+            Severity::Warning => Color::Yellow,
+        }
     }
 }
 
-/// The source line and a line of tildes under the span. Tabs are kept in front of the tildes, so that both lines align.
-fn excerpt(span: Span, sources: &Sources, colour: Color, style: Style) -> String {
-    let Some(at) = sources.locate(span) else { return String::new() };
-    let indent: String = at.text.chars().take(at.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-    let tildes = "~".repeat((at.end_column - at.column).max(1));
-    format!("{}\n{indent}{}\n", at.text, painted(&tildes, colour, style))
+impl Style {
+    fn paint(self, colour: Color, text: &str) -> String {
+        match self {
+            Style::Plain => text.to_string(),
+            Style::Coloured => format!("\x1b[{}m{text}\x1b[0m", colour.to_fg_str()),
+        }
+    }
+
+    fn underline(self, colour: Color) -> impl Fn(usize) -> String {
+        move |width| self.paint(colour, &"~".repeat(width))
+    }
 }
 
-fn painted(text: &str, colour: Color, style: Style) -> String {
-    match style {
-        Style::Plain => text.to_string(),
-        Style::Coloured => text.color(colour).bold().to_string(),
+/// `file:1:3-5`, or `file:1-3` for several lines.
+fn position(place: &Location<'_>) -> String {
+    match place.line == place.end_line {
+        true => format!("{}:{}:{}-{}", place.file, place.line, place.column, place.end_column),
+        false => format!("{}:{}-{}", place.file, place.line, place.end_line),
+    }
+}
+
+/// The source of a place: one line with its underline, or several lines without.
+fn excerpt(place: &Location<'_>, underline: impl Fn(usize) -> String) -> String {
+    if place.line != place.end_line {
+        let mut lines: Vec<_> = place.lines.lines().map(shown).collect();
+        if lines.len() > MAX_LINES {
+            lines.truncate(MAX_LINES - 1);
+            lines.push("...".to_string());
+        }
+        return lines.join("\n") + "\n";
+    }
+    let part = |from: usize, to: usize| shown(&place.text.chars().skip(from).take(to - from).collect::<String>());
+    let before = part(0, place.column - 1).width();
+    let width = part(place.column - 1, place.end_column - 1).width().max(1);
+    format!("{}\n{}{}\n", shown(place.text), " ".repeat(before), underline(width))
+}
+
+/// A source line as a terminal shows it: a tab is four columns wide, and nothing in it can move the cursor.
+fn shown(line: &str) -> String {
+    line.replace('\t', "    ").replace(char::is_control, "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown_at(text: &str, what: &str, diagnostic: impl Fn(Span) -> Diagnostic) -> String {
+        let mut sources = Sources::new();
+        sources.add("stdin", text);
+        let start = text.find(what).expect("part of the text");
+        render(&diagnostic(Span::new(start, start + what.len())), &sources, Style::Plain)
+    }
+
+    #[test]
+    fn layout() {
+        let shown = shown_at("begin { print($x); }", "$x", |span| {
+            Diagnostic::error(span, "Undefined").label(Span::new(0, 5), "here").hint("assign it")
+        });
+        let expected = "stdin:1:15-17: ERROR: Undefined\nbegin { print($x); }\n              ~~\nstdin:1:1-6: ERROR: here\nbegin { \
+                        print($x); }\n~~~~~\nHINT: assign it\n";
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn tabs_and_wide_characters_keep_the_underline_in_place() {
+        let shown = shown_at("\tprint(\"\u{e9}\u{6f22}\", $x)", "$x", |span| Diagnostic::warning(span, "m"));
+        assert_eq!(shown, "stdin:1:14-16: WARNING: m\n    print(\"\u{e9}\u{6f22}\", $x)\n                 ~~\n");
+    }
+
+    #[test]
+    fn several_lines() {
+        let shown = shown_at("begin {\n  x\n}", "{\n  x\n}", |span| Diagnostic::error(span, "m"));
+        assert_eq!(shown, "stdin:1-3: ERROR: m\nbegin {\n  x\n}\n");
+    }
+
+    #[test]
+    fn colours() {
+        let mut sources = Sources::new();
+        sources.add("stdin", "x");
+        let shown = render(&Diagnostic::error(Span::new(0, 1), "m"), &sources, Style::Coloured);
+        assert_eq!(shown, "\x1b[31mstdin:1:1-2: ERROR: m\x1b[0m\nx\n\x1b[31m~\x1b[0m\n");
     }
 }

@@ -40,10 +40,14 @@ pub struct Location<'a> {
     pub file: &'a str,
     pub line: usize,
     pub column: usize,
-    /// Column after the last character of the span, on the same line.
+    /// The line that holds the last character of the span.
+    pub end_line: usize,
+    /// Column after the last character of the span, on its own line.
     pub end_column: usize,
-    /// The whole source line, without its newline.
+    /// The source line where the span begins, whole, without its newline.
     pub text: &'a str,
+    /// All source lines that the span touches.
+    pub lines: &'a str,
 }
 
 impl Sources {
@@ -51,36 +55,97 @@ impl Sources {
         Self::default()
     }
 
-    /// Adds a text and returns the offset at which its spans begin.
+    /// Adds a text. Its spans begin at [`Source::base`].
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> &Source {
         let base = self.files.last().map_or(0, |last| last.base + last.text.len() as u32 + 1);
         self.files.push(Source { name: name.into(), text: text.into(), base });
         &self.files[self.files.len() - 1]
     }
 
+    /// What a span covers; nothing for a span of no known text.
     pub fn text(&self, span: Span) -> &str {
-        self.file(span)
-            .and_then(|file| file.text.get((span.start - file.base) as usize..(span.end - file.base) as usize))
-            .unwrap_or("")
+        self.file(span).map_or("", |file| file.slice(span))
     }
 
     pub fn locate(&self, span: Span) -> Option<Location<'_>> {
-        let file = self.file(span)?;
-        let start = ((span.start - file.base) as usize).min(file.text.len());
-        let line_start = file.text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let line_end = file.text[start..].find('\n').map_or(file.text.len(), |at| start + at);
-        let end = ((span.end - file.base) as usize).clamp(start, line_end.max(start));
-        let column = file.text[line_start..start].chars().count() + 1;
-        Some(Location {
-            file: &file.name,
-            line: file.text[..start].matches('\n').count() + 1,
-            column,
-            end_column: column + file.text[start..end].chars().count(),
-            text: &file.text[line_start..line_end],
-        })
+        self.file(span).map(|file| file.locate(span))
     }
 
     fn file(&self, span: Span) -> Option<&Source> {
         self.files.iter().rev().find(|file| file.base <= span.start)
+    }
+}
+
+impl Source {
+    fn slice(&self, span: Span) -> &str {
+        let (start, end) = self.range(span);
+        &self.text[start..end]
+    }
+
+    fn locate(&self, span: Span) -> Location<'_> {
+        let (start, end) = self.range(span);
+        let first = line_start(&self.text, start);
+        let last = line_start(&self.text, end);
+        let first_end = line_end(&self.text, start);
+        let line = self.text[..first].matches('\n').count() + 1;
+        Location {
+            file: &self.name,
+            line,
+            column: self.text[first..start].chars().count() + 1,
+            end_line: line + self.text[first..last].matches('\n').count(),
+            end_column: self.text[last..end].chars().count() + 1,
+            text: &self.text[first..first_end],
+            lines: &self.text[first..line_end(&self.text, end)],
+        }
+    }
+
+    /// A span as offsets into the text, moved inwards to where it can be cut.
+    fn range(&self, span: Span) -> (usize, usize) {
+        let offset = |at: u32| self.text.floor_char_boundary(at.saturating_sub(self.base) as usize);
+        let start = offset(span.start);
+        (start, offset(span.end).max(start))
+    }
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |newline| newline + 1)
+}
+
+fn line_end(text: &str, at: usize) -> usize {
+    let end = text[at..].find('\n').map_or(text.len(), |length| at + length);
+    at + text[at..end].trim_end_matches('\r').len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_name_their_text() {
+        let mut sources = Sources::new();
+        sources.add("a", "one");
+        let base = sources.add("b", "two\nth\u{e9}ee\r\nfour").base as usize;
+        let place = sources.locate(Span::new(base + 8, base + 9)).expect("a known span");
+        assert_eq!((place.file, place.line, place.column, place.end_column), ("b", 2, 4, 5));
+        assert_eq!(place.text, "th\u{e9}ee");
+        assert_eq!(sources.text(Span::new(0, 3)), "one");
+    }
+
+    #[test]
+    fn spans_over_several_lines() {
+        let mut sources = Sources::new();
+        sources.add("a", "begin {\n  x\n}\n");
+        let place = sources.locate(Span::new(6, 13)).expect("a known span");
+        assert_eq!((place.line, place.column, place.end_line, place.end_column), (1, 7, 3, 2));
+        assert_eq!(place.lines, "begin {\n  x\n}");
+    }
+
+    #[test]
+    fn spans_outside_are_harmless() {
+        let mut sources = Sources::new();
+        assert_eq!(sources.locate(Span::new(0, 1)), None);
+        sources.add("a", "x");
+        assert_eq!(sources.text(Span::new(5, 90)), "");
+        assert_eq!(sources.locate(Span::new(5, 9)).map(|place| (place.line, place.column)), Some((1, 2)));
     }
 }

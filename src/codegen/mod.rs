@@ -1,10 +1,29 @@
 //! [`ir::Program`](crate::ir::Program) in, loadable programs out.
+//!
+//! Values are built where they are wanted: scalars in virtual registers, everything else directly in its key, record or
+//! variable. What cannot change during one run of a program is computed once. Names of builtins and probes are not known here.
 
+mod arith;
+mod branch;
+mod buckets;
+mod cache;
+mod loops;
+mod maps;
+mod memory;
+mod records;
+mod scalar;
+mod stacks;
+mod state;
+mod stmt;
+mod strings;
+
+use crate::bpf::asm::AsmError;
 use crate::bpf::unit::Unit;
 use crate::diag::Diagnostic;
-use crate::ir::Program;
+use crate::ir::{Probe, Program};
 use crate::kernel::Kernel;
-use crate::plan::Plan;
+use crate::plan::{Map, MapId, MapKind, Plan, Role};
+use state::{Gen, Refused};
 
 /// All that the runtime needs.
 pub struct Compiled {
@@ -12,7 +31,113 @@ pub struct Compiled {
     pub plan: Plan,
 }
 
+/// Bytes of the largest temporary that is put on the stack; larger ones go to scratch memory. Tried in turn until the frame fits.
+const ON_STACK: [u32; 3] = [64, 24, 8];
+
 /// Generates the programs. Fails only on what no kernel of this version could load, such as a value larger than its limits.
-pub fn generate(_program: Program, _kernel: &dyn Kernel) -> Result<Compiled, Vec<Diagnostic>> {
-    todo!()
+pub fn generate(program: Program, kernel: &dyn Kernel) -> Result<Compiled, Vec<Diagnostic>> {
+    let Program { probes, mut plan } = program;
+    let shared = SharedMaps::register(&mut plan);
+    let mut units = Vec::new();
+    let mut faults = Vec::new();
+    let mut scratch = 0;
+    for probe in probes {
+        match unit(&probe, units.len() as u32, &plan, kernel, &shared) {
+            Ok((unit, needed)) => {
+                scratch = needed.max(scratch);
+                units.push(unit);
+            }
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let memory = &mut plan.maps[shared.scratch];
+    memory.value_size = scratch.next_multiple_of(8).max(8);
+    memory.max_entries = units.len().max(1) as u32;
+    let counters = plan.counters.len().max(1) as u32;
+    plan.maps[shared.counters].value_size = 8 * counters;
+    plan.maps[shared.zeros].value_size = zeros_needed(&plan);
+    Ok(Compiled { units, plan })
+}
+
+/// Maps that the generated code itself works with.
+struct SharedMaps {
+    ring: MapId,
+    scratch: MapId,
+    counters: MapId,
+    zeros: MapId,
+}
+
+impl SharedMaps {
+    fn register(plan: &mut Plan) -> Self {
+        let mut map =
+            |role, kind, key_size| plan.shared_map(Map { role, kind, key_size, value_size: 0, max_entries: 1 });
+        let ring = map(Role::Ring, MapKind::Ring, 0);
+        let scratch = map(Role::Scratch, MapKind::PerCpuArray, 4);
+        let counters = map(Role::Counters, MapKind::Array, 4);
+        let zeros = map(Role::Zeros, MapKind::Array, 4);
+        plan.maps[ring].max_entries = 0;
+        Self { ring, scratch, counters, zeros }
+    }
+}
+
+/// New entries start as zeros, and large buffers are cleared by copying them.
+fn zeros_needed(plan: &Plan) -> u32 {
+    let values = plan.maps.values().map(|map| match &map.role {
+        Role::User { .. } => map.value_size,
+        _ => 0,
+    });
+    let largest = values.max().unwrap_or(0);
+    largest.max(plan.config.max_strlen as u32 + 8).next_multiple_of(8)
+}
+
+/// One probe's program, and the scratch memory it needs.
+fn unit(
+    probe: &Probe,
+    index: u32,
+    plan: &Plan,
+    kernel: &dyn Kernel,
+    shared: &SharedMaps,
+) -> Result<(Unit, u32), Diagnostic> {
+    let mut outcome = Err(AsmError::FrameTooLarge(0));
+    for on_stack in ON_STACK {
+        let generated = Gen::run(probe, plan, kernel, shared, index, on_stack).map_err(|Refused(fault)| fault)?;
+        let scratch = generated.scratch;
+        outcome = generated.assembled.map(|code| (code, scratch));
+        if !matches!(outcome, Err(AsmError::FrameTooLarge(_))) {
+            break;
+        }
+    }
+    let (code, scratch) = outcome.map_err(|error| too_large(probe, &error))?;
+    let unit = Unit {
+        name: unit_name(probe, index),
+        kind: probe.kind,
+        insns: code.insns,
+        relocs: code.relocs,
+        functions: code.functions,
+        lines: code.lines,
+        comments: code.comments,
+        targets: probe.targets.clone(),
+    };
+    Ok((unit, scratch))
+}
+
+fn too_large(probe: &Probe, error: &AsmError) -> Diagnostic {
+    let message = match error {
+        AsmError::FrameTooLarge(bytes) => format!("this probe needs {bytes} bytes of stack, and BPF programs have 512"),
+        AsmError::JumpTooFar => {
+            "this probe is too long: a jump within it spans more than 32767 instructions".to_string()
+        }
+        other => format!("this probe could not be assembled: {other:?}"),
+    };
+    Diagnostic::error(probe.span, message).hint("split it into several probes, or use fewer and smaller variables")
+}
+
+/// A C identifier made of the first target's name.
+fn unit_name(probe: &Probe, index: u32) -> String {
+    let target = probe.targets.first().map_or("probe", |target| target.name.as_str());
+    let word: String = target.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    format!("{word}_{index}")
 }

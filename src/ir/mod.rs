@@ -4,6 +4,8 @@
 //! documentation says so. Scalars are 64-bit while they are computed with and are narrowed where they are stored.
 //! Faults at run time (a bad address, a missing key) give zero. The printed form is what `-d ast,ir` shows.
 
+pub mod print;
+
 use crate::bpf::Helper;
 use crate::id::IdVec;
 use crate::plan::{ActionId, CounterId, MapId, Plan, ProgKind, Target};
@@ -311,6 +313,57 @@ impl Expr {
         Self::new(ExprKind::Int(value), ty, span)
     }
 
+    /// Each expression that is directly part of this one (those within the statements of a `Seq` are not).
+    pub fn each_child(&self, f: &mut dyn FnMut(&Expr)) {
+        match &*self.kind {
+            ExprKind::Call(_, args) => args.iter().for_each(f),
+            ExprKind::Unary(_, of)
+            | ExprKind::Convert(of)
+            | ExprKind::Resize(of)
+            | ExprKind::StrLen(of)
+            | ExprKind::Seq(_, of) => f(of),
+            ExprKind::Bits { value, .. }
+            | ExprKind::Log2Bucket { value, .. }
+            | ExprKind::LinearBucket { value, .. } => f(value),
+            ExprKind::Field { base, .. } => f(base),
+            ExprKind::Load { addr, .. } => f(addr),
+            ExprKind::Binary { left, right, .. }
+            | ExprKind::Compare { left, right, .. }
+            | ExprKind::StrCompare { left, right, .. }
+            | ExprKind::And(left, right)
+            | ExprKind::Or(left, right)
+            | ExprKind::ReadBuf { addr: left, len: right }
+            | ExprKind::StrContains { hay: left, needle: right } => {
+                f(left);
+                f(right);
+            }
+            ExprKind::MapHas { key, .. } => f(key),
+            ExprKind::MapGet { key, .. } | ExprKind::MapDelete { key, .. } => key.iter().for_each(f),
+            ExprKind::ReadStr { addr, max } => {
+                f(addr);
+                max.iter().for_each(f);
+            }
+            ExprKind::Cond { cond, then, otherwise } => {
+                f(cond);
+                f(then);
+                f(otherwise);
+            }
+            ExprKind::Compose(parts) => parts.iter().for_each(|(_, part)| f(part)),
+            ExprKind::Int(_)
+            | ExprKind::Ctx
+            | ExprKind::CtxLoad { .. }
+            | ExprKind::NamespacedPid { .. }
+            | ExprKind::MapLen(_)
+            | ExprKind::Stack { .. }
+            | ExprKind::StackLen { .. }
+            | ExprKind::Var(_)
+            | ExprKind::Zero
+            | ExprKind::Str(_)
+            | ExprKind::Bytes(_)
+            | ExprKind::Comm => {}
+        }
+    }
+
     /// Statements as an expression without a value.
     pub fn effect(block: Block, span: Span) -> Self {
         Self::new(ExprKind::Seq(block, Self::int(0, Type::Void, span)), Type::Void, span)
@@ -318,6 +371,31 @@ impl Expr {
 }
 
 impl Stmt {
+    /// Each expression that stands directly in the statement.
+    pub fn each_expr(&self, f: &mut dyn FnMut(&Expr)) {
+        match &self.kind {
+            StmtKind::Eval(value) | StmtKind::Set(_, value) => f(value),
+            StmtKind::MapSet { key, value, .. } => {
+                key.iter().for_each(&mut *f);
+                f(value);
+            }
+            StmtKind::Update { key, steps, .. } => {
+                key.iter().for_each(&mut *f);
+                for step in steps {
+                    f(&step.index);
+                    f(&step.value);
+                }
+            }
+            StmtKind::Emit { values, .. } => values.iter().for_each(f),
+            StmtKind::If { cond, .. } | StmtKind::While { cond, .. } => f(cond),
+            StmtKind::For { from, to, .. } => {
+                f(from);
+                f(to);
+            }
+            StmtKind::Count(_) | StmtKind::Break | StmtKind::Continue | StmtKind::Return | StmtKind::Block(_) => {}
+        }
+    }
+
     pub fn new(kind: StmtKind, span: Span) -> Self {
         Self { kind, span }
     }

@@ -51,6 +51,28 @@ impl Kallsyms {
             .filter(|line| matches!(line.kind, b't' | b'T' | b'w' | b'W'))
             .map(|line| (line.module, line.name))
     }
+
+    /// Address of each function, and the place in the text that [`Kallsyms::name_at`] takes.
+    pub fn function_lines(&self) -> impl Iterator<Item = (u64, usize)> {
+        let ends = memchr::memchr_iter(b'\n', &self.text);
+        let starts = std::iter::once(0).chain(ends.map(|end| end + 1));
+        starts.filter_map(|start| {
+            // The address and the kind make up a prefix of fixed length: `ffffffff81234560 t `.
+            let (digits, rest) = self.text.get(start..start + 18)?.split_at(16);
+            let is_function = matches!(rest, [b' ', b't' | b'T' | b'w' | b'W']);
+            is_function.then(|| Some((hexadecimal(digits)?, start)))?
+        })
+    }
+
+    /// Name and module of the symbol whose line starts there.
+    pub fn name_at(&self, start: usize) -> Option<(&str, Option<&str>)> {
+        let line = self.text.get(start..)?.split(|byte| *byte == b'\n').next()?;
+        Line::parse(line).map(|line| (line.name, line.module))
+    }
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |number, digit| Some(number << 4 | u64::from(char::from(*digit).to_digit(16)?)))
 }
 
 impl<'a> Line<'a> {

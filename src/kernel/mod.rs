@@ -2,7 +2,7 @@
 
 mod elf;
 pub mod fixture;
-mod kallsyms;
+pub(crate) mod kallsyms;
 pub mod live;
 pub mod mounts;
 mod sys;

@@ -1,1 +1,31 @@
-//! [`Compiled`](crate::codegen::Compiled) in, a running session out, which hands values to a sink.
+//! [`codegen::Compiled`](crate::codegen::Compiled) in, a running session out that hands values to a [`Sink`](crate::report::Sink).
+//!
+//! Only this module names aya. aya makes the ring readable and gives the kernel's bindings; programs and maps are made by system
+//! calls of our own, as its loader cannot share maps between loads and cannot make multi links.
+
+mod attach;
+mod child;
+mod decode;
+pub mod features;
+mod kernel_symbols;
+mod links;
+mod load;
+mod maps;
+mod merge;
+mod notify;
+mod order;
+mod perf;
+mod privilege;
+mod refusal;
+mod ring;
+mod session;
+mod stop;
+mod symbols;
+mod sys;
+mod user_symbols;
+mod warnings;
+
+pub use child::Child;
+pub use notify::notify_ready;
+pub use session::{Options, Session, Status};
+pub use stop::Stop;

@@ -1,13 +1,20 @@
-//! Numbers, durations and strings as written, to what they stand for.
+//! Literals read: the text of a number or a string in, its value out, or what is wrong with it and where.
 
-use super::ast::ExprKind;
+use std::ops::Range;
 
-const LARGEST: &str = "overflow error, maximum value is 18446744073709551615";
+/// A number's value; durations are nanoseconds. The suffix is as written, `s` or `ul`, or empty.
+pub type Integer<'t> = (u64, &'t str);
 
-/// Suffixes that say how wide a number is; its value does not depend on them.
-const WIDTHS: [&str; 5] = ["u", "l", "ul", "ll", "ull"];
+/// What is wrong in a literal, with the bytes of its text to underline.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LiteralFault {
+    pub range: Range<usize>,
+    pub message: String,
+    pub hint: Option<String>,
+}
 
-const UNITS: [(&str, u64); 7] = [
+/// Units of durations in nanoseconds.
+pub const UNITS: [(&str, u64); 7] = [
     ("ns", 1),
     ("us", 1_000),
     ("ms", 1_000_000),
@@ -17,99 +24,167 @@ const UNITS: [(&str, u64); 7] = [
     ("d", 86_400_000_000_000),
 ];
 
-/// Digits with whatever sticks to them. The error is the message of a syntax error.
-pub fn number(text: &str) -> Result<ExprKind, String> {
-    if text.ends_with('_') {
-        return Err(format!("syntax: invalid trailing bytes: '{text}' ends with an underscore"));
+/// Suffixes that C gives its integers; they change no value.
+const C_SUFFIXES: [&str; 6] = ["", "u", "l", "ul", "ll", "ull"];
+
+/// Reads `42`, `1_000`, `0xff`, `017`, `1e6`, `5ms`, `7ul`.
+pub fn integer(text: &str) -> Result<Integer<'_>, LiteralFault> {
+    match text.as_bytes() {
+        [b'0', b'x' | b'X', ..] => Ok((radix(text, 2, 16)?, "")),
+        [b'0', b'0'..=b'9' | b'_', ..] => Ok((radix(text, 0, 8)?, "")),
+        _ => decimal(text),
     }
-    let digits = text.replace('_', "");
-    if let Some(hex) = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
-        return radix(text, hex, 16);
-    }
-    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    let (head, suffix) = digits.split_at(end);
-    if suffix.is_empty() && head.len() > 1 && head.starts_with('0') {
-        return radix(text, &head[1..], 8);
-    }
-    let value = head.parse().map_err(|_| format!("syntax: {LARGEST}: {text}"))?;
-    suffixed(text, value, suffix)
 }
 
-fn radix(text: &str, digits: &str, radix: u32) -> Result<ExprKind, String> {
-    use std::num::IntErrorKind::PosOverflow;
-    u64::from_str_radix(digits, radix).map(|value| ExprKind::Int { value, suffix: String::new() }).map_err(|error| {
-        match error.kind() {
-            PosOverflow => format!("syntax: {LARGEST}: {text}"),
-            _ => format!("syntax: invalid trailing bytes: '{text}' is not a number in base {radix}"),
-        }
-    })
-}
-
-fn suffixed(text: &str, value: u64, suffix: &str) -> Result<ExprKind, String> {
-    if suffix.is_empty() || WIDTHS.contains(&suffix) {
-        return Ok(ExprKind::Int { value, suffix: suffix.to_string() });
-    }
-    if let Some(power) =
-        suffix.strip_prefix('e').filter(|power| !power.is_empty() && power.bytes().all(|b| b.is_ascii_digit()))
-    {
-        if !(1..=9).contains(&value) {
-            return Err(format!("syntax: coefficient part of scientific literal must be 1-9: '{text}'"));
-        }
-        let scaled =
-            power.parse().ok().and_then(|power| 10u64.checked_pow(power)).and_then(|scale| value.checked_mul(scale));
-        return scaled
-            .map(|value| ExprKind::Int { value, suffix: String::new() })
-            .ok_or_else(|| format!("syntax: {LARGEST}: {text}"));
-    }
-    let Some((_, unit)) = UNITS.iter().find(|(name, _)| *name == suffix) else {
-        return Err(format!("syntax: invalid integer suffix '{suffix}'; durations end in ns, us, ms, s, m, h or d"));
+fn decimal(text: &str) -> Result<Integer<'_>, LiteralFault> {
+    let (digits, rest) = split_digits(text, 10);
+    trailing_underscore(digits, 0)?;
+    let (value, suffix) = match rest.strip_prefix('e') {
+        Some(exponent) => power(text, digits, exponent)?,
+        None => (parse(text, digits, 10)?, rest),
     };
-    let value = value.checked_mul(*unit).ok_or_else(|| format!("syntax: {LARGEST}: {text}"))?;
-    Ok(ExprKind::Int { value, suffix: suffix.to_string() })
-}
-
-/// A quoted text with its escapes resolved. The error is a message and the place of the fault within `quoted`.
-pub fn string(quoted: &str) -> Result<Vec<u8>, (String, usize)> {
-    let inner = quoted[1..quoted.len() - 1].as_bytes();
-    let mut bytes = Vec::with_capacity(inner.len());
-    let mut at = 0;
-    while let Some(&byte) = inner.get(at) {
-        if byte != b'\\' {
-            bytes.push(byte);
-            at += 1;
-            continue;
-        }
-        let (escaped, length) = escape(&inner[at + 1..]).map_err(|message| (message, at + 1))?;
-        bytes.push(escaped);
-        at += 1 + length;
+    if C_SUFFIXES.contains(&suffix) {
+        return Ok((value, suffix));
     }
-    Ok(bytes)
+    match UNITS.iter().find(|(unit, _)| *unit == suffix) {
+        Some((_, nanoseconds)) => Ok((value.checked_mul(*nanoseconds).ok_or_else(|| overflow(text))?, suffix)),
+        None => Err(bad_suffix(text, suffix)),
+    }
 }
 
-/// What follows a backslash: the byte it means, and how many characters say so.
-fn escape(rest: &[u8]) -> Result<(u8, usize), String> {
-    let byte = match rest {
-        [b'n', ..] => b'\n',
-        [b't', ..] => b'\t',
-        [b'r', ..] => b'\r',
-        [quote @ (b'"' | b'\\'), ..] => *quote,
-        [b'x', digits @ ..] => return coded(digits, 16, 2).map(|(byte, length)| (byte, length + 1)),
-        [b'0'..=b'7', ..] => return coded(rest, 8, 3),
-        [other, ..] => return Err(format!("syntax: invalid escape character '\\{}'", char::from(*other))),
-        [] => return Err("syntax: unterminated string".to_string()),
-    };
-    Ok((byte, 1))
+/// `1e6`: one digit, then the number of zeros, then perhaps a suffix.
+fn power<'t>(text: &str, coefficient: &str, exponent: &'t str) -> Result<Integer<'t>, LiteralFault> {
+    let (zeros, suffix) = split_digits(exponent, 10);
+    if zeros.is_empty() {
+        return Err(whole(text, format!("invalid trailing bytes: {text}")));
+    }
+    if coefficient.len() != 1 || coefficient == "0" {
+        let message = format!("coefficient part of scientific literal must be 1-9: {text}");
+        return Err(whole(text, message).hint("one digit may stand before the 'e', as in 3e6"));
+    }
+    let scale = parse(text, zeros, 10)?.try_into().ok().and_then(|zeros| 10u64.checked_pow(zeros));
+    let value = scale.and_then(|scale| parse(text, coefficient, 10).ok()?.checked_mul(scale));
+    Ok((value.ok_or_else(|| overflow(text))?, suffix))
 }
 
-fn coded(digits: &[u8], radix: u32, most: usize) -> Result<(u8, usize), String> {
-    let length = digits.iter().take(most).take_while(|digit| char::from(**digit).is_digit(radix)).count();
-    let text = std::str::from_utf8(&digits[..length]).unwrap_or("");
-    match u32::from_str_radix(text, radix).ok().and_then(|value| u8::try_from(value).ok()) {
-        Some(byte) => Ok((byte, length)),
-        None => {
-            Err("syntax: invalid escape character: \\xHH takes two hexadecimal digits, \\ooo goes up to \\377"
-                .to_string())
+/// A number with a prefix of `skip` bytes and no suffix.
+fn radix(text: &str, skip: usize, radix: u32) -> Result<u64, LiteralFault> {
+    let (digits, rest) = split_digits(&text[skip..], radix);
+    if digits.is_empty() {
+        return Err(whole(text, format!("invalid integer: {text}")));
+    }
+    if !rest.is_empty() {
+        return Err(match radix {
+            8 => whole(text, format!("invalid trailing bytes: {text}")).hint("a number that begins with 0 is octal"),
+            _ => bad_suffix(text, rest),
+        });
+    }
+    trailing_underscore(digits, skip)?;
+    parse(text, digits, radix)
+}
+
+fn split_digits(text: &str, radix: u32) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_digit(radix) && c != '_').unwrap_or(text.len()))
+}
+
+fn parse(text: &str, digits: &str, radix: u32) -> Result<u64, LiteralFault> {
+    u64::from_str_radix(&digits.replace('_', ""), radix).map_err(|_| overflow(text))
+}
+
+fn trailing_underscore(digits: &str, skip: usize) -> Result<(), LiteralFault> {
+    match digits.ends_with('_') {
+        true => Err(LiteralFault::new(
+            skip + digits.len() - 1..skip + digits.len(),
+            "trailing underscore in integer literal".to_string(),
+        )),
+        false => Ok(()),
+    }
+}
+
+fn overflow(text: &str) -> LiteralFault {
+    whole(text, format!("overflow error, maximum value is {}: {text}", u64::MAX))
+}
+
+fn bad_suffix(text: &str, suffix: &str) -> LiteralFault {
+    let fault = LiteralFault::new(text.len() - suffix.len()..text.len(), format!("invalid integer suffix '{suffix}'"));
+    let binary = suffix.strip_prefix('b').and_then(|digits| u64::from_str_radix(digits, 2).ok());
+    match binary {
+        Some(value) if text.starts_with("0b") => fault.hint(format!("there are no binary literals: write 0x{value:x}")),
+        _ if text.starts_with("0x") || text.starts_with("0X") => fault.hint("hexadecimal numbers take no suffix"),
+        _ if C_SUFFIXES.contains(&suffix.to_ascii_lowercase().as_str()) => {
+            whole(text, format!("invalid trailing bytes: {text}"))
+                .hint(format!("suffixes are lower-case: write {}", text.to_ascii_lowercase()))
         }
+        _ => fault.hint("durations end in ns, us, ms, s, m, h or d; integers in u, l, ul, ll or ull"),
+    }
+}
+
+fn whole(text: &str, message: String) -> LiteralFault {
+    LiteralFault::new(0..text.len(), message)
+}
+
+/// Resolves the escapes between the quotes of a string. Ranges of faults count from the opening quote. What has a fault is left out,
+/// so that all faults of one string are told.
+pub fn string(quoted: &str) -> (Vec<u8>, Vec<LiteralFault>) {
+    let inner = quoted.strip_prefix('"').unwrap_or(quoted);
+    let inner = inner.strip_suffix('"').unwrap_or(inner);
+    let (mut bytes, mut faults) = (Vec::with_capacity(inner.len()), Vec::new());
+    let mut rest = inner;
+    while let Some(at) = rest.find('\\') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        let start = inner.len() - rest.len() + at + 1;
+        let (length, byte) = escape(&rest[at + 1..]);
+        match byte {
+            Ok(byte) => bytes.push(byte),
+            Err(message) => faults.push(LiteralFault::new(start..start + 1 + length, message)),
+        }
+        rest = &rest[at + 1 + length..];
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    (bytes, faults)
+}
+
+/// The byte that an escape stands for, given what follows its backslash, and how many bytes of that belong to it.
+fn escape(after: &str) -> (usize, Result<u8, String>) {
+    let first = after.chars().next();
+    match first {
+        Some('n') => (1, Ok(b'\n')),
+        Some('t') => (1, Ok(b'\t')),
+        Some('r') => (1, Ok(b'\r')),
+        Some(c @ ('"' | '\\')) => (1, Ok(c as u8)),
+        Some('0'..='7') => octal(after),
+        Some('x') => hex(after),
+        other => {
+            let shown = other.map_or(String::new(), String::from);
+            (shown.len(), Err(format!("invalid escape character '\\{shown}'")))
+        }
+    }
+}
+
+fn octal(after: &str) -> (usize, Result<u8, String>) {
+    let length = digits(after, 3, 8);
+    let value = u8::from_str_radix(&after[..length], 8);
+    (length, value.map_err(|_| format!("octal escape sequence out of range '\\{}'", &after[..length])))
+}
+
+fn hex(after: &str) -> (usize, Result<u8, String>) {
+    let length = digits(&after[1..], 2, 16);
+    let value = u8::from_str_radix(&after[1..1 + length], 16);
+    (1 + length, value.map_err(|_| "invalid hex escape sequence".to_string()))
+}
+
+fn digits(text: &str, most: usize, radix: u32) -> usize {
+    text.chars().take(most).take_while(|c| c.is_digit(radix)).count()
+}
+
+impl LiteralFault {
+    fn new(range: Range<usize>, message: String) -> Self {
+        Self { range, message, hint: None }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
     }
 }
 
@@ -117,40 +192,73 @@ fn coded(digits: &[u8], radix: u32, most: usize) -> Result<(u8, usize), String> 
 mod tests {
     use super::*;
 
-    fn value(text: &str) -> Option<u64> {
-        match number(text) {
-            Ok(ExprKind::Int { value, .. }) => Some(value),
-            _ => None,
-        }
+    fn value(text: &str) -> u64 {
+        integer(text).unwrap_or_else(|fault| panic!("{text}: {}", fault.message)).0
+    }
+
+    fn fault(text: &str) -> String {
+        integer(text).map(|(value, _)| value).unwrap_err().message
     }
 
     #[test]
-    fn numbers_in_every_form() {
-        let accepted = [
+    fn integers_in_every_form() {
+        for (text, expected) in [
+            ("0", 0),
             ("42", 42),
             ("1_000_000", 1_000_000),
+            ("1__0", 10),
             ("5ull", 5),
-            ("0XfF", 255),
+            ("0xff", 255),
+            ("0XF_f", 255),
             ("017", 15),
+            ("00", 0),
             ("1e6", 1_000_000),
+            ("9e1u", 90),
+            ("1e3s", 1_000_000_000_000),
+            ("5ns", 5),
             ("5s", 5_000_000_000),
             ("2h", 7_200_000_000_000),
-            ("0", 0),
+            ("1d", 86_400_000_000_000),
             ("18446744073709551615", u64::MAX),
-        ];
-        for (text, expected) in accepted {
-            assert_eq!(value(text), Some(expected), "{text}");
-        }
-        for text in ["5UL", "5_", "0xffu", "08", "0b11", "12e3", "18446744073709551616", "1e99", "9999999999999d", "0x"]
-        {
-            assert!(number(text).is_err(), "{text}");
+        ] {
+            assert_eq!(value(text), expected, "{text}");
         }
     }
 
     #[test]
-    fn strings_resolve_their_escapes() {
-        assert_eq!(string(r#""a\n\t\x41\101\"\\""#).unwrap(), b"a\n\tAA\"\\");
-        assert_eq!(string(r#""\q""#).unwrap_err(), ("syntax: invalid escape character '\\q'".to_string(), 1));
-        assert!(string(r#""\777""#).is_err());
+    fn integers_refused_in_the_words_of_bpftrace() {
+        for (text, expected) in [
+            ("5UL", "invalid trailing bytes: 5UL"),
+            ("08", "invalid trailing bytes: 08"),
+            ("1_", "trailing underscore in integer literal"),
+            ("0xf_", "trailing underscore in integer literal"),
+            ("0xffu", "invalid integer suffix 'u'"),
+            ("0b11", "invalid integer suffix 'b11'"),
+            ("5u_s", "invalid integer suffix 'u_s'"),
+            ("0x", "invalid integer: 0x"),
+            ("1e", "invalid trailing bytes: 1e"),
+            ("12e3", "coefficient part of scientific literal must be 1-9: 12e3"),
+            ("1e20", "overflow error, maximum value is 18446744073709551615: 1e20"),
+            ("18446744073709551616", "overflow error, maximum value is 18446744073709551615: 18446744073709551616"),
+            ("9999999999999d", "overflow error, maximum value is 18446744073709551615: 9999999999999d"),
+        ] {
+            assert_eq!(fault(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn escapes() {
+        assert_eq!(string(r#""a\n\t\r\"\\\101\x41\0z""#), (b"a\n\t\r\"\\AA\0z".to_vec(), vec![]));
+        let (bytes, faults) = string(r#""\q\400\xz""#);
+        assert_eq!(bytes, b"z");
+        let told: Vec<_> = faults.iter().map(|fault| (fault.range.clone(), fault.message.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                (1..3, r"invalid escape character '\q'"),
+                (3..7, r"octal escape sequence out of range '\400'"),
+                (7..9, "invalid hex escape sequence")
+            ]
+        );
     }
 }

@@ -1,0 +1,265 @@
+//! Maps: look-ups, stores, and the steps of aggregations.
+
+use super::memory::Padding;
+use super::state::{Gen, Generated, at, size_of};
+use crate::bpf::Helper;
+use crate::bpf::asm::{Alu, Arg, Base, Cond, FunctionId, Label, Operand, Place, Size, VReg};
+use crate::ir::{Expr, ExprKind, Step, StepOp};
+use crate::plan::{CounterId, MapId, MapKind, Plan, Role};
+use crate::types::{MapValue, Sign, Type};
+
+/// Where a map's value is.
+pub enum Found {
+    /// A scalar map's value is always there.
+    Always(Place),
+    /// A pointer to it, or null.
+    Maybe(VReg),
+}
+
+/// `BPF_ANY` and `BPF_NOEXIST` of `bpf_map_update_elem`.
+const ANY: i64 = 0;
+const NOEXIST: i64 = 1;
+
+impl Gen<'_> {
+    /// Finds the value at a key (or this CPU's slot of it).
+    pub fn look_up(&mut self, map: MapId, key: Option<&Expr>) -> Generated<Found> {
+        let Some(key) = key else {
+            return Ok(match self.plan.maps[map].kind {
+                // An array of one has its value at a fixed address.
+                MapKind::Array => Found::Always(Place::new(Base::Map(map), 0)),
+                _ => Found::Maybe(self.look_up_at(map, None)),
+            });
+        };
+        let key = self.key_place(key)?;
+        Ok(Found::Maybe(self.look_up_at(map, Some(key))))
+    }
+
+    fn look_up_at(&mut self, map: MapId, key: Option<Place>) -> VReg {
+        let key = key.unwrap_or_else(|| {
+            let zero = self.stack(4);
+            self.asm.store(Size::B4, zero, Operand::Imm(0));
+            zero
+        });
+        self.comment(map, "look up");
+        self.asm.call(Helper::MAP_LOOKUP_ELEM, &[Arg::Map(map), Arg::Address(key)])
+    }
+
+    fn comment(&mut self, map: MapId, what: &str) {
+        if let Role::User { name, .. } = &self.plan.maps[map].role {
+            self.asm.comment(format!("{what} {name}"));
+        }
+    }
+
+    /// A key in memory.
+    pub fn key_place(&mut self, key: &Expr) -> Generated<Place> {
+        if !key.ty.is_scalar() {
+            return self.place_of(key);
+        }
+        let place = self.stack(key.ty.size());
+        self.write(key, place, Padding::Zeros)?;
+        Ok(place)
+    }
+
+    /// Where a value in memory lies in its map; zeros if the key is missing.
+    pub fn map_memory(&mut self, map: MapId, key: Option<&Expr>, ty: &Type) -> Generated<Place> {
+        let to = self.temporary(ty.size());
+        let copy = Expr::new(ExprKind::MapGet { map, key: key.cloned() }, ty.clone(), crate::source::Span::default());
+        self.write(&copy, to, Padding::Zeros)?;
+        Ok(to)
+    }
+
+    pub fn map_set(&mut self, map: MapId, key: Option<&Expr>, value: &Expr, full: CounterId) -> Generated<()> {
+        let Some(key) = key else { return self.scalar_map_set(map, value) };
+        let value_place = self.value_place(value)?;
+        let key = self.key_place(key)?;
+        self.comment(map, "set");
+        let args = [Arg::Map(map), Arg::Address(key), Arg::Address(value_place), Arg::Imm(ANY)];
+        let failed = self.asm.call(Helper::MAP_UPDATE_ELEM, &args);
+        let stored = self.asm.label();
+        self.asm.branch(Cond::Eq, failed.into(), Operand::Imm(0), stored);
+        self.count(full);
+        self.asm.place(stored);
+        Ok(())
+    }
+
+    fn value_place(&mut self, value: &Expr) -> Generated<Place> {
+        if !value.ty.is_scalar() {
+            return self.place_of(value);
+        }
+        let place = self.stack(value.ty.size());
+        self.write(value, place, Padding::Zeros)?;
+        Ok(place)
+    }
+
+    fn scalar_map_set(&mut self, map: MapId, value: &Expr) -> Generated<()> {
+        let to = Place::new(Base::Map(map), 0);
+        if value.ty.is_scalar() {
+            self.write(value, to, Padding::Zeros)?;
+        } else {
+            // Built elsewhere first: the new value may be made of the old one.
+            let from = self.place_of(value)?;
+            self.copy(to, from, value.ty.size());
+        }
+        self.set_mark(map, to);
+        Ok(())
+    }
+
+    /// Notes that a scalar map has been assigned.
+    fn set_mark(&mut self, map: MapId, value: Place) {
+        if let Some(offset) = self.mark_offset(map) {
+            self.asm.store(Size::B8, at(value, offset), Operand::Imm(1));
+        }
+    }
+
+    fn mark_offset(&self, map: MapId) -> Option<u32> {
+        match &self.plan.maps[map].role {
+            Role::User { key: None, value, .. } => Some(Plan::mark_offset(value)),
+            _ => None,
+        }
+    }
+
+    pub fn delete(&mut self, map: MapId, key: Option<&Expr>) -> Generated<Operand> {
+        let Some(key) = key else { return self.unset(map) };
+        let key = self.key_place(key)?;
+        self.comment(map, "delete from");
+        let failed = self.asm.call(Helper::MAP_DELETE_ELEM, &[Arg::Map(map), Arg::Address(key)]);
+        // 0 or a negative error.
+        let sign = self.asm.alu(Alu::Sar, failed.into(), Operand::Imm(63));
+        Ok(self.asm.alu(Alu::Add, sign, Operand::Imm(1)))
+    }
+
+    /// A scalar map is made as if it had never been assigned; true if it had.
+    fn unset(&mut self, map: MapId) -> Generated<Operand> {
+        let size = self.plan.maps[map].value_size;
+        let (Some(mark), place) = (self.mark_offset(map), Place::new(Base::Map(map), 0)) else {
+            return Ok(Operand::Imm(0));
+        };
+        let was_set = self.asm.load(Size::B8, at(place, mark));
+        self.clear(place, size);
+        Ok(was_set.into())
+    }
+
+    pub fn map_len(&mut self, map: MapId) -> Generated<Operand> {
+        let callback = self.counting_callback();
+        let nothing = self.stack(8);
+        self.asm.store(Size::B8, nothing, Operand::Imm(0));
+        self.comment(map, "count entries of");
+        let args = [Arg::Map(map), Arg::Function(callback), Arg::Address(nothing), Arg::Imm(0)];
+        Ok(self.asm.call(Helper::FOR_EACH_MAP_ELEM, &args).into())
+    }
+
+    /// A function that does nothing: the helper itself counts how often it called it.
+    fn counting_callback(&mut self) -> FunctionId {
+        let (function, _) = self.asm.function("count_entry", 4);
+        self.asm.exit(Operand::Imm(0));
+        self.asm.resume(self.function.id);
+        function
+    }
+
+    /// An aggregation: this CPU's slot is found or made, then changed step by step.
+    pub fn update(&mut self, map: MapId, key: Option<&Expr>, steps: &[Step], full: CounterId) -> Generated<()> {
+        let mut prepared = Vec::new();
+        for step in steps {
+            prepared.push((self.scalar(&step.index)?, step.op, self.scalar(&step.value)?));
+        }
+        let done = self.asm.label();
+        let slot = match key {
+            Some(key) => {
+                let key = self.key_place(key)?;
+                self.slot_at(map, key, full, done)
+            }
+            None => {
+                let slot = self.look_up_at(map, None);
+                self.asm.branch(Cond::Eq, slot.into(), Operand::Imm(0), done);
+                slot
+            }
+        };
+        let count = self.slot_words(map);
+        self.enter();
+        for (index, op, value) in prepared {
+            self.step(slot, index, count, op, value, done);
+        }
+        self.set_mark(map, Place::new(Base::Reg(slot), 0));
+        self.leave();
+        self.asm.place(done);
+        Ok(())
+    }
+
+    fn slot_words(&self, map: MapId) -> i64 {
+        match &self.plan.maps[map].role {
+            Role::User { value: MapValue::Aggregate(of), .. } => i64::from(of.size() / 8),
+            _ => 1,
+        }
+    }
+
+    fn slot_at(&mut self, map: MapId, key: Place, full: CounterId, done: Label) -> VReg {
+        let slot = self.asm.variable();
+        let there = self.asm.label();
+        let found = self.look_up_at(map, Some(key));
+        self.asm.set(slot, found.into());
+        self.asm.branch(Cond::Ne, found.into(), Operand::Imm(0), there);
+        self.enter();
+        self.comment(map, "new entry in");
+        let zeros = Place::new(Base::Map(self.shared.zeros), 0);
+        let args = [Arg::Map(map), Arg::Address(key), Arg::Address(zeros), Arg::Imm(NOEXIST)];
+        self.asm.call(Helper::MAP_UPDATE_ELEM, &args);
+        // Another CPU may have been first; then it is there all the same.
+        let made = self.look_up_at(map, Some(key));
+        self.asm.set(slot, made.into());
+        self.asm.branch(Cond::Ne, made.into(), Operand::Imm(0), there);
+        self.count(full);
+        self.leave();
+        self.asm.jump(done);
+        self.asm.place(there);
+        self.asm.get(slot)
+    }
+
+    fn step(&mut self, slot: VReg, index: Operand, count: i64, op: StepOp, value: Operand, done: Label) {
+        let word = match index {
+            Operand::Imm(index) => Place::new(Base::Reg(slot), 8 * index.clamp(0, count - 1) as i32),
+            Operand::Reg(_) => {
+                // Said again right before its use: verifiers forget the bounds of numbers across calls.
+                self.asm.branch(Cond::Gt, index, Operand::Imm(count - 1), done);
+                let offset = self.asm.alu(Alu::Shl, index, Operand::Imm(3));
+                let address = self.asm.alu(Alu::Add, slot.into(), offset);
+                match address {
+                    Operand::Reg(address) => Place::new(Base::Reg(address), 0),
+                    Operand::Imm(_) => Place::new(Base::Reg(slot), 0),
+                }
+            }
+        };
+        match op {
+            StepOp::Add => {
+                let old = self.asm.load(Size::B8, word);
+                let new = self.asm.alu(Alu::Add, old.into(), value);
+                self.asm.store(Size::B8, word, new);
+            }
+            StepOp::Set => self.asm.store(Size::B8, word, value),
+            StepOp::Min(sign) => self.keep(word, value, if sign == Sign::Signed { Cond::SGe } else { Cond::Ge }),
+            StepOp::Max(sign) => self.keep(word, value, if sign == Sign::Signed { Cond::SLe } else { Cond::Le }),
+        }
+    }
+
+    /// Stores the value unless one is there already that `better` says to keep: `value better old`.
+    fn keep(&mut self, word: Place, value: Operand, better: Cond) {
+        let (store, done) = (self.asm.label(), self.asm.label());
+        let is_set = self.asm.load(Size::B8, at(word, 8));
+        self.asm.branch(Cond::Eq, is_set.into(), Operand::Imm(0), store);
+        let old = self.asm.load(Size::B8, word);
+        // A constant can only stand on the right.
+        let value = match value {
+            Operand::Imm(number) => self.asm.imm(number).into(),
+            reg => reg,
+        };
+        self.asm.branch(better, value, old.into(), done);
+        self.asm.place(store);
+        self.asm.store(Size::B8, word, value);
+        self.asm.store(Size::B8, at(word, 8), Operand::Imm(1));
+        self.asm.place(done);
+    }
+
+    /// Stores a scalar of this type.
+    pub fn store_scalar(&mut self, ty: &Type, to: Place, value: Operand) {
+        self.asm.store(size_of(ty), to, value);
+    }
+}

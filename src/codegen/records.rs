@@ -1,0 +1,71 @@
+//! Records for user space: a place in the ring is reserved, filled in where it is, and submitted.
+
+use super::memory::Padding;
+use super::state::{Gen, Generated, at};
+use crate::bpf::Helper;
+use crate::bpf::asm::{Arg, Base, Cond, Operand, Place, Size, VReg};
+use crate::ir::{Expr, ExprKind};
+use crate::plan::{ActionId, CounterId};
+
+/// A field's value: computed before the record is reserved, or built in it.
+enum Field<'a> {
+    Computed(Operand, &'a Expr),
+    InPlace(&'a Expr),
+}
+
+impl Gen<'_> {
+    pub fn emit(&mut self, action: ActionId, values: &[Expr], lost: CounterId) -> Generated<()> {
+        let layout = &self.plan.actions[action];
+        let mut fields = Vec::new();
+        for value in values {
+            // Effects happen even if there is no room for the record, and nothing may leave the program while it is reserved.
+            let is_early = value.ty.is_scalar() && !matches!(*value.kind, ExprKind::Int(_));
+            fields.push(if is_early { Field::Computed(self.scalar(value)?, value) } else { Field::InPlace(value) });
+        }
+        let full = self.asm.label();
+        let record = self.reserve(layout.size, full);
+        let start = Place::new(Base::Reg(record), 0);
+        self.enter();
+        self.asm.store(Size::B8, start, Operand::Imm(i64::from(action.0)));
+        for (field, place) in fields.iter().zip(&layout.fields) {
+            let to = at(start, place.offset);
+            match field {
+                Field::Computed(value, of) => self.store_scalar(&of.ty, to, *value),
+                Field::InPlace(value) => self.write(value, to, Padding::Free)?,
+            }
+        }
+        self.leave();
+        self.submit(record, full, lost);
+        Ok(())
+    }
+
+    /// A record of one number.
+    pub fn emit_number(&mut self, action: ActionId, value: Operand, lost: CounterId) {
+        let layout = &self.plan.actions[action];
+        let full = self.asm.label();
+        let record = self.reserve(layout.size, full);
+        let start = Place::new(Base::Reg(record), 0);
+        self.asm.store(Size::B8, start, Operand::Imm(i64::from(action.0)));
+        for field in &layout.fields {
+            self.store_scalar(&field.ty, at(start, field.offset), value);
+        }
+        self.submit(record, full, lost);
+    }
+
+    fn reserve(&mut self, size: u32, full: crate::bpf::asm::Label) -> VReg {
+        self.asm.comment("a record in the ring");
+        let args = [Arg::Map(self.shared.ring), Arg::Imm(i64::from(size)), Arg::Imm(0)];
+        let record = self.asm.call(Helper::RINGBUF_RESERVE, &args);
+        self.asm.branch(Cond::Eq, record.into(), Operand::Imm(0), full);
+        record
+    }
+
+    fn submit(&mut self, record: VReg, full: crate::bpf::asm::Label, lost: CounterId) {
+        self.asm.call(Helper::RINGBUF_SUBMIT, &[Arg::Reg(record), Arg::Imm(0)]);
+        let done = self.asm.label();
+        self.asm.jump(done);
+        self.asm.place(full);
+        self.count(lost);
+        self.asm.place(done);
+    }
+}

@@ -1,0 +1,236 @@
+//! The state of generating one program.
+
+use super::SharedMaps;
+use super::cache::Cache;
+use crate::bpf::Helper;
+use crate::bpf::asm::{Arg, Asm, AsmError, Assembled, Base, Cond, FunctionId, Label, Operand, Place, Size, VReg};
+use crate::diag::Diagnostic;
+use crate::ir::{Probe, VarId};
+use crate::kernel::Kernel;
+use crate::plan::{CounterId, Plan};
+use crate::types::Type;
+
+/// Generation gives up on the program.
+pub struct Refused(pub Diagnostic);
+
+pub type Generated<T> = Result<T, Refused>;
+
+pub struct Gen<'a> {
+    pub asm: Asm,
+    pub probe: &'a Probe,
+    pub plan: &'a Plan,
+    pub kernel: &'a dyn Kernel,
+    pub(super) shared: &'a SharedMaps,
+    pub cache: Cache,
+    /// Where each variable lives; made on first mention.
+    pub vars: Vec<Option<Storage>>,
+    pub loops: Vec<Loop>,
+    pub function: Function,
+    /// Number of the program, which is its entry in the scratch map.
+    index: u32,
+    on_stack: u32,
+    scratch: Scratch,
+}
+
+/// Where a variable lives.
+#[derive(Clone, Copy)]
+pub enum Storage {
+    Register(VReg),
+    Memory(Place),
+    /// In the frame that loop bodies share with the code around them, at this offset.
+    Captured(i32),
+}
+
+/// The function that code is being generated for.
+#[derive(Clone, Copy)]
+pub struct Function {
+    pub id: FunctionId,
+    /// Where the context is: the first parameter in the main function, kept in the captured frame for loop bodies.
+    pub ctx: Base,
+    /// The captured frame.
+    pub captured: Option<Base>,
+    /// The scratch memory, where it has been looked up.
+    pub scratch: Option<VReg>,
+    pub role: FunctionRole,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum FunctionRole {
+    Main,
+    LoopBody,
+}
+
+/// Where `break` and `continue` go.
+#[derive(Clone, Copy)]
+pub enum Loop {
+    Native {
+        next: Label,
+        end: Label,
+    },
+    /// The body is a function: it returns 0 to go on and 1 to stop.
+    Callback,
+}
+
+/// Scratch memory is looked up at the entry of a program only if it is used, which a first run finds out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scratch {
+    Unused,
+    /// Bytes handed out so far.
+    Used(u32),
+}
+
+pub struct Outcome {
+    pub assembled: Result<Assembled, AsmError>,
+    pub scratch: u32,
+}
+
+impl<'a> Gen<'a> {
+    /// Generates the program with temporaries of up to `on_stack` bytes on the stack.
+    pub(super) fn run(
+        probe: &'a Probe,
+        plan: &'a Plan,
+        kernel: &'a dyn Kernel,
+        shared: &'a SharedMaps,
+        index: u32,
+        on_stack: u32,
+    ) -> Generated<Outcome> {
+        let generate = |scratch| -> Generated<Gen<'a>> {
+            let mut code = Gen::new(probe, plan, kernel, shared, index, on_stack, scratch);
+            code.program()?;
+            Ok(code)
+        };
+        let mut code = generate(Scratch::Unused)?;
+        if code.scratch != Scratch::Unused {
+            code = generate(Scratch::Used(0))?;
+        }
+        let scratch = match code.scratch {
+            Scratch::Unused => 0,
+            Scratch::Used(bytes) => bytes,
+        };
+        Ok(Outcome { assembled: code.asm.finish(), scratch })
+    }
+
+    fn new(
+        probe: &'a Probe,
+        plan: &'a Plan,
+        kernel: &'a dyn Kernel,
+        shared: &'a SharedMaps,
+        index: u32,
+        on_stack: u32,
+        scratch: Scratch,
+    ) -> Self {
+        let function =
+            Function { id: FunctionId(0), ctx: Base::Ctx, captured: None, scratch: None, role: FunctionRole::Main };
+        let vars = vec![None; probe.vars.len()];
+        let (cache, loops, asm) = (Cache::new(), Vec::new(), Asm::new());
+        Self { asm, probe, plan, kernel, shared, cache, vars, loops, function, index, on_stack, scratch }
+    }
+
+    fn program(&mut self) -> Generated<()> {
+        if self.scratch != Scratch::Unused {
+            self.find_scratch();
+        }
+        self.capture_variables();
+        let probe = self.probe;
+        self.block(&probe.body)?;
+        if self.asm.is_reachable() {
+            self.asm.exit(Operand::Imm(0));
+        }
+        Ok(())
+    }
+
+    /// Looks up this program's scratch memory on this CPU. Without it (which cannot happen) the function does nothing.
+    pub fn find_scratch(&mut self) {
+        if self.scratch == Scratch::Unused {
+            return;
+        }
+        let key = Place::new(Base::Frame(self.asm.slot(4)), 0);
+        self.asm.comment("scratch memory of this program");
+        self.asm.store(Size::B4, key, Operand::Imm(i64::from(self.index)));
+        let memory = self.asm.call(Helper::MAP_LOOKUP_ELEM, &[Arg::Map(self.shared.scratch), Arg::Address(key)]);
+        let there = self.asm.label();
+        self.asm.branch(Cond::Ne, memory.into(), Operand::Imm(0), there);
+        self.asm.exit(Operand::Imm(0));
+        self.asm.place(there);
+        self.function.scratch = Some(memory);
+    }
+
+    /// Memory for a temporary; its contents are undefined.
+    pub fn temporary(&mut self, bytes: u32) -> Place {
+        if bytes <= self.on_stack { self.stack(bytes) } else { self.scratch(bytes) }
+    }
+
+    pub fn stack(&mut self, bytes: u32) -> Place {
+        Place::new(Base::Frame(self.asm.slot(bytes.max(1).next_multiple_of(8))), 0)
+    }
+
+    /// Memory beside the stack, where loads need not be aligned.
+    pub fn scratch(&mut self, bytes: u32) -> Place {
+        let start = match self.scratch {
+            Scratch::Unused => 0,
+            Scratch::Used(bytes) => bytes,
+        };
+        self.scratch = Scratch::Used(start + bytes.next_multiple_of(8));
+        match self.function.scratch {
+            Some(memory) => Place::new(Base::Reg(memory), start as i32),
+            // The first run only finds out how much is needed; its code is thrown away.
+            None => self.stack(8),
+        }
+    }
+
+    pub fn count(&mut self, counter: CounterId) {
+        self.asm.comment("counted");
+        let place = Place::new(Base::Map(self.shared.counters), 8 * counter.0 as i32);
+        self.asm.atomic_add(place, Operand::Imm(1));
+    }
+
+    /// A conditional part begins.
+    pub fn enter(&mut self) {
+        self.asm.enter();
+        self.cache.enter();
+    }
+
+    pub fn leave(&mut self) {
+        self.asm.leave();
+        self.cache.leave();
+    }
+
+    pub fn storage(&mut self, var: VarId) -> Storage {
+        if let Some(storage) = self.vars[var.0 as usize] {
+            return storage;
+        }
+        let ty = self.probe.vars[var].ty.clone();
+        let storage = if ty.is_scalar() {
+            Storage::Register(self.asm.variable())
+        } else {
+            Storage::Memory(self.temporary(ty.size()))
+        };
+        self.vars[var.0 as usize] = Some(storage);
+        storage
+    }
+
+    /// The place of a variable that lives in memory.
+    pub fn captured(&self, offset: i32) -> Place {
+        // Only code that shares the frame mentions captured variables.
+        Place::new(self.function.captured.unwrap_or(Base::Ctx), offset)
+    }
+
+    pub fn ctx(&self, offset: i32) -> Place {
+        Place::new(self.function.ctx, offset)
+    }
+}
+
+/// The size of a scalar's load or store.
+pub fn size_of(ty: &Type) -> Size {
+    match ty.size() {
+        1 => Size::B1,
+        2 => Size::B2,
+        4 => Size::B4,
+        _ => Size::B8,
+    }
+}
+
+/// `place`, so many bytes further.
+pub fn at(place: Place, offset: u32) -> Place {
+    Place::new(place.base, place.offset + offset as i32)
+}

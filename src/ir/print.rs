@@ -1,0 +1,229 @@
+//! The core IR as text, for `-d ir`: what each probe does, with types, map names and everything spelled out.
+
+use std::fmt::Write;
+
+use super::{BinaryOp, Block, CompareOp, Expr, ExprKind, Probe, Program, StepOp, Stmt, StmtKind, UnaryOp};
+use crate::plan::{MapId, Plan, Role};
+use crate::types::Sign;
+
+/// The whole program.
+pub fn program(program: &Program) -> String {
+    let probes: Vec<String> = program.probes.iter().map(|probe| Printer::new(probe, &program.plan).probe()).collect();
+    probes.join("\n")
+}
+
+struct Printer<'a> {
+    probe: &'a Probe,
+    plan: &'a Plan,
+    text: String,
+    depth: usize,
+}
+
+impl<'a> Printer<'a> {
+    fn new(probe: &'a Probe, plan: &'a Plan) -> Self {
+        Self { probe, plan, text: String::new(), depth: 0 }
+    }
+
+    fn probe(mut self) -> String {
+        let names: Vec<&str> = self.probe.targets.iter().map(|target| target.name.as_str()).take(4).collect();
+        let more = match self.probe.targets.len().saturating_sub(names.len()) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        self.line(&format!("{}{more} {{", names.join(", ")));
+        let probe = self.probe;
+        self.inner(&probe.body);
+        self.line("}");
+        self.text
+    }
+
+    fn line(&mut self, text: &str) {
+        writeln!(self.text, "{}{text}", "    ".repeat(self.depth)).ok();
+    }
+
+    fn inner(&mut self, block: &Block) {
+        self.depth += 1;
+        for statement in block {
+            self.statement(statement);
+        }
+        self.depth -= 1;
+    }
+
+    fn statement(&mut self, statement: &Stmt) {
+        match &statement.kind {
+            StmtKind::Eval(value) => match &*value.kind {
+                ExprKind::Seq(block, _) => block.iter().for_each(|statement| self.statement(statement)),
+                _ => self.line(&self.expr(value)),
+            },
+            StmtKind::Set(var, value) => {
+                let var = &self.probe.vars[*var];
+                self.line(&format!("{}: {} = {}", var.name, var.ty, self.expr(value)));
+            }
+            StmtKind::MapSet { map, key, value, .. } => {
+                self.line(&format!("{} = {}", self.place(*map, key.as_ref()), self.expr(value)));
+            }
+            StmtKind::Update { map, key, steps, .. } => {
+                for step in steps {
+                    let op = match step.op {
+                        StepOp::Add => "+=",
+                        StepOp::Set => "=",
+                        StepOp::Min(_) => "min=",
+                        StepOp::Max(_) => "max=",
+                    };
+                    let (index, value) = (self.expr(&step.index), self.expr(&step.value));
+                    self.line(&format!("{}.slot[{index}] {op} {value}", self.place(*map, key.as_ref())));
+                }
+            }
+            StmtKind::Count(counter) => self.line(&format!("count {:?}", self.plan.counters[*counter].cause)),
+            StmtKind::Emit { action, values, .. } => {
+                let values: Vec<String> =
+                    values.iter().map(|value| format!("{}: {}", self.expr(value), value.ty)).collect();
+                let action = &self.plan.actions[*action];
+                let map = action.map.map_or(String::new(), |map| format!(" {}", self.map(map)));
+                self.line(&format!("emit {}{map} ({}) [{} bytes]", action.name, values.join(", "), action.size));
+            }
+            StmtKind::If { cond, then, otherwise } => {
+                self.line(&format!("if {} {{", self.expr(cond)));
+                self.inner(then);
+                if !otherwise.is_empty() {
+                    self.line("} else {");
+                    self.inner(otherwise);
+                }
+                self.line("}");
+            }
+            StmtKind::For { var, from, to, body, .. } => {
+                let name = &self.probe.vars[*var].name;
+                self.line(&format!("for {name} in {}..{} {{", self.expr(from), self.expr(to)));
+                self.inner(body);
+                self.line("}");
+            }
+            StmtKind::While { cond, body } => {
+                self.line(&format!("while {} {{", self.expr(cond)));
+                self.inner(body);
+                self.line("}");
+            }
+            StmtKind::Break => self.line("break"),
+            StmtKind::Continue => self.line("continue"),
+            StmtKind::Return => self.line("return"),
+            StmtKind::Block(block) => {
+                self.line("{");
+                self.inner(block);
+                self.line("}");
+            }
+        }
+    }
+
+    fn map(&self, map: MapId) -> String {
+        match &self.plan.maps[map].role {
+            Role::User { name, .. } => name.clone(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn place(&self, map: MapId, key: Option<&Expr>) -> String {
+        match key {
+            Some(key) => format!("{}[{}]", self.map(map), self.expr(key)),
+            None => self.map(map),
+        }
+    }
+
+    fn expr(&self, expr: &Expr) -> String {
+        let one = |of: &Expr| self.expr(of);
+        match &*expr.kind {
+            ExprKind::Int(number) if expr.ty.sign() == Sign::Unsigned => (*number as u64).to_string(),
+            ExprKind::Int(number) => number.to_string(),
+            ExprKind::Ctx => "ctx".to_string(),
+            ExprKind::CtxLoad { offset } => format!("ctx[{offset}]:{}", expr.ty),
+            ExprKind::Call(helper, args) => {
+                let args: Vec<String> = args.iter().map(one).collect();
+                format!("{}({})", helper.name().unwrap_or("helper"), args.join(", "))
+            }
+            ExprKind::NamespacedPid { .. } => "namespaced_pid()".to_string(),
+            ExprKind::Unary(op, of) => format!("{}{}", unary(*op), one(of)),
+            ExprKind::Binary { op, sign, left, right, .. } => {
+                format!("({} {}{} {})", one(left), binary(*op), mark(*sign), one(right))
+            }
+            ExprKind::Compare { op, sign, left, right } => {
+                format!("({} {}{} {})", one(left), compare(*op), mark(*sign), one(right))
+            }
+            ExprKind::And(left, right) => format!("({} && {})", one(left), one(right)),
+            ExprKind::Or(left, right) => format!("({} || {})", one(left), one(right)),
+            ExprKind::Convert(of) => format!("({}){}", expr.ty, one(of)),
+            ExprKind::Resize(of) => format!("resize[{}]({})", expr.ty, one(of)),
+            ExprKind::Bits { value, shift, width } => format!("bits({}, {shift}, {width})", one(value)),
+            ExprKind::MapHas { map, key } => format!("has({})", self.place(*map, Some(key))),
+            ExprKind::MapDelete { map, key } => format!("delete({})", self.place(*map, key.as_ref())),
+            ExprKind::MapLen(map) => format!("len({})", self.map(*map)),
+            ExprKind::Stack { .. } => expr.ty.to_string(),
+            ExprKind::StackLen { of } => format!("stack_len({:?})", of.side),
+            ExprKind::StrCompare { left, right, len } => match len {
+                Some(len) => format!("differs({}, {}, {len})", one(left), one(right)),
+                None => format!("differs({}, {})", one(left), one(right)),
+            },
+            ExprKind::StrContains { hay, needle } => format!("contains({}, {})", one(hay), one(needle)),
+            ExprKind::StrLen(of) => format!("length({})", one(of)),
+            ExprKind::Log2Bucket { value, bits } => format!("log2_bucket({}, {bits})", one(value)),
+            ExprKind::LinearBucket { value, min, max, step } => {
+                format!("linear_bucket({}, {min}, {max}, {step})", one(value))
+            }
+            ExprKind::Var(var) => self.probe.vars[*var].name.clone(),
+            ExprKind::Zero => "zero".to_string(),
+            ExprKind::Load { addr, offset } => format!("*({} + {offset}):{}", one(addr), expr.ty),
+            ExprKind::MapGet { map, key } => self.place(*map, key.as_ref()),
+            ExprKind::Field { base, offset } => format!("{}.{offset}:{}", one(base), expr.ty),
+            ExprKind::Cond { cond, then, otherwise } => format!("({} ? {} : {})", one(cond), one(then), one(otherwise)),
+            ExprKind::Seq(_, value) => format!("{{ ...; {} }}", one(value)),
+            ExprKind::Str(text) => format!("{:?}", String::from_utf8_lossy(text)),
+            ExprKind::Bytes(bytes) => format!("bytes{bytes:?}"),
+            ExprKind::Compose(parts) => {
+                let parts: Vec<String> =
+                    parts.iter().map(|(offset, part)| format!("{offset}: {}", one(part))).collect();
+                format!("({})", parts.join(", "))
+            }
+            ExprKind::Comm => "comm".to_string(),
+            ExprKind::ReadStr { addr, .. } => format!("text[{}]({})", expr.ty, one(addr)),
+            ExprKind::ReadBuf { addr, len } => format!("bytes[{}]({}, {})", expr.ty, one(addr), one(len)),
+        }
+    }
+}
+
+fn mark(sign: Sign) -> &'static str {
+    match sign {
+        Sign::Signed => "s",
+        Sign::Unsigned => "",
+    }
+}
+
+fn unary(op: UnaryOp) -> &'static str {
+    match op {
+        UnaryOp::Negate => "-",
+        UnaryOp::Invert => "~",
+        UnaryOp::Not => "!",
+    }
+}
+
+fn binary(op: BinaryOp) -> &'static str {
+    match op {
+        BinaryOp::Add => "+",
+        BinaryOp::Sub => "-",
+        BinaryOp::Mul => "*",
+        BinaryOp::Div => "/",
+        BinaryOp::Mod => "%",
+        BinaryOp::And => "&",
+        BinaryOp::Or => "|",
+        BinaryOp::Xor => "^",
+        BinaryOp::Shl => "<<",
+        BinaryOp::Shr => ">>",
+    }
+}
+
+fn compare(op: CompareOp) -> &'static str {
+    match op {
+        CompareOp::Eq => "==",
+        CompareOp::Ne => "!=",
+        CompareOp::Lt => "<",
+        CompareOp::Le => "<=",
+        CompareOp::Gt => ">",
+        CompareOp::Ge => ">=",
+    }
+}

@@ -1,0 +1,59 @@
+//! What only trying tells: whether this kernel makes multi links. Each attempt names something that does not exist, so that a
+//! kernel that knows the link complains of that, and nothing is ever attached.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::sys::{link, program};
+use crate::bpf::unit::Insn;
+use crate::kernel::Feature;
+use crate::plan::Point;
+
+/// `BPF_PROG_TYPE_KPROBE`.
+const KPROBE: u32 = 2;
+
+/// `r0 = 0; exit`.
+const NOTHING: [Insn; 2] = [Insn { code: 0xb7, regs: 0, off: 0, imm: 0 }, Insn { code: 0x95, regs: 0, off: 0, imm: 0 }];
+
+/// Whether the kernel accepts multi links of this kind. Features that a file or the version tells are not asked for here.
+pub fn probe(feature: Feature) -> bool {
+    match feature {
+        Feature::KprobeMulti => refuses_with(libc::ESRCH, kprobe_on_nothing()),
+        Feature::UprobeMulti => refuses_with(libc::EBADF, uprobe_on_folder()),
+        Feature::Kprobes
+        | Feature::PerfLink
+        | Feature::Loop
+        | Feature::ForEachMapElem
+        | Feature::FuncIp
+        | Feature::UnallocatedHash
+        | Feature::Cookie
+        | Feature::TaiClock
+        | Feature::ModuleBtf => false,
+    }
+}
+
+/// A kernel with kprobe multi links finds no function of this name.
+fn kprobe_on_nothing() -> io::Result<OwnedFd> {
+    link::kprobe_multi(trial(link::KPROBE_MULTI)?.as_fd(), &[c"rtrace has no such function".into()], Point::Entry)
+}
+
+/// A kernel with uprobe multi links finds that a folder is no program.
+fn uprobe_on_folder() -> io::Result<OwnedFd> {
+    link::uprobe_multi(trial(link::UPROBE_MULTI)?.as_fd(), c"/", &[0], Point::Entry, 0)
+}
+
+fn trial(expected_attach_type: u32) -> io::Result<OwnedFd> {
+    let new = program::NewProgram {
+        kind: KPROBE,
+        expected_attach_type,
+        insns: &NOTHING,
+        name: "rtrace_trial",
+        license: c"GPL",
+        btf: None,
+    };
+    program::load(&new, &mut [])
+}
+
+fn refuses_with(errno: i32, attempt: io::Result<OwnedFd>) -> bool {
+    attempt.is_err_and(|error| error.raw_os_error() == Some(errno))
+}

@@ -1,0 +1,91 @@
+//! Addresses of the kernel become names. Reading the table takes some 60 ms, so a thread does it while the session starts.
+
+use std::thread::{self, JoinHandle};
+
+use crate::kernel::kallsyms::Kallsyms;
+
+/// The kernel's symbols, read, being read, or not asked for yet.
+pub enum KernelSymbols {
+    Unread,
+    Reading(JoinHandle<Table>),
+    Read(Table),
+}
+
+/// Functions by address.
+pub struct Table {
+    text: Kallsyms,
+    /// Address of each function and where its line starts in the text, ascending.
+    index: Vec<(u64, usize)>,
+}
+
+/// What lies at an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub name: String,
+    pub offset: u64,
+    pub module: Option<String>,
+}
+
+impl KernelSymbols {
+    /// Begins to read in the background.
+    pub fn prepare(&mut self) {
+        if matches!(self, KernelSymbols::Unread) {
+            *self = KernelSymbols::Reading(thread::spawn(|| Table::new(Kallsyms::read())));
+        }
+    }
+
+    pub fn find(&mut self, address: u64) -> Option<Found> {
+        self.table().find(address)
+    }
+
+    fn table(&mut self) -> &Table {
+        let read = match std::mem::replace(self, KernelSymbols::Unread) {
+            KernelSymbols::Read(table) => table,
+            KernelSymbols::Unread => Table::new(Kallsyms::read()),
+            // A reader that failed leaves no symbols, as a kernel that hides them does.
+            KernelSymbols::Reading(reader) => reader.join().unwrap_or_else(|_| Table::new(Kallsyms::parse(Vec::new()))),
+        };
+        *self = KernelSymbols::Read(read);
+        match self {
+            KernelSymbols::Read(table) => table,
+            KernelSymbols::Unread | KernelSymbols::Reading(_) => unreachable!("just read"),
+        }
+    }
+}
+
+impl Table {
+    pub fn new(text: Kallsyms) -> Table {
+        let mut index: Vec<(u64, usize)> = text.function_lines().filter(|(address, _)| *address != 0).collect();
+        index.sort_unstable();
+        Table { text, index }
+    }
+
+    fn find(&self, address: u64) -> Option<Found> {
+        let (start, line) = self.index[..self.index.partition_point(|entry| entry.0 <= address)].last()?;
+        // Of several names for one address, the first in the table is the one that others show too.
+        let first = self.index.partition_point(|entry| entry.0 < *start);
+        let (name, module) = self.text.name_at(self.index.get(first).map_or(*line, |entry| entry.1))?;
+        let offset = address - start;
+        (offset < FARTHEST).then(|| Found { name: name.to_string(), offset, module: module.map(str::to_string) })
+    }
+}
+
+/// No function is longer, so an address farther from a symbol belongs to none.
+const FARTHEST: u64 = 1 << 24;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_function_around_an_address() {
+        let text = "ffffffff81000020 T vfs_read\nffffffff81000010 t vfs_readv\nffffffff81000018 D data\n\
+            ffffffffc0000000 t hook\t[nf_tables]\n";
+        let table = Table::new(Kallsyms::parse(text.into()));
+        let found = |address| table.find(address).map(|found| (found.name, found.offset, found.module));
+        assert_eq!(found(0xffff_ffff_8100_001f), Some(("vfs_readv".to_string(), 15, None)));
+        assert_eq!(found(0xffff_ffff_8100_0020), Some(("vfs_read".to_string(), 0, None)));
+        assert_eq!(found(0xffff_ffff_c000_0004), Some(("hook".to_string(), 4, Some("nf_tables".to_string()))));
+        assert_eq!((found(3), found(0xffff_ffff_b000_0000)), (None, None));
+    }
+}

@@ -1,0 +1,176 @@
+//! A unit becomes a program in the kernel: descriptors filled in, types and lines attached, and the verifier's objections told in
+//! terms of the script.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use super::maps::Maps;
+use super::refusal::refused;
+use super::sys::program::{self, NewProgram};
+use crate::bpf::btf::program_btf;
+use crate::bpf::unit::{Insn, RelocTarget, Unit};
+use crate::error::{Error, Result};
+use crate::plan::ProgKind;
+use crate::source::{Sources, Span};
+
+/// Everything that loading a unit needs beside the unit.
+pub struct Loader<'a> {
+    pub maps: &'a Maps,
+    pub sources: &'a Sources,
+    pub license: CString,
+}
+
+/// Source registers of 64-bit immediates that stand for maps: `BPF_PSEUDO_MAP_FD` and `BPF_PSEUDO_MAP_VALUE`.
+const MAP: u8 = 1 << 4;
+const MAP_VALUE: u8 = 2 << 4;
+
+/// Room for the verifier's log, when there is one to ask for.
+const LOG_BYTES: usize = 16 << 20;
+
+/// Lines at the end of the log that say what is wrong.
+const LAST_WORDS: usize = 2;
+
+impl Loader<'_> {
+    /// Loads a unit for a kind of link, 0 being all that need not be told.
+    pub fn load(&self, unit: &Unit, expected_attach_type: u32) -> Result<OwnedFd> {
+        let insns = self.relocated(unit);
+        let btf = program_btf(unit, self.sources);
+        let blob = program::load_btf(&btf.blob).ok();
+        let described = blob.as_ref().map(|fd| (fd.as_fd(), &btf));
+        let new = |btf| NewProgram {
+            kind: kind(unit.kind),
+            expected_attach_type,
+            insns: &insns,
+            name: &unit.name,
+            license: &self.license,
+            btf,
+        };
+        match self.attempt(&new(described)) {
+            Ok(program) => Ok(program),
+            Err(failed) if failed.is_about_types(described) => {
+                self.attempt(&new(None)).map_err(|failed| failed.explain(unit))
+            }
+            Err(failed) => Err(failed.explain(unit)),
+        }
+    }
+
+    /// Loads without a log, which is faster; only what fails is verified again with one.
+    fn attempt(&self, new: &NewProgram<'_>) -> std::result::Result<OwnedFd, Failed> {
+        let error = match program::load(new, &mut []) {
+            Ok(program) => return Ok(program),
+            Err(error) => error,
+        };
+        if matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::EMFILE | libc::ENFILE)) {
+            return Err(Failed::bare(error));
+        }
+        let mut log = vec![0; LOG_BYTES];
+        match program::load(new, &mut log) {
+            Ok(program) => Ok(program),
+            Err(error) => {
+                log.truncate(log.iter().position(|byte| *byte == 0).unwrap_or(log.len()));
+                Err(Failed { error, log: String::from_utf8_lossy(&log).into_owned() })
+            }
+        }
+    }
+
+    fn relocated(&self, unit: &Unit) -> Vec<Insn> {
+        let mut insns = unit.insns.clone();
+        for reloc in &unit.relocs {
+            let (mode, map) = match reloc.to {
+                RelocTarget::Map(map) => (MAP, map),
+                RelocTarget::MapValue(map) => (MAP_VALUE, map),
+            };
+            let insn = &mut insns[reloc.at as usize];
+            insn.regs = insn.regs & 0x0f | mode;
+            insn.imm = self.maps.fd(map).as_raw_fd();
+        }
+        insns
+    }
+}
+
+/// A load that was refused.
+struct Failed {
+    error: io::Error,
+    log: String,
+}
+
+impl Failed {
+    fn bare(error: io::Error) -> Failed {
+        Failed { error, log: String::new() }
+    }
+
+    /// Whether the kernel may have stumbled over the types rather than the program: then it verified nothing.
+    fn is_about_types<T>(&self, described: Option<T>) -> bool {
+        described.is_some() && last_insn(&self.log).is_none()
+    }
+
+    fn explain(&self, unit: &Unit) -> Error {
+        let probe = unit.targets.first().map_or(&unit.name, |target| &target.name);
+        let words = last_words(&self.log);
+        if words.is_empty() {
+            return refused(format!("cannot load the program for {probe}"), &self.error).at(place(unit, None));
+        }
+        Error::kernel(format!("the kernel's verifier refuses the program for {probe}: {words}"))
+            .at(place(unit, last_insn(&self.log)))
+            .hint(advice(&self.log))
+            .detail(self.log.clone())
+    }
+}
+
+fn advice(log: &str) -> &'static str {
+    if log.contains("too large") || log.contains("too complex") || log.contains("stack") && log.contains("exceeds") {
+        "make the program smaller: fewer or shorter loops, shorter strings (max_strlen), or two probes instead of one"
+    } else if log.contains("unknown func") || log.contains("program of this type cannot use helper") {
+        "this kernel lacks something that the probe uses; `rtrace --info` tells what it supports"
+    } else {
+        "programs that pass rtrace's checks should load: please report this one, with the output of `rtrace -v`"
+    }
+}
+
+/// The place in the script that an instruction comes from, or the probe.
+fn place(unit: &Unit, insn: Option<u32>) -> Span {
+    let line = insn.and_then(|insn| unit.lines[..unit.lines.partition_point(|line| line.0 <= insn)].last());
+    let probe = || unit.targets.first().map_or(Span::default(), |target| target.span);
+    line.map(|line| line.1).filter(|span| *span != Span::default()).unwrap_or_else(probe)
+}
+
+/// The last instruction that the verifier went through: lines such as `12: (85) call bpf_probe_read#4`.
+fn last_insn(log: &str) -> Option<u32> {
+    log.lines().rev().find_map(|line| {
+        let (number, rest) = line.split_once(": ")?;
+        rest.starts_with('(').then(|| number.parse().ok())?
+    })
+}
+
+fn last_words(log: &str) -> String {
+    let lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
+    let statistics = ["processed ", "verification time", "stack depth", "max_states"];
+    let lines: Vec<&str> = lines.filter(|line| !statistics.iter().any(|start| line.starts_with(start))).collect();
+    lines[lines.len().saturating_sub(LAST_WORDS)..].join("; ")
+}
+
+/// `enum bpf_prog_type` of `include/uapi/linux/bpf.h`.
+fn kind(kind: ProgKind) -> u32 {
+    match kind {
+        ProgKind::Kprobe => 2,
+        ProgKind::Tracepoint => 5,
+        ProgKind::PerfEvent => 7,
+        ProgKind::RawTracepoint => 17,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: &str = "func#0 @0\n0: R1=ctx() R10=fp0\n; @x = 1 @ stdin:1\n0: (b7) r0 = 0                        ; R0=0\n\
+        7: (79) r1 = *(u64 *)(r0 +0)\nR0 invalid mem access 'scalar'\nprocessed 2 insns (limit 1000000) max_states_per_insn 0\n";
+
+    #[test]
+    fn the_log_tells_where_and_why() {
+        assert_eq!(last_insn(LOG), Some(7));
+        assert_eq!(last_words(LOG), "7: (79) r1 = *(u64 *)(r0 +0); R0 invalid mem access 'scalar'");
+        assert_eq!((last_insn(""), &*last_words("")), (None, ""));
+    }
+}

@@ -1,0 +1,270 @@
+//! The plan's maps, made in the kernel, read whole, cleared and zeroed.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::refusal::refused;
+use super::sys::map::{self, Batch, NewMap, Shape};
+use crate::error::Result;
+use crate::id::IdVec;
+use crate::kernel::{Feature, Kernel};
+use crate::plan::{Map, MapId, MapKind, Plan, Role};
+use crate::types::MapValue;
+
+/// All maps of a run. The ring is among them until its reader takes it.
+pub struct Maps {
+    maps: IdVec<MapId, Made>,
+}
+
+/// A map that exists in the kernel.
+struct Made {
+    fd: OwnedFd,
+    shape: Shape,
+    /// Bytes from one CPU's slot to the next; the whole value for maps that all CPUs share.
+    stride: usize,
+    mark: Option<usize>,
+}
+
+/// One entry as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub key: Vec<u8>,
+    value: Vec<u8>,
+    stride: usize,
+}
+
+/// The key of the only entry of an array.
+const ONLY: [u8; 4] = [0; 4];
+
+/// Flags of `BPF_MAP_CREATE`, from `include/uapi/linux/bpf.h`.
+const NO_PREALLOC: u32 = 1;
+const READ_ONLY_FOR_PROGRAMS: u32 = 1 << 7;
+
+/// Bytes of a page, in which `perf_rb_pages` is counted.
+const PAGE: u64 = 4096;
+/// The ring's size unless the script sets it. A larger one would cost a millisecond of start-up for each 4 MiB.
+const RING_BYTES: u32 = 4 << 20;
+/// Borders for the ring's size.
+const RING_RANGE: (u64, u64) = (4096, 1 << 30);
+/// Bytes that one batch of a look-up may take.
+const BATCH_BYTES: usize = 4 << 20;
+const BATCH_ENTRIES: usize = 4096;
+
+impl Maps {
+    pub fn create(plan: &Plan, kernel: &dyn Kernel) -> Result<Maps> {
+        let mut maps = IdVec::new();
+        for of in plan.maps.values() {
+            maps.push(Made::create(of, plan, kernel)?);
+        }
+        Ok(Maps { maps })
+    }
+
+    pub fn fd(&self, id: MapId) -> BorrowedFd<'_> {
+        self.maps[id].fd.as_fd()
+    }
+
+    /// All entries, as they are in some order.
+    pub fn read(&self, id: MapId) -> Result<Vec<Entry>> {
+        self.maps[id].read().map_err(|error| refused("cannot read a map", &error))
+    }
+
+    /// One value's bytes; `None` if there is no such key.
+    pub fn get(&self, id: MapId, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let made = &self.maps[id];
+        map::lookup(made.fd.as_fd(), made.shape, key).map_err(|error| refused("cannot read a map", &error))
+    }
+
+    /// Removes every entry; those of arrays become zero and count as never assigned.
+    pub fn clear(&self, id: MapId) -> Result<()> {
+        let made = &self.maps[id];
+        match made.mark {
+            Some(_) => made.write(&ONLY, &vec![0; made.shape.value]),
+            None => made.each_key(|key| map::delete(made.fd.as_fd(), made.shape, key)),
+        }
+        .map_err(|error| refused("cannot clear a map", &error))
+    }
+
+    /// Sets every value to zero.
+    pub fn zero(&self, id: MapId) -> Result<()> {
+        let made = &self.maps[id];
+        let mut zeros = vec![0; made.shape.value];
+        if let Some(mark) = made.mark.and_then(|mark| zeros.get_mut(mark)) {
+            *mark = 1;
+        }
+        match made.mark {
+            Some(_) => made.write(&ONLY, &zeros),
+            None => made.each_key(|key| made.write(key, &zeros)),
+        }
+        .map_err(|error| refused("cannot zero a map", &error))
+    }
+}
+
+impl Entry {
+    /// The value of each CPU; of maps that the CPUs share, the one value.
+    pub fn slots(&self) -> impl Iterator<Item = &[u8]> {
+        self.value.chunks(self.stride.max(1))
+    }
+
+    /// Whether an array's entry was ever assigned.
+    pub fn is_marked(&self, value: &MapValue) -> bool {
+        let mark = Plan::mark_offset(value) as usize;
+        self.slots().any(|slot| slot.get(mark..mark + 8).is_some_and(|mark| mark.iter().any(|byte| *byte != 0)))
+    }
+}
+
+impl Made {
+    fn create(of: &Map, plan: &Plan, kernel: &dyn Kernel) -> Result<Made> {
+        let name = name(&of.role);
+        let new = NewMap {
+            kind: kind(of.kind),
+            key_size: of.key_size,
+            value_size: of.value_size,
+            max_entries: if of.kind == MapKind::Ring { ring_size(of, plan) } else { of.max_entries },
+            flags: flags(of, kernel),
+            name: &name,
+        };
+        let fd = map::create(&new).map_err(|error| {
+            let what = match &of.role {
+                Role::User { name, .. } => format!("cannot create the map {name}"),
+                _ => format!("cannot create the internal map {name}"),
+            };
+            refused(format!("{what} ({} entries of {} bytes)", new.max_entries, new.value_size), &error)
+        })?;
+        if of.role == Role::Zeros {
+            // Only helps the verifier; kernels before 5.2 cannot.
+            let _ = map::freeze(fd.as_fd());
+        }
+        let (stride, value) = value_bytes(of, kernel);
+        Ok(Made { fd, shape: Shape { key: of.key_size as usize, value }, stride, mark: mark(of) })
+    }
+
+    fn read(&self) -> io::Result<Vec<Entry>> {
+        if self.mark.is_some() {
+            let value = map::lookup(self.fd.as_fd(), self.shape, &ONLY)?;
+            return Ok(value.map(|value| self.entry(&ONLY, &value)).into_iter().collect());
+        }
+        match self.read_batches() {
+            // Kernels before 5.6 know no batches; some kinds of map never learnt them.
+            Err(error) if !matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOMEM)) => self.read_singly(),
+            read => read,
+        }
+    }
+
+    fn read_batches(&self) -> io::Result<Vec<Entry>> {
+        let mut room = (BATCH_BYTES / (self.shape.key + self.shape.value)).clamp(16, BATCH_ENTRIES);
+        let (mut entries, mut cursor) = (Vec::new(), Vec::new());
+        loop {
+            let (mut keys, mut values) = (vec![0; room * self.shape.key], vec![0; room * self.shape.value]);
+            let batch = map::lookup_batch(self.fd.as_fd(), self.shape, &mut cursor, &mut keys, &mut values);
+            let (count, last) = match batch {
+                Ok(Batch::More(count)) => (count, false),
+                Ok(Batch::Last(count)) => (count, true),
+                // One bucket of the hash table holds more than there was room for.
+                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
+                    room *= 2;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let pairs = keys.chunks(self.shape.key).zip(values.chunks(self.shape.value));
+            entries.extend(pairs.take(count).map(|(key, value)| self.entry(key, value)));
+            if last {
+                return Ok(entries);
+            }
+        }
+    }
+
+    fn read_singly(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        self.each_key(|key| {
+            // The entry may have been deleted meanwhile.
+            let value = map::lookup(self.fd.as_fd(), self.shape, key)?;
+            entries.extend(value.map(|value| self.entry(key, &value)));
+            Ok(())
+        })?;
+        Ok(entries)
+    }
+
+    /// Keys are collected first, as the walk begins anew when the key it stands on is deleted.
+    fn each_key(&self, mut act: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        while let Some(next) = map::next_key(self.fd.as_fd(), self.shape, keys.last().map(Vec::as_slice))? {
+            keys.push(next);
+        }
+        keys.iter().try_for_each(|key| act(key))
+    }
+
+    fn write(&self, key: &[u8], value: &[u8]) -> io::Result<()> {
+        map::update(self.fd.as_fd(), self.shape, key, value)
+    }
+
+    fn entry(&self, key: &[u8], value: &[u8]) -> Entry {
+        Entry { key: key.to_vec(), value: value.to_vec(), stride: self.stride }
+    }
+}
+
+/// `enum bpf_map_type` of `include/uapi/linux/bpf.h`.
+fn kind(kind: MapKind) -> u32 {
+    match kind {
+        MapKind::Hash => 1,
+        MapKind::Array => 2,
+        MapKind::PerCpuHash => 5,
+        MapKind::PerCpuArray => 6,
+        MapKind::StackTrace => 7,
+        MapKind::LruHash => 9,
+        MapKind::PerCpuLruHash => 10,
+        MapKind::Ring => 27,
+    }
+}
+
+fn flags(of: &Map, kernel: &dyn Kernel) -> u32 {
+    match (of.kind, &of.role) {
+        // Filling a table in advance takes milliseconds; doing without is safe where the kernel's allocator is.
+        (MapKind::Hash | MapKind::PerCpuHash, _) if kernel.has(Feature::UnallocatedHash) => NO_PREALLOC,
+        (_, Role::Zeros) => READ_ONLY_FOR_PROGRAMS,
+        _ => 0,
+    }
+}
+
+fn ring_size(of: &Map, plan: &Plan) -> u32 {
+    if of.max_entries != 0 {
+        return of.max_entries;
+    }
+    match plan.config.perf_rb_pages.saturating_mul(PAGE) {
+        0 => RING_BYTES,
+        wanted => wanted.clamp(RING_RANGE.0, RING_RANGE.1).next_power_of_two() as u32,
+    }
+}
+
+/// Bytes of one slot, and of the whole value.
+fn value_bytes(of: &Map, kernel: &dyn Kernel) -> (usize, usize) {
+    let size = of.value_size as usize;
+    match of.kind {
+        MapKind::PerCpuHash | MapKind::PerCpuArray | MapKind::PerCpuLruHash => {
+            let stride = size.next_multiple_of(8);
+            (stride, stride * kernel.cpus() as usize)
+        }
+        MapKind::Hash | MapKind::Array | MapKind::LruHash | MapKind::StackTrace | MapKind::Ring => (size, size),
+    }
+}
+
+fn mark(of: &Map) -> Option<usize> {
+    match &of.role {
+        Role::User { key: None, value, .. } => Some(Plan::mark_offset(value) as usize),
+        _ => None,
+    }
+}
+
+/// The name that the kernel shows for a map: letters, digits, `_` and `.`, 15 at the most.
+fn name(role: &Role) -> String {
+    let name = match role {
+        Role::User { name, .. } => format!("AT_{}", name.trim_start_matches('@')),
+        Role::Ring => "rtrace_ring".to_string(),
+        Role::Stacks(_) => "rtrace_stacks".to_string(),
+        Role::Scratch => "rtrace_scratch".to_string(),
+        Role::Counters => "rtrace_counters".to_string(),
+        Role::Zeros => "rtrace_zeros".to_string(),
+        Role::SeenProcesses => "rtrace_seen".to_string(),
+    };
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(15).collect()
+}

@@ -1,0 +1,100 @@
+//! The slots of all CPUs become one value.
+
+use crate::types::{Aggregate, Sign};
+use crate::value::{Histogram, Value};
+
+/// Merges an aggregation's slots.
+pub fn merge<'s>(of: Aggregate, slots: impl Iterator<Item = &'s [u8]>) -> Value {
+    let slots = slots.map(words);
+    match of {
+        Aggregate::Count => Value::UInt(sum(slots, 0)),
+        Aggregate::Sum(sign) => number(sum(slots, 0), sign),
+        Aggregate::Min(sign) => number(extreme(slots, sign, Iterator::min_by_key), sign),
+        Aggregate::Max(sign) => number(extreme(slots, sign, Iterator::max_by_key), sign),
+        Aggregate::Avg(sign) => {
+            let (count, total) = count_and_total(slots, sign);
+            Value::Average { count, total }
+        }
+        Aggregate::Stats(sign) => {
+            let (count, total) = count_and_total(slots, sign);
+            Value::Stats { count, total }
+        }
+        Aggregate::Hist { .. } | Aggregate::LHist { .. } => {
+            let mut counts = vec![0u64; of.size() as usize / 8];
+            for slot in slots {
+                counts.iter_mut().zip(slot).for_each(|(count, more)| *count = count.wrapping_add(more));
+            }
+            Value::Histogram(Histogram { shape: of, counts })
+        }
+    }
+}
+
+/// The words of a slot. What lies behind the aggregation (such as a mark) is there too.
+fn words(slot: &[u8]) -> Vec<u64> {
+    slot.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word)).collect()
+}
+
+/// Sums wrap, as they do in the kernel.
+fn sum(slots: impl Iterator<Item = Vec<u64>>, word: usize) -> u64 {
+    slots.fold(0, |sum, slot| sum.wrapping_add(slot.get(word).copied().unwrap_or(0)))
+}
+
+/// The least or greatest among the CPUs that saw a value; 0 if none did.
+fn extreme<I: Iterator<Item = Vec<u64>>>(
+    slots: I,
+    sign: Sign,
+    choose: impl Fn(std::vec::IntoIter<u64>, fn(&u64) -> i128) -> Option<u64>,
+) -> u64 {
+    let seen: Vec<u64> =
+        slots.filter(|slot| matches!(slot[..], [_, set, ..] if set != 0)).map(|slot| slot[0]).collect();
+    let order: fn(&u64) -> i128 = match sign {
+        Sign::Signed => |value| i128::from(*value as i64),
+        Sign::Unsigned => |value| i128::from(*value),
+    };
+    choose(seen.into_iter(), order).unwrap_or(0)
+}
+
+fn count_and_total(slots: impl Iterator<Item = Vec<u64>>, sign: Sign) -> (u64, i128) {
+    slots.fold((0, 0), |(count, total), slot| match (slot[..].get(..2), sign) {
+        (Some([more, part]), Sign::Signed) => (count + more, total + i128::from(*part as i64)),
+        (Some([more, part]), Sign::Unsigned) => (count + more, total + i128::from(*part)),
+        _ => (count, total),
+    })
+}
+
+fn number(bits: u64, sign: Sign) -> Value {
+    match sign {
+        Sign::Signed => Value::Int(bits as i64),
+        Sign::Unsigned => Value::UInt(bits),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(of: Aggregate, slots: &[&[i64]]) -> Value {
+        let slots: Vec<Vec<u8>> =
+            slots.iter().map(|slot| slot.iter().flat_map(|word| word.to_ne_bytes()).collect()).collect();
+        merge(of, slots.iter().map(Vec::as_slice))
+    }
+
+    #[test]
+    fn sums_and_extremes() {
+        assert_eq!(merged(Aggregate::Count, &[&[2], &[3]]), Value::UInt(5));
+        assert_eq!(merged(Aggregate::Sum(Sign::Signed), &[&[2], &[-3]]), Value::Int(-1));
+        assert_eq!(merged(Aggregate::Min(Sign::Signed), &[&[0, 0], &[7, 1], &[-3, 1]]), Value::Int(-3));
+        assert_eq!(merged(Aggregate::Min(Sign::Unsigned), &[&[7, 1], &[-3, 1]]), Value::UInt(7));
+        assert_eq!(merged(Aggregate::Max(Sign::Unsigned), &[&[7, 1], &[-1, 1]]), Value::UInt(u64::MAX));
+        assert_eq!(merged(Aggregate::Max(Sign::Signed), &[&[-7, 1], &[0, 0]]), Value::Int(-7));
+    }
+
+    #[test]
+    fn averages_and_histograms() {
+        assert_eq!(merged(Aggregate::Avg(Sign::Signed), &[&[1, -4], &[2, 10]]), Value::Average { count: 3, total: 6 });
+        assert_eq!(merged(Aggregate::Stats(Sign::Signed), &[&[1, -4]]), Value::Stats { count: 1, total: -4 });
+        let shape = Aggregate::LHist { min: 0, max: 2, step: 1 };
+        let counts = vec![1, 2, 2, 5];
+        assert_eq!(merged(shape, &[&[1, 0, 2, 3, 9], &[0, 2, 0, 2, 9]]), Value::Histogram(Histogram { shape, counts }));
+    }
+}

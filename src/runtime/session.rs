@@ -1,0 +1,315 @@
+//! A run from its start to its end: programs loaded and attached, records read and acted on, maps printed.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::attach::{Placed, Run};
+use super::child::{self, Child};
+use super::decode::Decoder;
+use super::links::Links;
+use super::load::Loader;
+use super::maps::{Entry, Maps};
+use super::merge::merge;
+use super::order::{self, Choice, Row};
+use super::privilege;
+use super::refusal::refused;
+use super::ring::Ring;
+use super::stop::Stop;
+use super::symbols::Symbols;
+use super::sys::process::{self, Limit};
+use super::warnings::Warnings;
+use crate::codegen::Compiled;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::kernel::Kernel;
+use crate::plan::{Action, ActionId, Attach, Host, MapId, Plan, Role};
+use crate::report::Sink;
+use crate::source::Sources;
+use crate::strftime;
+use crate::types::MapValue;
+use crate::value::{Entries, MapReport, Value};
+
+/// How a session is to be run.
+#[derive(Default)]
+pub struct Options {
+    /// Ends the session from outside.
+    pub stop: Option<Stop>,
+    /// The session ends with this process.
+    pub pid: Option<u32>,
+    /// The child to run once everything is attached; the session ends with it.
+    pub child: Option<Child>,
+}
+
+/// Whether there is more to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Running,
+    /// Time to [`Session::finish`].
+    Ended,
+}
+
+/// A running program. Dropping it detaches everything without a last word.
+pub struct Session<'k> {
+    state: State<'k>,
+    ring: Option<Ring>,
+    end: Vec<Run>,
+    links: Links,
+    warnings: Warnings,
+    looked: Instant,
+    ends: Ends,
+    probes: usize,
+}
+
+/// What may end a session from outside.
+struct Ends {
+    stop: Option<Stop>,
+    process: Option<OwnedFd>,
+    child: Option<Child>,
+    /// Nothing is attached: all there is to see has happened.
+    alone: bool,
+}
+
+/// What actions work on.
+struct State<'k> {
+    plan: Rc<Plan>,
+    maps: Maps,
+    kernel: &'k dyn Kernel,
+    symbols: Symbols,
+    boot: i128,
+    /// The code of the last `exit()`.
+    exit: Option<i64>,
+}
+
+/// How often counters are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Records acted on before a stop request is looked for.
+const RECORDS: usize = 10_000;
+
+impl<'k> Session<'k> {
+    /// Loads, runs the `begin` probes in their order, attaches, and lets the child run.
+    pub fn start(
+        compiled: Compiled,
+        sources: &Sources,
+        kernel: &'k dyn Kernel,
+        options: Options,
+    ) -> Result<Session<'k>> {
+        privilege::check()?;
+        raise_limits(kernel);
+        let Options { stop, pid, mut child } = options;
+        let process = pid.map(child::watch).transpose()?;
+        let Compiled { units, plan } = compiled;
+        let maps = Maps::create(&plan, kernel)?;
+        let license = CString::new(plan.config.license.as_str()).unwrap_or_default();
+        let placed = Placed::load(&units, &Loader { maps: &maps, sources, license }, kernel)?;
+        let ring = plan.maps.iter().find(|(_, map)| map.role == Role::Ring).map(|(id, _)| Ring::open(maps.fd(id)));
+        let mut symbols = Symbols::new(&plan.config);
+        symbols.prepare(&plan);
+        let boot = strftime::now() - process::boot_time();
+        let runs = placed.runs();
+        runs.begin.iter().try_for_each(Run::run)?;
+        let links = placed.attach(kernel)?;
+        if let Some(child) = &mut child {
+            child.release()?;
+        }
+        let targets = || units.iter().flat_map(|unit| &unit.targets);
+        let alone = targets().all(|target| matches!(target.attach, Attach::Run(_)));
+        Ok(Session {
+            ring: ring.transpose()?,
+            end: runs.end,
+            links,
+            warnings: Warnings::new(&plan, sources),
+            looked: Instant::now(),
+            ends: Ends { stop, process, child, alone },
+            probes: targets().count(),
+            state: State { plan: Rc::new(plan), maps, kernel, symbols, boot, exit: None },
+        })
+    }
+
+    /// How many probes are attached, `begin` and `end` included.
+    pub fn probes(&self) -> usize {
+        self.probes
+    }
+
+    /// The process id of the `-c` child.
+    pub fn child(&self) -> Option<u32> {
+        self.ends.child.as_ref().map(Child::pid)
+    }
+
+    /// Acts on the records there are; if there are none, waits for some, `timeout` at the most.
+    pub fn poll(&mut self, sink: &mut dyn Sink, timeout: Duration) -> Result<Status> {
+        if self.looked.elapsed() >= LOOK {
+            self.looked = Instant::now();
+            self.warnings.tell(&self.state.maps, sink)?;
+        }
+        let acted = self.drain(sink, RECORDS)?;
+        sink.flush()?;
+        // What has happened already needs no waiting: neither for more records nor for the end.
+        let at_once = acted > 0 || self.ends.alone || self.state.exit.is_some();
+        let ended = self.wait(if at_once { Duration::ZERO } else { timeout.min(LOOK) })?;
+        if ended || self.state.exit.is_some() || self.ends.alone && acted == 0 {
+            return Ok(Status::Ended);
+        }
+        Ok(Status::Running)
+    }
+
+    /// Detaches, runs the `end` probes, prints the maps; gives the exit code.
+    pub fn finish(mut self, sink: &mut dyn Sink) -> Result<i32> {
+        drop(std::mem::take(&mut self.links));
+        self.drain(sink, usize::MAX)?;
+        // What was asked before does not silence the end.
+        let asked = self.state.exit.take();
+        self.end.iter().try_for_each(Run::run)?;
+        self.drain(sink, usize::MAX)?;
+        let code = self.state.exit.or(asked).unwrap_or(0);
+        self.warnings.tell(&self.state.maps, sink)?;
+        self.warnings.total(sink)?;
+        sink.finale()?;
+        if self.state.plan.config.print_maps_on_exit {
+            self.state.print_all(sink)?;
+        }
+        sink.flush()?;
+        Ok((code & 0xff) as i32)
+    }
+
+    /// Acts on records until none are left, or so many were seen. After an exit, they are dropped.
+    fn drain(&mut self, sink: &mut dyn Sink, limit: usize) -> Result<usize> {
+        let Some(ring) = &mut self.ring else { return Ok(0) };
+        let mut seen = 0;
+        while seen < limit {
+            let Some(record) = ring.next() else { break };
+            seen += 1;
+            if self.state.exit.is_none() {
+                self.state.act(&record, sink)?;
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Waits for records or an end, and tells whether it is one of the ends.
+    fn wait(&self, timeout: Duration) -> Result<bool> {
+        let fds = [
+            self.ring.as_ref().map(Ring::fd),
+            self.ends.stop.as_ref().map(Stop::reader),
+            self.ends.child.as_ref().map(Child::alive),
+            self.ends.process.as_ref().map(AsFd::as_fd),
+        ];
+        let [_, stop, child, process] =
+            process::wait_readable(fds, timeout).map_err(|error| refused("cannot wait for events", &error))?;
+        let stopped = stop && self.ends.stop.as_ref().is_some_and(Stop::take);
+        Ok(stopped || child || process)
+    }
+}
+
+impl State<'_> {
+    fn act(&mut self, record: &[u8], sink: &mut dyn Sink) -> Result<()> {
+        let plan = Rc::clone(&self.plan);
+        let id = record.first_chunk().map(|id| u64::from_ne_bytes(*id));
+        let action = id.and_then(|id| plan.actions.get(ActionId(u32::try_from(id).ok()?)));
+        let Some(action) = action else { return Err(Error::kernel("a record of no known kind came from the kernel")) };
+        let values = self.values(action, record);
+        (action.act)(action, &values, &mut Desk { state: self, sink })
+    }
+
+    fn values(&mut self, action: &Action, record: &[u8]) -> Vec<Value> {
+        let mut decoder = self.decoder();
+        let field = |at: u32| record.get(at as usize..).unwrap_or_default();
+        action.fields.iter().map(|of| decoder.decode(&of.ty, field(of.offset))).collect()
+    }
+
+    fn decoder(&mut self) -> Decoder<'_> {
+        let State { plan, maps, kernel, symbols, boot, .. } = self;
+        Decoder { plan, maps, kernel: *kernel, symbols, boot: *boot }
+    }
+
+    /// All maps that have something to show, by name.
+    fn print_all(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        let plan = Rc::clone(&self.plan);
+        let mut maps: Vec<(&str, MapId)> = Vec::new();
+        for (id, map) in plan.maps.iter() {
+            let Role::User { name, key, value, .. } = &map.role else { continue };
+            // An array always has its entry; whether that was ever assigned, its mark tells.
+            if key.is_some() || self.maps.read(id)?.iter().any(|entry| entry.is_marked(value)) {
+                maps.push((name, id));
+            }
+        }
+        maps.sort_unstable();
+        maps.into_iter().try_for_each(|(_, id)| self.print(id, Choice::ALL, sink))
+    }
+
+    fn print(&mut self, id: MapId, choice: Choice, sink: &mut dyn Sink) -> Result<()> {
+        let plan = Rc::clone(&self.plan);
+        let Role::User { name, key, value, .. } = &plan.maps[id].role else { return Ok(()) };
+        let entries = self.maps.read(id)?;
+        let mut decoder = self.decoder();
+        let mut rows: Vec<Row> = entries
+            .iter()
+            .map(|entry| Row { key: entry.key.clone(), value: value_of(&mut decoder, value, entry) })
+            .collect();
+        let entries = match key {
+            None => {
+                let Some(mut row) = rows.pop() else { return Ok(()) };
+                order::divide(&mut row.value, choice.div);
+                Entries::Scalar(row.value)
+            }
+            Some(key) => {
+                order::arrange(&mut rows, key, value, choice);
+                Entries::Keyed(rows.into_iter().map(|row| (decoder.decode(key, &row.key), row.value)).collect())
+            }
+        };
+        sink.map(&MapReport { name: name.clone(), entries })
+    }
+}
+
+fn value_of(decoder: &mut Decoder<'_>, ty: &MapValue, entry: &Entry) -> Value {
+    match ty {
+        MapValue::Plain(ty) => decoder.decode(ty, entry.slots().next().unwrap_or_default()),
+        MapValue::Aggregate(of) => merge(*of, entry.slots()),
+    }
+}
+
+/// Where actions come to ask.
+struct Desk<'d, 'k> {
+    state: &'d mut State<'k>,
+    sink: &'d mut dyn Sink,
+}
+
+impl Host for Desk<'_, '_> {
+    fn sink(&mut self) -> &mut dyn Sink {
+        self.sink
+    }
+
+    fn config(&self) -> &Config {
+        &self.state.plan.config
+    }
+
+    fn print_map(&mut self, map: MapId, top: u64, div: u64) -> Result<()> {
+        self.state.print(map, Choice { top, div }, self.sink)
+    }
+
+    fn clear_map(&mut self, map: MapId) -> Result<()> {
+        self.state.maps.clear(map)
+    }
+
+    fn zero_map(&mut self, map: MapId) -> Result<()> {
+        self.state.maps.zero(map)
+    }
+
+    fn exit(&mut self, code: i64) {
+        self.state.exit = Some(code);
+    }
+
+    fn remember_process(&mut self, pid: u32) {
+        self.state.symbols.remember(pid);
+    }
+}
+
+/// Every probe may take a descriptor; and before 5.11 maps counted as locked memory.
+fn raise_limits(kernel: &dyn Kernel) {
+    process::raise(Limit::OpenFiles);
+    if kernel.version() < (5, 11) {
+        process::raise(Limit::LockedMemory);
+    }
+}

@@ -1,0 +1,80 @@
+//! Addresses become names: those of the kernel, and those of processes.
+
+use super::kernel_symbols::KernelSymbols;
+use super::user_symbols::{Demangle, UserSymbols};
+use crate::config::Config;
+use crate::plan::{Plan, Role};
+use crate::types::{MapValue, Side, Type};
+use crate::value::Frame;
+
+/// Both symbolisers. That for processes is made when first needed.
+pub struct Symbols {
+    kernel: KernelSymbols,
+    user: Option<UserSymbols>,
+    demangle: Demangle,
+}
+
+impl Symbols {
+    pub fn new(config: &Config) -> Symbols {
+        let demangle = if config.cpp_demangle { Demangle::Yes } else { Demangle::No };
+        Symbols { kernel: KernelSymbols::Unread, user: None, demangle }
+    }
+
+    /// Reads the kernel's symbols in the background if the plan will want them.
+    pub fn prepare(&mut self, plan: &Plan) {
+        let in_maps = plan.maps.values().any(|map| match &map.role {
+            Role::Stacks(stack) => stack.side == Side::Kernel,
+            Role::User { key, value, .. } => {
+                key.as_ref().is_some_and(names_kernel) || matches!(value, MapValue::Plain(of) if names_kernel(of))
+            }
+            Role::Ring | Role::Scratch | Role::Counters | Role::Zeros | Role::SeenProcesses => false,
+        });
+        if in_maps || plan.actions.values().any(|action| action.fields.iter().any(|field| names_kernel(&field.ty))) {
+            self.kernel.prepare();
+        }
+    }
+
+    pub fn remember(&mut self, pid: u32) {
+        self.user().remember(pid);
+    }
+
+    /// The function at a kernel address, or the address.
+    pub fn kernel_name(&mut self, address: u64) -> String {
+        self.kernel.find(address).map_or_else(|| format!("{address:#x}"), |found| found.name)
+    }
+
+    /// The function at an address of a process, or the address.
+    pub fn user_name(&mut self, pid: u32, address: u64) -> String {
+        let frame = self.user().frames(pid, &[address]).pop();
+        frame.and_then(|frame| frame.symbol).unwrap_or_else(|| format!("{address:#x}"))
+    }
+
+    /// The frames of a stack; `pid` counts for those of processes.
+    pub fn frames(&mut self, side: Side, pid: u32, addresses: &[u64]) -> Vec<Frame> {
+        match side {
+            Side::User => self.user().frames(pid, addresses),
+            Side::Kernel => addresses.iter().map(|address| self.kernel_frame(*address)).collect(),
+        }
+    }
+
+    fn kernel_frame(&mut self, address: u64) -> Frame {
+        match self.kernel.find(address) {
+            Some(found) => Frame { address, symbol: Some(found.name), offset: found.offset, module: found.module },
+            None => Frame { address, symbol: None, offset: 0, module: None },
+        }
+    }
+
+    fn user(&mut self) -> &mut UserSymbols {
+        self.user.get_or_insert_with(|| UserSymbols::new(self.demangle))
+    }
+}
+
+fn names_kernel(ty: &Type) -> bool {
+    match ty {
+        Type::KSym => true,
+        Type::Stack(stack) => stack.side == Side::Kernel,
+        Type::Tuple(elements) => elements.iter().any(names_kernel),
+        Type::Array(of, _) => names_kernel(of),
+        _ => false,
+    }
+}

@@ -1,0 +1,127 @@
+//! Processes, limits, clocks and waiting.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use super::owned;
+
+/// Whether each descriptor became readable (or was closed at its other end) within the time; an interruption counts as none.
+pub fn wait_readable<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], timeout: Duration) -> io::Result<[bool; N]> {
+    // poll(2) passes over entries with a negative descriptor.
+    let mut entries =
+        fds.map(|fd| libc::pollfd { fd: fd.map_or(-1, |fd| fd.as_raw_fd()), events: libc::POLLIN, revents: 0 });
+    let timeout = timeout.as_micros().div_ceil(1000).min(i32::MAX as u128) as i32;
+    // SAFETY: the array is as long as said.
+    let result = unsafe { libc::poll(entries.as_mut_ptr(), N as libc::nfds_t, timeout) };
+    if result < 0 {
+        let error = io::Error::last_os_error();
+        return if error.kind() == io::ErrorKind::Interrupted { Ok([false; N]) } else { Err(error) };
+    }
+    Ok(entries.map(|entry| entry.revents != 0))
+}
+
+/// A descriptor that becomes readable when the process ends.
+pub fn pidfd(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: no memory is passed.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
+    if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(owned(fd as i32)) }
+}
+
+pub fn terminate(pid: u32) {
+    // SAFETY: no memory is passed. A process that is gone already is what we want.
+    unsafe { libc::kill(pid as libc::pid_t, libc::SIGTERM) };
+}
+
+/// Collects a child that has ended; does not wait for one that has not.
+pub fn reap(pid: u32) {
+    // SAFETY: a null status is allowed.
+    unsafe { libc::waitpid(pid as libc::pid_t, std::ptr::null_mut(), libc::WNOHANG) };
+}
+
+/// Starts a process that waits until `opener` writes to `gate` before it becomes the program. If that fails, its error number goes to
+/// `failure` (which closes by itself otherwise); if the gate closes first, it ends.
+pub fn spawn_held(
+    path: &CStr,
+    arguments: &[CString],
+    gate: BorrowedFd<'_>,
+    opener: BorrowedFd<'_>,
+    failure: BorrowedFd<'_>,
+) -> io::Result<u32> {
+    let mut argv: Vec<*const libc::c_char> = arguments.iter().map(|argument| argument.as_ptr()).collect();
+    argv.push(std::ptr::null());
+    let (gate, opener, failure) = (gate.as_raw_fd(), opener.as_raw_fd(), failure.as_raw_fd());
+    // SAFETY: the child only makes system calls on memory that was ready before the fork, until it execs or exits.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: see above; the strings and the array of pointers are in the copied memory.
+        0 => unsafe {
+            // Otherwise the child itself would hold its gate open for ever.
+            libc::close(opener);
+            let mut byte = 0u8;
+            if libc::read(gate, (&raw mut byte).cast(), 1) != 1 {
+                libc::_exit(0);
+            }
+            libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+            libc::execv(path.as_ptr(), argv.as_ptr());
+            let error = io::Error::last_os_error().raw_os_error().unwrap_or(0).to_ne_bytes();
+            libc::write(failure, error.as_ptr().cast(), error.len());
+            libc::_exit(127)
+        },
+        pid => Ok(pid as u32),
+    }
+}
+
+/// Closes descriptors in another process, as closing some of them takes long: that process shares them, so that closing them here
+/// costs nothing. It is nobody's child, so nobody has to collect it.
+pub fn close_elsewhere(fds: Vec<OwnedFd>) {
+    // SAFETY: the children only make system calls.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: see above. Standard output is closed first, lest its reader waits for us; the descriptors in question are above
+        // the ones closed by hand, or are closed along with them.
+        unsafe {
+            if libc::fork() == 0 {
+                libc::syscall(libc::SYS_close_range, 0, super::FIRST_FD - 1, 0);
+            }
+            libc::_exit(0)
+        }
+    }
+    if child > 0 {
+        // SAFETY: a null status is allowed; the child ends at once.
+        unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    }
+    drop(fds);
+}
+
+/// Lifts a soft limit as far as the hard limit allows, or beyond that with privilege.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    OpenFiles,
+    LockedMemory,
+}
+
+pub fn raise(limit: Limit) {
+    let mut now = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let (which, wanted) = match limit {
+        Limit::OpenFiles => (libc::RLIMIT_NOFILE, None),
+        Limit::LockedMemory => (libc::RLIMIT_MEMLOCK, Some(libc::RLIM_INFINITY)),
+    };
+    // SAFETY: the structure is valid for the call. A limit that cannot be raised shows when it is reached.
+    unsafe {
+        libc::getrlimit(which, &raw mut now);
+        let most = libc::rlimit { rlim_cur: wanted.unwrap_or(now.rlim_max), rlim_max: wanted.unwrap_or(now.rlim_max) };
+        if libc::setrlimit(which, &raw const most) != 0 {
+            libc::setrlimit(which, &libc::rlimit { rlim_cur: now.rlim_max, rlim_max: now.rlim_max });
+        }
+    }
+}
+
+/// Nanoseconds since boot, time asleep included.
+pub fn boot_time() -> i128 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the structure is valid for the call, which cannot fail for this clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec)
+}

@@ -1,0 +1,67 @@
+//! BPF programs: loading them with their BTF, and running them by hand.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use super::{Command, address, attr, bpf, bpf_fd, object_name};
+use crate::bpf::btf::{FUNC_INFO, LINE_INFO, ProgramBtf};
+use crate::bpf::unit::Insn;
+
+/// Arguments of `BPF_PROG_LOAD`.
+pub struct NewProgram<'a> {
+    pub kind: u32,
+    /// 0, or the `bpf_attach_type` that multi links need.
+    pub expected_attach_type: u32,
+    pub insns: &'a [Insn],
+    pub name: &'a str,
+    pub license: &'a CStr,
+    /// The program's own types, with their loaded form.
+    pub btf: Option<(BorrowedFd<'a>, &'a ProgramBtf)>,
+}
+
+/// Bytes of memory that a raw tracepoint program may read as its arguments: twelve words, the most there can be.
+const CONTEXT: [u64; 12] = [0; 12];
+
+/// Verifies and loads. The verifier writes its log into `log`, if that is not empty.
+pub fn load(new: &NewProgram<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
+    let mut attr = attr();
+    attr.__bindgen_anon_3.prog_type = new.kind;
+    attr.__bindgen_anon_3.expected_attach_type = new.expected_attach_type;
+    attr.__bindgen_anon_3.insns = address(new.insns);
+    attr.__bindgen_anon_3.insn_cnt = new.insns.len() as u32;
+    attr.__bindgen_anon_3.license = new.license.as_ptr() as u64;
+    attr.__bindgen_anon_3.prog_name = object_name(new.name);
+    if !log.is_empty() {
+        attr.__bindgen_anon_3.log_level = 1;
+        attr.__bindgen_anon_3.log_size = log.len() as u32;
+        attr.__bindgen_anon_3.log_buf = log.as_mut_ptr() as u64;
+    }
+    if let Some((fd, btf)) = new.btf {
+        attr.__bindgen_anon_3.prog_btf_fd = fd.as_raw_fd() as u32;
+        attr.__bindgen_anon_3.func_info = address(&btf.func_info);
+        attr.__bindgen_anon_3.func_info_rec_size = FUNC_INFO;
+        attr.__bindgen_anon_3.func_info_cnt = btf.func_info.len() as u32 / FUNC_INFO;
+        attr.__bindgen_anon_3.line_info = address(&btf.line_info);
+        attr.__bindgen_anon_3.line_info_rec_size = LINE_INFO;
+        attr.__bindgen_anon_3.line_info_cnt = btf.line_info.len() as u32 / LINE_INFO;
+    }
+    bpf_fd(Command::BPF_PROG_LOAD, &mut attr)
+}
+
+/// Loads types.
+pub fn load_btf(blob: &[u8]) -> io::Result<OwnedFd> {
+    let mut attr = attr();
+    attr.__bindgen_anon_7.btf = address(blob);
+    attr.__bindgen_anon_7.btf_size = blob.len() as u32;
+    bpf_fd(Command::BPF_BTF_LOAD, &mut attr)
+}
+
+/// Runs a raw tracepoint program once, with arguments that are all zero.
+pub fn test_run(program: BorrowedFd<'_>) -> io::Result<()> {
+    let mut attr = attr();
+    attr.test.prog_fd = program.as_raw_fd() as u32;
+    attr.test.ctx_in = address(&CONTEXT);
+    attr.test.ctx_size_in = size_of_val(&CONTEXT) as u32;
+    bpf(Command::BPF_PROG_TEST_RUN, &mut attr).map(drop)
+}
