@@ -322,7 +322,10 @@ impl Asm {
         let to = self.memory(to);
         let value = match self.held(value) {
             Operand::Imm(value) => self.limited(size.narrow(value)),
-            Operand::Reg(reg) => Operand::Reg(self.reg(Operand::Reg(reg))),
+            reg => {
+                let bits = self.facts.unmasked(reg, size.mask());
+                Operand::Reg(self.reg(bits))
+            }
         };
         self.push(Op::Store { size, to, value });
     }

@@ -22,6 +22,8 @@ pub(super) fn assemble(mut asm: Asm) -> Result<Assembled, AsmError> {
     for open in std::mem::take(&mut asm.functions) {
         let params = open.params.len() as u8;
         let mut function = Function { name: open.name, params, blocks: open.blocks };
+        // Dead copies would hide tests, and tests skipped leave dead constants.
+        dead::sweep(&mut function, asm.facts.len());
         flow::simplify(&mut function)?;
         dead::sweep(&mut function, asm.facts.len());
         functions.push(function);

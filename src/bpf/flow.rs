@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::asm::{AsmError, Label, Operand, VReg};
-use super::fold::holds;
+use super::fold::{compute, holds};
 use super::lir::{Block, Function, Inst, Op};
 use crate::source::Span;
 
@@ -27,23 +27,18 @@ fn skip_decided_tests(blocks: &mut [Block], index: &HashMap<Label, usize>) {
     for (from, block) in blocks.iter().enumerate() {
         block.successors().into_iter().flatten().for_each(|to| sources[index[&to]].push(from));
     }
-    for at in 0..blocks.len() {
-        let [Inst { op: Op::Branch { cond, left, right: Operand::Imm(right), then, other }, .. }] =
-            blocks[at].insts[..]
-        else {
-            continue;
-        };
-        let known = |from: &usize| constant_after(blocks, &sources, *from, left);
+    let tests: Vec<usize> = only_tests(blocks);
+    for at in tests {
+        let decide = |from: usize| decision(&blocks[at], |reg| constant_after(blocks, &sources, from, reg));
         // A loop's test is skipped on the way in only if it is on every way in: loops keep a single entrance.
         let is_loop = sources[at].iter().any(|from| *from >= at);
-        if is_loop && !sources[at].iter().all(|from| *from >= at || known(from).is_some()) {
+        if is_loop && !sources[at].iter().all(|from| *from >= at || decide(*from).is_some()) {
             continue;
         }
-        let decided: Vec<(usize, i64)> = sources[at].iter().filter_map(|from| Some((*from, known(from)?))).collect();
-        for (from, value) in decided {
-            // Not so any more, if one of those redirected before leads here.
-            if constant_after(blocks, &sources, from, left) == Some(value) {
-                let instead = if holds(cond, value, right) { then } else { other };
+        for from in sources[at].clone() {
+            // Asked anew, since an earlier redirection may lead here.
+            let decided = decision(&blocks[at], |reg| constant_after(blocks, &sources, from, reg));
+            if let Some(instead) = decided {
                 let label = blocks[at].label;
                 redirect(&mut blocks[from], label, instead);
                 sources[at].retain(|source| *source != from);
@@ -51,6 +46,52 @@ fn skip_decided_tests(blocks: &mut [Block], index: &HashMap<Label, usize>) {
             }
         }
     }
+}
+
+/// The blocks that do nothing but decide where to go: all that they define is only used by themselves.
+fn only_tests(blocks: &[Block]) -> Vec<usize> {
+    let mut uses: HashMap<VReg, usize> = HashMap::new();
+    for inst in blocks.iter().flat_map(|block| &block.insts) {
+        inst.op.each_use(|reg, _| *uses.entry(reg).or_default() += 1);
+    }
+    let is_test = |block: &Block| {
+        let Some((Inst { op: Op::Branch { .. }, .. }, before)) = block.insts.split_last() else { return false };
+        let mut own: HashMap<VReg, usize> = HashMap::new();
+        for inst in &block.insts {
+            inst.op.each_use(|reg, _| *own.entry(reg).or_default() += 1);
+        }
+        before.iter().all(|inst| match inst.op {
+            Op::Copy { to, .. } | Op::Alu { to, .. } | Op::Const { to, .. } => own.get(&to) == uses.get(&to),
+            _ => false,
+        })
+    };
+    (0..blocks.len()).filter(|at| is_test(&blocks[*at])).collect()
+}
+
+/// Where a test will go, if `constant` knows what the registers hold on the way to it.
+fn decision(block: &Block, constant: impl Fn(VReg) -> Option<i64>) -> Option<Label> {
+    let mut known: HashMap<VReg, Option<i64>> = HashMap::new();
+    for inst in &block.insts {
+        let value = |operand: Operand| match operand {
+            Operand::Imm(value) => Some(value),
+            Operand::Reg(reg) => known.get(&reg).copied().unwrap_or_else(|| constant(reg)),
+        };
+        let (to, result) = match inst.op {
+            Op::Const { to, value } => (to, Some(value)),
+            Op::Copy { to, from } => (to, value(Operand::Reg(from))),
+            Op::Alu { op, to, left, right } => {
+                let sides = value(Operand::Reg(left)).zip(value(right));
+                (to, sides.map(|(left, right)| compute(op, left, right)))
+            }
+            Op::Branch { cond, left, right, then, other } => {
+                let holds = holds(cond, value(Operand::Reg(left))?, value(right)?);
+                return Some(if holds { then } else { other });
+            }
+            _ => return None,
+        };
+        known.insert(to, result);
+    }
+    None
 }
 
 /// The constant that a register holds after a block: set there, or in the blocks that alone lead to it.
