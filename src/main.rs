@@ -1,19 +1,110 @@
-fn main() {
-    let text = std::env::args().nth(1).unwrap_or_default();
-    let kernel = rtrace::kernel::live::Live::new(|_| true);
-    let mut engine = rtrace::engine::Engine::new(&kernel, Default::default(), Default::default());
-    let result =
-        engine.parse("stdin", &text).and_then(|ast| engine.check(&ast)).and_then(|(ir, _)| engine.generate(ir));
-    match result {
-        Ok(compiled) => {
-            for unit in &compiled.units {
-                println!("{}", rtrace::bpf::list::Listing { unit, plan: &compiled.plan, sources: &engine.sources });
-            }
+//! The command: arguments in, exit code out. Everything that prints, reads the environment or handles signals is here.
+
+#[path = "app/info.rs"]
+mod info;
+#[path = "app/output.rs"]
+mod output;
+#[path = "app/run.rs"]
+mod run;
+#[path = "app/shell.rs"]
+mod shell;
+#[path = "app/signals.rs"]
+mod signals;
+
+use std::process::ExitCode;
+
+use rtrace::cli::{self, Invocation, Mode, Program, Verbosity};
+use rtrace::error::{Error, Kind, Result};
+use rtrace::kernel::live::Live;
+use rtrace::probes;
+use rtrace::runtime::features;
+
+fn main() -> ExitCode {
+    let invocation = match cli::parse(std::env::args().skip(1)) {
+        Ok(invocation) => invocation,
+        Err(message) => {
+            eprintln!("ERROR: {message}\n\n{}", cli::help());
+            return ExitCode::from(1);
         }
-        Err(faults) => {
-            for fault in faults {
-                print!("{}", rtrace::diag::render(&fault, &engine.sources, rtrace::diag::Style::Plain));
-            }
+    };
+    match dispatch(&invocation) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output::show_error(&error, &invocation);
+            ExitCode::from(exit_code(&error))
         }
+    }
+}
+
+fn dispatch(invocation: &Invocation) -> Result<u8> {
+    let kernel = Live::new(features::probe);
+    match invocation.mode {
+        Mode::Help => output::line(&cli::help())?,
+        Mode::Version => output::line(&format!("rtrace v{}\n", env!("CARGO_PKG_VERSION")))?,
+        Mode::Info => output::line(&info::text(&kernel))?,
+        Mode::List => list(invocation, &kernel)?,
+        Mode::Run | Mode::DryRun => match &invocation.program {
+            Some(program) => return run::program(invocation, program, &kernel),
+            None => shell::run(invocation, &kernel)?,
+        },
+    }
+    Ok(0)
+}
+
+/// Probes of the kernel that match a pattern, or those of a program.
+fn list(invocation: &Invocation, kernel: &Live) -> Result<()> {
+    let patterns = match &invocation.program {
+        Some(program) => run::attach_points(program)?,
+        None => invocation
+            .params
+            .first()
+            .map(|pattern| pattern.split(',').map(str::to_string).collect())
+            .unwrap_or_default(),
+    };
+    let show = |pattern: Option<&str>| match invocation.verbosity {
+        Verbosity::Verbose => probes::list_verbose(kernel, pattern),
+        Verbosity::Normal | Verbosity::Quiet => probes::list(kernel, pattern),
+    };
+    let lines = if patterns.is_empty() {
+        show(None)?
+    } else {
+        let each: Result<Vec<Vec<String>>> = patterns.iter().map(|pattern| show(Some(pattern))).collect();
+        each?.concat()
+    };
+    output::line(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())
+}
+
+/// As bpftrace has them; a reader who has gone away is no fault.
+fn exit_code(error: &Error) -> u8 {
+    match error.kind {
+        Kind::Usage => 1,
+        Kind::Kernel => 255,
+        Kind::Closed => 0,
+    }
+}
+
+/// The text of a program, and the name that diagnostics give it.
+pub fn source(program: &Program) -> Result<(String, String)> {
+    match program {
+        Program::Text(text) => Ok(("stdin".to_string(), text.clone())),
+        Program::Stdin => {
+            let text = std::io::read_to_string(std::io::stdin());
+            text.map(|text| ("stdin".to_string(), text))
+                .map_err(|error| Error::usage(format!("cannot read the program: {error}")))
+        }
+        Program::File(path) => match std::fs::read(path).map(String::from_utf8) {
+            Ok(Ok(text)) => Ok((path.clone(), text)),
+            Ok(Err(_)) => Err(Error::usage(format!("cannot read '{path}': it is not text (UTF-8)"))),
+            Err(error) => Err(Error::usage(format!("failed to open file '{path}': {}", reason(&error)))
+                .hint("a one-liner is given with -e 'PROGRAM'")),
+        },
+    }
+}
+
+fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "No such file or directory".to_string(),
+        std::io::ErrorKind::PermissionDenied => "Permission denied".to_string(),
+        _ => error.to_string(),
     }
 }

@@ -1,29 +1,48 @@
-//! The cases of `tests/run` on the kernel of this machine: program and workload in, output compared.
+//! Turns the cases of `tests/run` into tests on the kernel of this machine: program and workload in, output compared.
+//!
+//! `RTRACE_BIN` names another rtrace to test, `RTRACE_CASES` is a regular expression that selects cases by name.
 
+#[path = "support/attempts.rs"]
+mod attempts;
 #[path = "support/case.rs"]
 mod case;
+#[path = "support/diff.rs"]
+mod diff;
+#[path = "support/drive.rs"]
+mod drive;
+#[path = "support/judge.rs"]
+mod judge;
 #[path = "support/needs.rs"]
 mod needs;
 
+use std::env;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use case::Case;
+use drive::Bench;
+use libtest_mimic::{Arguments, Trial};
+use regex::Regex;
 
-fn main() {
+fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     // In a virtual machine the repository lies elsewhere than where this was built.
-    let root = std::env::var_os("RTRACE_ROOT").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
-    let rtrace =
-        std::env::var_os("RTRACE_BIN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_rtrace")), PathBuf::from);
-    let trials = case::all(&root)
-        .into_iter()
-        .map(|(area, case)| {
-            let name = format!("{area}::{}", case.name);
-            let unmet = needs::unmet(&case.needs);
-            let name = unmet.as_ref().map_or(name.clone(), |reason| format!("{name} (skipped: {reason})"));
-            let (rtrace, root) = (rtrace.clone(), root.clone());
-            Trial::test(name, move || case.run(&rtrace, &root).map_err(Failed::from)).with_ignored_flag(unmet.is_some())
-        })
-        .collect();
-    libtest_mimic::run(&arguments, trials).exit();
+    let root = path("RTRACE_ROOT", env!("CARGO_MANIFEST_DIR"));
+    let wanted = Regex::new(&env::var("RTRACE_CASES").unwrap_or_default()).expect("RTRACE_CASES is a regular expression");
+    let cases = case::all(&root.join("tests/run"));
+    let trials = cases.into_iter().filter(|(name, _)| wanted.is_match(name)).map(|(name, case)| trial(name, case, &root));
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
+
+/// The name of a case that cannot run here tells why.
+fn trial(name: String, case: Case, root: &PathBuf) -> Trial {
+    let unmet = needs::unmet(&case.needs);
+    let name = unmet.as_ref().map_or(name.clone(), |reason| format!("{name} (skipped: {reason})"));
+    let bench = Bench { rtrace: path("RTRACE_BIN", env!("CARGO_BIN_EXE_rtrace")), root: root.clone() };
+    let run = move || Ok(judge::judge(&drive::run(&case, &bench)?)?);
+    Trial::test(name, run).with_ignored_flag(unmet.is_some())
+}
+
+fn path(variable: &str, default: &str) -> PathBuf {
+    env::var_os(variable).map_or_else(|| PathBuf::from(default), PathBuf::from)
 }

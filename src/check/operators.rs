@@ -33,16 +33,16 @@ impl Cx<'_> {
             UnaryOp::Negate | UnaryOp::Deref | UnaryOp::Address => (ir::UnaryOp::Negate, Type::I64),
         };
         if let Some(number) = constant(&value) {
-            return self.folded_unary(op, number, &value.ty, span);
+            return self.folded_unary(op, number, span);
         }
         Ok(Expr::new(ExprKind::Unary(core, value), ty, span))
     }
 
-    fn folded_unary(&mut self, op: UnaryOp, number: i128, ty: &Type, span: Span) -> Fallible<Expr> {
+    fn folded_unary(&mut self, op: UnaryOp, number: i128, span: Span) -> Fallible<Expr> {
         let value = match op {
             UnaryOp::Not => return Ok(Expr::int(i64::from(number == 0), Type::Bool, span)),
-            UnaryOp::Invert if ty.sign() == Sign::Unsigned => i128::from(!(number as u64)),
-            UnaryOp::Invert => !number,
+            // A literal counts as unsigned here.
+            UnaryOp::Invert => return Ok(Expr::int(!(number as i64), Type::U64, span)),
             UnaryOp::Negate | UnaryOp::Deref | UnaryOp::Address => -number,
         };
         if value < i128::from(i64::MIN) {

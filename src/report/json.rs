@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::histogram::{self, Bucket};
-use super::text::{average, key};
+use super::text::{Chattiness, average, key};
 use super::{Sink, written};
 use crate::config::Config;
 use crate::diag::Severity;
@@ -17,11 +17,12 @@ const EXACT: i128 = 1 << 53;
 pub struct JsonSink {
     out: Box<dyn Write>,
     config: Config,
+    chattiness: Chattiness,
 }
 
 impl JsonSink {
-    pub fn new(out: Box<dyn Write>, config: Config) -> Self {
-        Self { out, config }
+    pub fn new(out: Box<dyn Write>, config: Config, chattiness: Chattiness) -> Self {
+        Self { out, config, chattiness }
     }
 
     fn object(&mut self, kind: &str, data: &str) -> Result<()> {
@@ -31,6 +32,9 @@ impl JsonSink {
 
 impl Sink for JsonSink {
     fn attached(&mut self, probes: usize) -> Result<()> {
+        if self.chattiness == Chattiness::Quiet {
+            return Ok(());
+        }
         written(writeln!(
             self.out,
             "{{\"type\": \"attached_probes\", \"count\": {probes}, \"data\": {{\"probes\": {probes}}}}}"

@@ -19,10 +19,13 @@ pub struct Child {
     failure: io::PipeReader,
 }
 
+/// Looks at a new program's mappings, some microseconds each.
+const MAPPING_ATTEMPTS: usize = 200;
+
 impl Child {
-    /// Makes the child for a command: words separated by spaces, no shell.
+    /// Makes the child for a command: words separated by spaces (quotes may group them), no shell.
     pub fn new(command: &str) -> Result<Child> {
-        let words: Vec<&str> = command.split_whitespace().collect();
+        let words = split(command)?;
         let Some(name) = words.first() else {
             return Err(Error::usage("-c needs a command").hint("for instance -c 'ls -l /tmp'"));
         };
@@ -41,6 +44,11 @@ impl Child {
         self.pid
     }
 
+    /// Whether it still waits for [`Child::release`].
+    pub(super) fn is_held(&self) -> bool {
+        self.gate.is_some()
+    }
+
     /// Lets the child run its program, and waits until it does.
     pub fn release(&mut self) -> Result<()> {
         let Some(mut gate) = self.gate.take() else { return Ok(()) };
@@ -51,6 +59,17 @@ impl Child {
             Ok(()) => Err(failed(io::Error::from_raw_os_error(i32::from_ne_bytes(errno)))),
             // The pipe was closed by a successful exec.
             Err(_) => Ok(()),
+        }
+    }
+
+    /// Waits the few microseconds in which the new program is not mapped yet though its exec has succeeded.
+    pub(super) fn wait_until_mapped(&self) {
+        let is_code = |line: &str| line.contains(" r-xp ") && line.contains('/');
+        for _ in 0..MAPPING_ATTEMPTS {
+            match fs::read_to_string(format!("/proc/{}/maps", self.pid)) {
+                Ok(maps) if !maps.lines().any(is_code) => std::thread::yield_now(),
+                Ok(_) | Err(_) => return,
+            }
         }
     }
 
@@ -97,6 +116,13 @@ fn find(name: &str) -> Option<PathBuf> {
         return Some(PathBuf::from(name)).filter(runnable);
     }
     std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(name)).find(runnable)
+}
+
+/// The words of a command. Quotes and backslashes group them as in a shell; nothing else has a meaning.
+fn split(command: &str) -> Result<Vec<String>> {
+    shlex::split(command).ok_or_else(|| {
+        Error::usage(format!("-c: a quote in the command is not closed: {command}")).hint("for instance -c \"sh -c 'ls | wc'\"")
+    })
 }
 
 #[cfg(test)]

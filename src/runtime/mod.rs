@@ -29,3 +29,10 @@ pub use child::Child;
 pub use notify::notify_ready;
 pub use session::{Options, Session, Status};
 pub use stop::Stop;
+
+pub use privilege::check as check_privilege;
+
+/// Nanoseconds since boot, by the clock of `nsecs`.
+pub fn boot_time() -> u64 {
+    sys::process::boot_time() as u64
+}

@@ -89,7 +89,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const RECORDS: usize = 10_000;
 
 impl<'k> Session<'k> {
-    /// Loads, runs the `begin` probes in their order, attaches, and lets the child run.
+    /// Loads, runs the `begin` probes in their order, and attaches. The child runs from the first [`Session::poll`] on.
     pub fn start(
         compiled: Compiled,
         sources: &Sources,
@@ -98,7 +98,7 @@ impl<'k> Session<'k> {
     ) -> Result<Session<'k>> {
         privilege::check()?;
         raise_limits(kernel);
-        let Options { stop, pid, mut child } = options;
+        let Options { stop, pid, child } = options;
         let process = pid.map(child::watch).transpose()?;
         let Compiled { units, plan } = compiled;
         let maps = Maps::create(&plan, kernel)?;
@@ -111,9 +111,6 @@ impl<'k> Session<'k> {
         let runs = placed.runs();
         runs.begin.iter().try_for_each(Run::run)?;
         let links = placed.attach(kernel)?;
-        if let Some(child) = &mut child {
-            child.release()?;
-        }
         let targets = || units.iter().flat_map(|unit| &unit.targets);
         let alone = targets().all(|target| matches!(target.attach, Attach::Run(_)));
         Ok(Session {
@@ -140,6 +137,8 @@ impl<'k> Session<'k> {
 
     /// Acts on the records there are; if there are none, waits for some, `timeout` at the most.
     pub fn poll(&mut self, sink: &mut dyn Sink, timeout: Duration) -> Result<Status> {
+        // Only from here on are records read, and a child may be so short-lived that its addresses must be looked up at once.
+        self.release_child()?;
         if self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
             self.warnings.tell(&self.state.maps, sink)?;
@@ -153,6 +152,17 @@ impl<'k> Session<'k> {
             return Ok(Status::Ended);
         }
         Ok(Status::Running)
+    }
+
+    fn release_child(&mut self) -> Result<()> {
+        let Some(child) = self.ends.child.as_mut().filter(|child| child.is_held()) else { return Ok(()) };
+        child.release()?;
+        // Should it end at once, its program's own functions still have their names.
+        if self.state.plan.maps.values().any(|map| map.role == Role::SeenProcesses) {
+            child.wait_until_mapped();
+            self.state.symbols.remember(child.pid());
+        }
+        Ok(())
     }
 
     /// Detaches, runs the `end` probes, prints the maps; gives the exit code.

@@ -1,7 +1,7 @@
 //! Addresses of processes become names, by the ELF symbols of what they have mapped.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::fs;
 use std::time::{Duration, Instant};
 
 use blazesym::Pid;
@@ -34,19 +34,15 @@ impl UserSymbols {
 
     /// Notes what a process has mapped, for the time when it is gone.
     pub fn remember(&mut self, pid: u32) {
-        let now = Instant::now();
-        if self.noted.get(&pid).is_some_and(|noted| now.duration_since(*noted) < FRESH) {
-            return;
-        }
         // A process that is gone already keeps what was noted before, if anything.
-        if self.symbolizer.cache(&Cache::Process(cache::Process::new(Pid::from(pid)))).is_ok() {
-            self.noted.insert(pid, now);
+        if has_memory(pid) && self.symbolizer.cache(&Cache::Process(cache::Process::new(Pid::from(pid)))).is_ok() {
+            self.noted.insert(pid, Instant::now());
         }
     }
 
     pub fn frames(&mut self, pid: u32, addresses: &[u64]) -> Vec<Frame> {
-        let alive = Path::new(&format!("/proc/{pid}/map_files")).exists();
-        if alive {
+        let alive = has_memory(pid);
+        if alive && self.noted.get(&pid).is_none_or(|noted| noted.elapsed() >= FRESH) {
             self.remember(pid);
         }
         let mut process = Process::new(Pid::from(pid));
@@ -64,6 +60,11 @@ impl UserSymbols {
 pub enum Demangle {
     Yes,
     No,
+}
+
+/// Whether a process still has its memory: one that has ended but was not yet waited for has none, though `/proc` lists it.
+fn has_memory(pid: u32) -> bool {
+    fs::read(format!("/proc/{pid}/maps")).is_ok_and(|maps| !maps.is_empty())
 }
 
 fn frame(address: u64, found: Option<Symbolized<'_>>) -> Frame {

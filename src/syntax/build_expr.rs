@@ -203,7 +203,7 @@ impl Builder {
     fn map(&mut self, node: Node<'_>) -> ExprKind {
         let mut inner = node.into_inner();
         let name = take(&mut inner).as_str().to_string();
-        let bracketed = inner.len() > 0;
+        let bracketed = !inner.is_empty();
         let keys: Vec<_> =
             inner.filter(|part| part.as_rule() == Rule::expression).map(|key| self.expression(key)).collect();
         ExprKind::Map { name, keys: bracketed.then_some(keys) }

@@ -4,6 +4,8 @@ use super::ast::{BinaryOp, Expr, ExprKind, Stmt, StmtKind};
 use super::build::{Builder, parts, take};
 use super::build_expr::bad;
 use super::parse::{Node, Rule};
+use crate::diag::Diagnostic;
+use crate::source::Span;
 
 /// Longer chains of `else if` would nest too deep for the stages that walk the tree.
 const MAX_ELSE_IF: usize = 200;
@@ -60,13 +62,7 @@ impl Builder {
             self.fault(branches[MAX_ELSE_IF].2, format!("syntax: more than {MAX_ELSE_IF} 'else if' in a row"));
             branches.truncate(MAX_ELSE_IF);
         }
-        let mut chain = None;
-        for (cond, then, branch_span) in branches.into_iter().rev() {
-            let branch_otherwise = chain.take().map_or(otherwise.take(), |inner| Some(vec![inner]));
-            let kind = StmtKind::If { cond, then, otherwise: branch_otherwise };
-            chain = Some(Stmt { kind, span: crate::source::Span { end: span.end, ..branch_span } });
-        }
-        chain.unwrap_or(Stmt { kind: StmtKind::Block(Vec::new()), span })
+        chain(branches, otherwise, span)
     }
 
     fn condition(&mut self, node: Node<'_>) -> Expr {
@@ -98,7 +94,7 @@ impl Builder {
 
     fn iterated_map(&mut self, map: Expr) -> Expr {
         if !matches!(*map.kind, ExprKind::Map { .. } | ExprKind::Bad) {
-            let fault = crate::diag::Diagnostic::error(map.span, "syntax: expected a map or a range after ':'");
+            let fault = Diagnostic::error(map.span, "syntax: expected a map or a range after ':'");
             self.faults
                 .push(fault.hint("loop over a map with `for ($kv : @map)`, over numbers with `for ($i : 0..10)`"));
         }
@@ -127,4 +123,17 @@ impl Builder {
         let value = value.unwrap_or_else(|| bad(place.span));
         StmtKind::Assign { place, op, value }
     }
+}
+
+/// One `if` or `else if`: condition, body and place.
+type Branch = (Expr, Vec<Stmt>, Span);
+
+/// Nests the branches of an `if`, the last innermost.
+fn chain(branches: Vec<Branch>, mut otherwise: Option<Vec<Stmt>>, whole: Span) -> Stmt {
+    for (cond, then, span) in branches.into_iter().rev() {
+        let kind = StmtKind::If { cond, then, otherwise: otherwise.take() };
+        otherwise = Some(vec![Stmt { kind, span: Span { end: whole.end, ..span } }]);
+    }
+    let outermost = otherwise.and_then(|mut statements| statements.pop());
+    outermost.unwrap_or(Stmt { kind: StmtKind::Block(Vec::new()), span: whole })
 }

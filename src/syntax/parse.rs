@@ -74,7 +74,7 @@ fn recover(source: &Source, text: &mut String, failure: &Failure) -> (Diagnostic
 
 /// Applies the grammar once.
 pub fn attempt(text: &str) -> Result<Pairs<'_, Rule>, Failure> {
-    Grammar::parse(Rule::program, text).map_err(|error| failure(error))
+    Grammar::parse(Rule::program, text).map_err(failure)
 }
 
 fn build(

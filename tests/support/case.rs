@@ -1,260 +1,119 @@
-//! A test case as data, and what running it gave.
+//! Turns the files of `tests/run` into cases: what to run, and what must come of it.
 
-use std::collections::BTreeMap;
-use std::io::Read;
-use std::os::unix::net::UnixDatagram;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use regex::RegexBuilder;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-/// The cases of one file.
-#[derive(Deserialize)]
-pub struct File {
-    #[serde(rename = "case")]
-    pub cases: Vec<Case>,
-}
-
-/// One run of rtrace and what must come of it. `{tmp}`, `{root}` and `{pid}` are filled in everywhere.
-#[derive(Deserialize, Clone)]
+/// One run of rtrace. In all of its strings `{tmp}` is a fresh folder, `{root}` the repository and `{pid}` the process of `target`.
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
     pub name: String,
-    /// The program, given with `-e`.
+    /// The program, given by `-e`.
     pub program: Option<String>,
-    /// A script, relative to the repository.
+    /// A script, as a path below the repository.
     pub script: Option<String>,
+    /// Arguments that stand before the program.
     #[serde(default)]
     pub args: Vec<String>,
-    /// What the machine must have; see `needs.rs`.
+    /// Arguments that stand after it: its own parameters.
     #[serde(default)]
-    pub needs: Vec<String>,
-    /// A shell command to run once rtrace is attached.
-    pub workload: Option<String>,
-    /// A shell command that runs from before rtrace starts until it ended; its process id is `{pid}`.
-    pub target: Option<String>,
-    /// Sent to rtrace when the workload has ended.
-    pub signal: Option<String>,
-    #[serde(default)]
-    pub stdin: String,
+    pub params: Vec<String>,
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    #[serde(default)]
+    pub stdin: String,
+    /// What the machine must have: names of rows in `needs.rs`, or `kernel>=X.Y`.
+    #[serde(default)]
+    pub needs: Vec<String>,
+    /// A shell command that runs from before rtrace starts until it has ended. A compound one ends in `exec`, so that `{pid}` is
+    /// the process meant and not the shell.
+    pub target: Option<String>,
+    /// A shell command that runs once rtrace has attached its probes.
+    pub workload: Option<String>,
+    /// A signal for rtrace when it has attached its probes and the workload has ended, such as `INT`.
+    pub signal: Option<String>,
+    /// Seconds until the run counts as hung.
+    #[serde(default = "Case::twenty_seconds")]
+    pub timeout: u32,
+
+    /// The whole text.
     pub stdout: Option<String>,
+    /// Regular expressions that match somewhere; `^` and `$` are the ends of a line.
     #[serde(default)]
     pub stdout_matches: Vec<String>,
+    /// Regular expressions that match nowhere.
     #[serde(default)]
     pub stdout_lacks: Vec<String>,
     pub stderr: Option<String>,
     #[serde(default)]
     pub stderr_matches: Vec<String>,
+    /// A process that a signal ended has 128 and the signal's number, as in a shell.
     #[serde(default)]
     pub exit: i32,
-    /// Seconds until a run counts as hung (times five in a virtual machine).
-    #[serde(default = "twenty")]
-    pub timeout: u64,
-}
-
-/// What a run gave.
-struct Outcome {
-    stdout: String,
-    stderr: String,
-    exit: Option<i32>,
-}
-
-fn twenty() -> u64 {
-    20
 }
 
 impl Case {
-    /// Runs the case with this rtrace; the error says what differs.
-    pub fn run(&self, rtrace: &Path, root: &Path) -> Result<(), String> {
-        if !self.expects_something() {
-            return Err("this case expects nothing: it could not fail".to_string());
-        }
-        let tmp = std::env::temp_dir().join(format!("rtrace-case-{}-{:x}", std::process::id(), hash(&self.name)));
-        std::fs::create_dir_all(&tmp).map_err(|error| error.to_string())?;
-        let result = self.run_in(rtrace, root, &tmp);
-        std::fs::remove_dir_all(&tmp).ok();
-        result
+    /// The case with these placeholders replaced.
+    pub fn filled(&self, placeholders: &[(&str, String)]) -> Result<Self, String> {
+        let mut value = toml::Value::try_from(self).map_err(|error| error.to_string())?;
+        fill(&mut value, placeholders);
+        value.try_into().map_err(|error: toml::de::Error| error.to_string())
     }
 
+    /// A case that expects nothing of the output cannot fail, but for its exit code.
     fn expects_something(&self) -> bool {
-        self.stdout.is_some()
-            || self.stderr.is_some()
-            || !self.stdout_matches.is_empty()
-            || !self.stderr_matches.is_empty()
+        let lists = [&self.stdout_matches, &self.stdout_lacks, &self.stderr_matches];
+        self.stdout.is_some() || self.stderr.is_some() || self.exit != 0 || lists.iter().any(|list| !list.is_empty())
     }
 
-    fn run_in(&self, rtrace: &Path, root: &Path, tmp: &Path) -> Result<(), String> {
-        let target = self.target.as_ref().map(|command| shell(&fill(command, root, tmp, 0)).spawn()).transpose();
-        let mut target = target.map_err(|error| error.to_string())?;
-        let pid = target.as_ref().map_or(0, Child::id);
-        let outcome = self.trace(rtrace, root, tmp, pid);
-        if let Some(target) = &mut target {
-            target.kill().ok();
-            target.wait().ok();
-        }
-        let fill = |text: &str| fill(text, root, tmp, pid);
-        self.judge(&outcome?, &fill)
-    }
-
-    fn trace(&self, rtrace: &Path, root: &Path, tmp: &Path, pid: u32) -> Result<Outcome, String> {
-        let fill = |text: &str| fill(text, root, tmp, pid);
-        let ready = tmp.join("ready");
-        let socket = UnixDatagram::bind(&ready).map_err(|error| error.to_string())?;
-        std::fs::write(tmp.join("stdin"), fill(&self.stdin)).map_err(|error| error.to_string())?;
-        let file = |name: &str| std::fs::File::create(tmp.join(name)).map_err(|error| error.to_string());
-        let mut child = Command::new(rtrace)
-            .args(self.args.iter().filter(|arg| !arg.starts_with('$')).map(|arg| fill(arg)))
-            .args(self.program.iter().flat_map(|program| ["-e".to_string(), fill(program)]))
-            .args(self.script.iter().map(|script| root.join(script).to_string_lossy().into_owned()))
-            // Parameters of the program follow it; they are written with a leading dollar.
-            .args(self.args.iter().filter_map(|arg| arg.strip_prefix('$')).map(fill))
-            .env("NOTIFY_SOCKET", &ready)
-            .envs(self.env.iter().map(|(key, value)| (key, fill(value))))
-            .current_dir(root)
-            .stdin(std::fs::File::open(tmp.join("stdin")).map_err(|error| error.to_string())?)
-            .stdout(file("stdout")?)
-            .stderr(file("stderr")?)
-            .spawn()
-            .map_err(|error| format!("cannot run {}: {error}", rtrace.display()))?;
-        let limit = Duration::from_secs(self.timeout * if super::needs::in_vm() { 5 } else { 1 });
-        let ended = self.drive(&mut child, &socket, limit, &fill);
-        child.kill().ok();
-        let read = |name: &str| std::fs::read(tmp.join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let stdout = read("stdout").unwrap_or_default();
-        let stderr = read("stderr").unwrap_or_default();
-        let exit = ended.map_err(|what| format!("{what}\n--- stdout\n{stdout}--- stderr\n{stderr}"))?;
-        Ok(Outcome { stdout, stderr, exit })
-    }
-
-    /// Waits for readiness, runs the workload, sends the signal and waits for the end.
-    fn drive(
-        &self,
-        child: &mut Child,
-        socket: &UnixDatagram,
-        limit: Duration,
-        fill: &dyn Fn(&str) -> String,
-    ) -> Result<Option<i32>, String> {
-        let deadline = Instant::now() + limit;
-        if (self.workload.is_some() || self.signal.is_some()) && wait_ready(child, socket, deadline)? {
-            if let Some(workload) = &self.workload {
-                run_workload(&fill(workload))?;
-            }
-            if let Some(signal) = &self.signal {
-                shell(&format!("kill -{signal} {}", child.id())).status().map_err(|error| error.to_string())?;
-            }
-        }
-        loop {
-            if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
-                return Ok(status.code());
-            }
-            if Instant::now() > deadline {
-                return Err(format!("rtrace did not end within {} s", limit.as_secs()));
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn judge(&self, outcome: &Outcome, fill: &dyn Fn(&str) -> String) -> Result<(), String> {
-        let mut faults = Vec::new();
-        if outcome.exit != Some(self.exit) {
-            faults.push(format!("exit code {:?}, expected {}", outcome.exit, self.exit));
-        }
-        for (name, expected, found) in
-            [("stdout", &self.stdout, &outcome.stdout), ("stderr", &self.stderr, &outcome.stderr)]
-        {
-            if expected.as_ref().is_some_and(|expected| fill(expected) != *found) {
-                faults.push(format!(
-                    "{name} differs from what is expected:\n{}",
-                    fill(expected.as_deref().unwrap_or(""))
-                ));
-            }
-        }
-        let matches = |pattern: &String, text: &str| {
-            let pattern = RegexBuilder::new(&fill(pattern)).multi_line(true).build();
-            pattern.unwrap_or_else(|error| panic!("{}: {error}", self.name)).is_match(text)
-        };
-        let missing = |patterns: &[String], text: &str| -> Vec<String> {
-            patterns.iter().filter(|pattern| !matches(pattern, text)).cloned().collect()
-        };
-        for pattern in missing(&self.stdout_matches, &outcome.stdout) {
-            faults.push(format!("nothing on stdout matches {pattern}"));
-        }
-        for pattern in missing(&self.stderr_matches, &outcome.stderr) {
-            faults.push(format!("nothing on stderr matches {pattern}"));
-        }
-        for pattern in self.stdout_lacks.iter().filter(|pattern| matches(pattern, &outcome.stdout)) {
-            faults.push(format!("something on stdout matches {pattern}"));
-        }
-        if faults.is_empty() {
-            return Ok(());
-        }
-        let program = self.program.as_deref().or(self.script.as_deref()).unwrap_or("(no program)");
-        let faults = faults.join("\n");
-        Err(format!("{faults}\n--- program\n{program}\n--- stdout\n{}--- stderr\n{}", outcome.stdout, outcome.stderr))
+    const fn twenty_seconds() -> u32 {
+        20
     }
 }
 
-/// All cases of `tests/run`, each with the name of its file.
-pub fn all(root: &Path) -> Vec<(String, Case)> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(root.join("tests/run"))
-        .expect("tests/run is there")
-        .map(|entry| entry.expect("a folder entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .collect();
+/// The cases of all files of a folder, named `FILE::CASE`.
+pub fn all(folder: &Path) -> Vec<(String, Case)> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
-    files.iter().flat_map(|path| read(path)).collect()
+    files.iter().flat_map(|path| read(path).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()))).collect()
 }
 
-fn read(path: &Path) -> Vec<(String, Case)> {
-    let text = std::fs::read_to_string(path).expect("a readable case file");
-    let file: File = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    case: Vec<Case>,
+}
+
+fn read(path: &Path) -> Result<Vec<(String, Case)>, String> {
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let file: File = toml::from_str(&text).map_err(|error| error.to_string())?;
+    let mut names = BTreeSet::new();
+    for case in &file.case {
+        if !names.insert(&case.name) {
+            return Err(format!("two cases are named '{}'", case.name));
+        }
+        if !case.expects_something() {
+            return Err(format!("'{}' expects nothing: it could not fail", case.name));
+        }
+    }
     let area = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    file.cases.into_iter().map(|case| (area.clone(), case)).collect()
+    Ok(file.case.into_iter().map(|case| (format!("{area}::{}", case.name), case)).collect())
 }
 
-/// Whether rtrace became ready (it may also end before it attaches anything).
-fn wait_ready(child: &mut Child, socket: &UnixDatagram, deadline: Instant) -> Result<bool, String> {
-    socket.set_read_timeout(Some(Duration::from_millis(20))).map_err(|error| error.to_string())?;
-    let mut message = [0; 64];
-    loop {
-        if socket.recv(&mut message).is_ok_and(|length| message[..length].starts_with(b"READY=1")) {
-            return Ok(true);
+fn fill(value: &mut toml::Value, placeholders: &[(&str, String)]) {
+    match value {
+        toml::Value::String(text) => {
+            for (name, meaning) in placeholders {
+                *text = text.replace(name, meaning);
+            }
         }
-        if child.try_wait().map_err(|error| error.to_string())?.is_some() {
-            return Ok(false);
-        }
-        if Instant::now() > deadline {
-            return Err("rtrace did not become ready".to_string());
-        }
+        toml::Value::Array(items) => items.iter_mut().for_each(|item| fill(item, placeholders)),
+        toml::Value::Table(table) => table.iter_mut().for_each(|(_, item)| fill(item, placeholders)),
+        _ => {}
     }
-}
-
-fn run_workload(command: &str) -> Result<(), String> {
-    let mut child = shell(command).stderr(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
-    let mut said = String::new();
-    if let Some(stderr) = &mut child.stderr {
-        stderr.read_to_string(&mut said).ok();
-    }
-    let status = child.wait().map_err(|error| error.to_string())?;
-    if status.success() { Ok(()) } else { Err(format!("the workload failed ({status}): {said}")) }
-}
-
-fn shell(command: &str) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", command]).stdin(Stdio::null()).stdout(Stdio::null());
-    shell
-}
-
-fn fill(text: &str, root: &Path, tmp: &Path, pid: u32) -> String {
-    text.replace("{tmp}", &tmp.to_string_lossy())
-        .replace("{root}", &root.to_string_lossy())
-        .replace("{pid}", &pid.to_string())
-}
-
-fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

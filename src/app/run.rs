@@ -1,0 +1,156 @@
+//! One program from its text to its exit code.
+
+use std::time::Duration;
+
+use rtrace::check::Options;
+use rtrace::cli::{Invocation, Mode, Program, Stage, Verbosity};
+use rtrace::codegen::Compiled;
+use rtrace::config::Overrides;
+use rtrace::engine::{Engine, Faults};
+use rtrace::error::{Error, Result};
+use rtrace::kernel::live::Live;
+use rtrace::report::Sink;
+use rtrace::runtime::{self, Child, Session, Status, Stop};
+
+use crate::{output, signals, source};
+
+/// Seconds that one wait for events lasts at the most.
+const WAIT: Duration = Duration::from_secs(1);
+
+/// Runs a program, or shows what was asked for of it.
+pub fn program(invocation: &Invocation, program: &Program, kernel: &Live) -> Result<u8> {
+    let (name, text) = source(program)?;
+    let is_shown_only = !invocation.dump.is_empty() || invocation.emit_elf.is_some();
+    if !is_shown_only {
+        runtime::check_privilege()?;
+    }
+    let child = invocation.command.as_deref().map(Child::new).transpose()?;
+    let mut engine = engine(invocation, kernel, child.as_ref())?;
+    let compiled = match compile(&mut engine, invocation, &name, &text) {
+        Ok(compiled) => compiled,
+        Err(Stopped::Faults(faults)) => {
+            output::show_diagnostics(&faults, &engine.sources, invocation);
+            return Ok(1);
+        }
+        Err(Stopped::Done) => return Ok(0),
+        Err(Stopped::Error(error)) => return Err(error),
+    };
+    if let Some(path) = &invocation.emit_elf {
+        return write_object(&compiled, &engine, path).map(|()| 0);
+    }
+    let stop = signals::stop_handle()?;
+    let code = trace(&engine, compiled, kernel, invocation, Some(stop), child);
+    code.or_else(|error| {
+        if error.span.is_none() {
+            return Err(error);
+        }
+        output::show_error_at(&error, &engine.sources, invocation);
+        Ok(crate::exit_code(&error))
+    })
+}
+
+/// The attach points of a program, as patterns for listing.
+pub fn attach_points(program: &Program) -> Result<Vec<String>> {
+    let (name, text) = source(program)?;
+    let mut sources = rtrace::source::Sources::new();
+    let parsed = rtrace::syntax::parse(sources.add(name, text));
+    let parsed =
+        parsed.map_err(|faults| Error::usage(faults.first().map_or(String::new(), |fault| fault.message.clone())))?;
+    let points = parsed.probes.iter().flat_map(|probe| &probe.attach_points);
+    Ok(points.map(|point| point.parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(":")).collect())
+}
+
+/// What compiles programs for this run.
+pub fn engine<'k>(invocation: &Invocation, kernel: &'k Live, child: Option<&Child>) -> Result<Engine<'k>> {
+    let overrides = Overrides::from_environment(std::env::vars()).map_err(Error::usage)?;
+    let options = Options {
+        params: invocation.params.clone(),
+        pid: invocation.pid,
+        child: child.map(Child::pid),
+        safety: invocation.safety,
+        start_ns: runtime::boot_time(),
+    };
+    Ok(Engine::new(kernel, options, overrides))
+}
+
+/// Why there is nothing to run.
+pub enum Stopped {
+    Faults(Faults),
+    /// All that was asked for has been shown.
+    Done,
+    Error(Error),
+}
+
+/// All stages, with those shown that `-d` asks for.
+pub fn compile(
+    engine: &mut Engine<'_>,
+    invocation: &Invocation,
+    name: &str,
+    text: &str,
+) -> std::result::Result<Compiled, Stopped> {
+    let show = |stage: Stage, text: &dyn Fn() -> String| -> std::result::Result<(), Stopped> {
+        if invocation.dump.contains(&stage) { output::line(&text()).map_err(Stopped::Error) } else { Ok(()) }
+    };
+    let parsed = engine.parse(name, text).map_err(Stopped::Faults)?;
+    show(Stage::Ast, &|| rtrace::syntax::print::program(&parsed))?;
+    let (program, warnings) = engine.check(&parsed).map_err(Stopped::Faults)?;
+    output::show_diagnostics(&warnings, &engine.sources, invocation);
+    show(Stage::Ir, &|| rtrace::ir::print::program(&program))?;
+    let compiled = engine.generate(program).map_err(Stopped::Faults)?;
+    show(Stage::Insns, &|| {
+        let listing = |unit| rtrace::bpf::list::Listing { unit, plan: &compiled.plan, sources: &engine.sources };
+        compiled.units.iter().map(|unit| format!("{}\n", listing(unit))).collect()
+    })?;
+    if invocation.dump.is_empty() { Ok(compiled) } else { Err(Stopped::Done) }
+}
+
+/// Loads, attaches and reports until the program ends; gives the exit code.
+pub fn trace(
+    engine: &Engine<'_>,
+    compiled: Compiled,
+    kernel: &Live,
+    invocation: &Invocation,
+    stop: Option<Stop>,
+    child: Option<Child>,
+) -> Result<u8> {
+    let mut sink = output::sink(invocation, &compiled.plan.config)?;
+    let options = runtime::Options { stop, pid: invocation.pid, child };
+    let session = Session::start(compiled, &engine.sources, kernel, options)?;
+    if invocation.verbosity == Verbosity::Verbose {
+        tell_of_mounts(kernel);
+    }
+    if invocation.mode == Mode::DryRun {
+        return Ok(0);
+    }
+    announce(&session, sink.as_mut())?;
+    follow(session, sink.as_mut())
+}
+
+fn follow(mut session: Session<'_>, sink: &mut dyn Sink) -> Result<u8> {
+    while session.poll(sink, WAIT)? == Status::Running {}
+    session.finish(sink).map(|code| code as u8)
+}
+
+/// Tells everyone who waits for it that tracing has begun.
+fn announce(session: &Session<'_>, sink: &mut dyn Sink) -> Result<()> {
+    sink.attached(session.probes())?;
+    if std::env::var_os("__BPFTRACE_NOTIFY_PROBES_ATTACHED").is_some() {
+        sink.text("printf", b"__BPFTRACE_NOTIFY_PROBES_ATTACHED\n")?;
+    }
+    sink.flush()?;
+    match std::env::var_os("NOTIFY_SOCKET") {
+        Some(socket) => runtime::notify_ready(&socket),
+        None => Ok(()),
+    }
+}
+
+fn tell_of_mounts(kernel: &Live) {
+    if let Some(mount) = kernel.tracefs() {
+        eprintln!("tracefs: {mount:?}");
+    }
+}
+
+fn write_object(compiled: &Compiled, engine: &Engine<'_>, path: &str) -> Result<()> {
+    let object = rtrace::bpf::elf::object(&compiled.units, &compiled.plan, &engine.sources)?;
+    std::fs::write(path, object).map_err(|error| Error::usage(format!("cannot write '{path}': {error}")))
+}
