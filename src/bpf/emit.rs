@@ -26,6 +26,7 @@ pub(super) fn assemble(mut asm: Asm) -> Result<Assembled, AsmError> {
         dead::sweep(&mut function, asm.facts.len());
         flow::simplify(&mut function)?;
         dead::sweep(&mut function, asm.facts.len());
+        dead::sweep_overwritten(&mut function, asm.facts.len());
         functions.push(function);
     }
     let mut emitter = Emitter::default();

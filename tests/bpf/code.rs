@@ -187,6 +187,39 @@ fn truth_values_that_are_only_tested_disappear() {
     expect(build, &lines);
 }
 
+/// A map's value or 0 where there is none, tested: nobody needs the 0.
+#[test]
+fn a_missing_entry_that_is_only_tested_costs_one_branch() {
+    let build = |asm: &mut Asm| {
+        let (missing, end) = (asm.label(), asm.label());
+        let entry = asm.load(Size::B8, Place::new(Base::Ctx, 0));
+        let value = asm.variable();
+        asm.set(value, Operand::Imm(0));
+        asm.branch(Cond::Eq, entry.into(), Operand::Imm(0), missing);
+        asm.enter();
+        let found = asm.load(Size::B8, Place::new(Base::Reg(entry), 0));
+        asm.set(value, found.into());
+        asm.leave();
+        asm.place(missing);
+        let value = asm.get(value);
+        asm.branch(Cond::Eq, value.into(), Operand::Imm(0), end);
+        asm.call(Helper::SEND_SIGNAL, &[Arg::Imm(9)]);
+        asm.place(end);
+        asm.exit(Operand::Imm(0));
+    };
+    let lines = [
+        "r5 = *(u64 *)(r1 +0)",
+        "if r5 == 0 goto pc+4",
+        "r5 = *(u64 *)(r5 +0)",
+        "if r5 == 0 goto pc+2",
+        "r1 = 9",
+        "call bpf_send_signal#109",
+        "r0 = 0",
+        "exit",
+    ];
+    expect(build, &lines);
+}
+
 /// Slots of two branches share bytes; one that a loop carries does not share with those inside.
 #[test]
 fn slots_share_memory_where_they_may() {
