@@ -308,7 +308,11 @@ impl Asm {
 
     /// Loads something that does not change while the program runs (until [`Asm::clobber`]): numbered.
     pub fn load_pure(&mut self, size: Size, from: Place) -> VReg {
-        let from = self.locate(from);
+        let base = match from.base {
+            Base::Reg(reg) => Base::Reg(self.fixed_reg(reg)),
+            base => base,
+        };
+        let from = self.locate(Place { base, ..from });
         let key = self.open().numbering.load(size, from);
         self.numbered(key, |asm| asm.load(size, from))
     }
@@ -318,7 +322,10 @@ impl Asm {
         let to = self.memory(to);
         let value = match self.held(value) {
             Operand::Imm(value) => self.limited(size.narrow(value)),
-            Operand::Reg(reg) => Operand::Reg(self.reg(Operand::Reg(reg))),
+            reg => {
+                let bits = self.facts.unmasked(reg, size.mask());
+                Operand::Reg(self.reg(bits))
+            }
         };
         self.push(Op::Store { size, to, value });
     }
@@ -347,7 +354,7 @@ impl Asm {
 
     /// A call that gives the same result throughout the run: numbered.
     pub fn call_constant(&mut self, helper: Helper, args: &[Arg]) -> VReg {
-        let args: Vec<_> = args.iter().map(|&arg| self.argument(arg)).collect();
+        let args: Vec<_> = args.iter().map(|&arg| self.fixed_argument(arg)).collect();
         let fact = Fact { origin: Origin::Opaque, ones: u64::MAX };
         self.numbered(Key::Call(helper, args.clone()), |asm| {
             asm.define(fact, |to| Op::Call { helper, args, to, effect: Effect::Pure })

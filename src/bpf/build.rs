@@ -77,6 +77,11 @@ impl Asm {
         }
     }
 
+    /// A register that holds, for good, what this one holds now.
+    pub(super) fn fixed_reg(&mut self, reg: VReg) -> VReg {
+        if self.is_variable(reg) { self.get(reg) } else { reg }
+    }
+
     /// The operand in a register that an instruction defines.
     pub(super) fn reg(&mut self, operand: Operand) -> VReg {
         let origin = match operand {
@@ -180,6 +185,21 @@ impl Asm {
             Base::Map(map) => self.facts.add(Fact { origin: Origin::Map(map, place.offset), ones: u64::MAX }),
         };
         Memory { base: MemoryBase::Reg(self.reg(Operand::Reg(address))), offset: 0 }
+    }
+
+    /// The argument of a call whose result may be used again.
+    pub(super) fn fixed_argument(&mut self, arg: Arg) -> Argument {
+        match arg {
+            Arg::Reg(reg) => {
+                let reg = self.fixed_reg(reg);
+                self.argument(Arg::Reg(reg))
+            }
+            Arg::Address(Place { base: Base::Reg(reg), offset }) => {
+                let base = Base::Reg(self.fixed_reg(reg));
+                self.argument(Arg::Address(Place { base, offset }))
+            }
+            Arg::Imm(_) | Arg::Address(_) | Arg::Map(_) | Arg::Function(_) => self.argument(arg),
+        }
     }
 
     pub(super) fn argument(&mut self, arg: Arg) -> Argument {

@@ -113,10 +113,10 @@ impl Wishes {
         // Backwards, so that an operand learns where its result is wanted.
         for inst in function.insts().rev() {
             match &inst.op {
-                Op::Param { to, index } => wishes.fix(groups.root(*to), parameter(*index)),
+                Op::Param { to, index } => wishes.fix_first(groups.root(*to), parameter(*index)),
                 Op::Exit(Operand::Reg(reg)) => wishes.fix(groups.root(*reg), Reg::RESULT),
                 Op::Call { args, to, .. } => {
-                    wishes.fix(groups.root(*to), Reg::RESULT);
+                    wishes.fix_first(groups.root(*to), Reg::RESULT);
                     for (index, arg) in (0..).zip(args) {
                         if let Argument::Reg(reg, _) = arg {
                             wishes.fix(groups.root(*reg), parameter(index));
@@ -142,6 +142,11 @@ impl Wishes {
         if !self.fixed[root].contains(&reg) {
             self.fixed[root].push(reg);
         }
+    }
+
+    /// Where a value arises counts more than where it goes: a branch may keep it from going there.
+    fn fix_first(&mut self, root: usize, reg: Reg) {
+        self.fixed[root].insert(0, reg);
     }
 
     fn relate(&mut self, result: usize, operand: usize) {

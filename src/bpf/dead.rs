@@ -2,6 +2,7 @@
 
 use super::asm::VReg;
 use super::lir::{Function, Op};
+use super::live::{Live, POINTS, Segment, WRITE};
 
 /// Removes pure operations whose results nothing with an effect depends on, circles among variables included.
 pub(super) fn sweep(function: &mut Function, regs: usize) {
@@ -24,6 +25,29 @@ pub(super) fn sweep(function: &mut Function, regs: usize) {
             Some(reg) => needed[reg.0 as usize] || !inst.op.is_pure(),
             None => true,
         });
+    }
+}
+
+/// Removes pure operations whose result is not read before the register is set again, until there are none.
+pub(super) fn sweep_overwritten(function: &mut Function, regs: usize) {
+    let mut changed = true;
+    while std::mem::take(&mut changed) {
+        let live = Live::of(function, regs);
+        let unread = |at: u32, reg: VReg| {
+            let dead = Segment { start: at * POINTS + WRITE, end: (at + 1) * POINTS };
+            live.ranges[reg.0 as usize]
+                .binary_search_by_key(&dead.start, |segment| segment.start)
+                .is_ok_and(|found| live.ranges[reg.0 as usize][found] == dead)
+        };
+        let mut at = 0..;
+        for block in &mut function.blocks {
+            block.insts.retain(|inst| {
+                let at = at.next().unwrap_or(0);
+                let dead = inst.op.is_pure() && inst.op.def().is_some_and(|reg| unread(at, reg));
+                changed |= dead;
+                !dead
+            });
+        }
     }
 }
 

@@ -1,4 +1,8 @@
 //! The last step: functions with registers, frame and block order decided become instructions, relocations and tables.
+//!
+//! The machine computes in place (`r1 += r2`), so a result in another register than the left operand costs a move first; the
+//! allocator sees to it that this never overwrites the right operand. Moves of a register to itself, and jumps to what
+//! follows, leave no trace.
 
 use std::collections::HashMap;
 
@@ -18,8 +22,11 @@ pub(super) fn assemble(mut asm: Asm) -> Result<Assembled, AsmError> {
     for open in std::mem::take(&mut asm.functions) {
         let params = open.params.len() as u8;
         let mut function = Function { name: open.name, params, blocks: open.blocks };
+        // Dead copies would hide tests, and tests skipped leave dead constants.
+        dead::sweep(&mut function, asm.facts.len());
         flow::simplify(&mut function)?;
         dead::sweep(&mut function, asm.facts.len());
+        dead::sweep_overwritten(&mut function, asm.facts.len());
         functions.push(function);
     }
     let mut emitter = Emitter::default();
@@ -129,16 +136,17 @@ struct Body<'a> {
     starts: HashMap<Label, u32>,
     /// Jump instructions and where they go.
     jumps: Vec<(u32, Label)>,
-    /// The block that follows the current one.
+    /// The block that the current one may fall into.
     next: Option<Label>,
 }
 
 impl Body<'_> {
     fn emit(&mut self, function: &Function) -> Result<(), AsmError> {
         let mut span = None;
+        let explicit = flow::explicit_jumps(&function.blocks);
         for (at, block) in function.blocks.iter().enumerate() {
             self.starts.insert(block.label, self.out.here());
-            self.next = function.blocks.get(at + 1).map(|block| block.label);
+            self.next = function.blocks.get(at + 1).filter(|_| !explicit[at]).map(|block| block.label);
             for inst in &block.insts {
                 let first = self.out.here();
                 self.inst(inst);

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use super::asm::{AsmError, Label, Operand};
+use super::asm::{AsmError, Label, Operand, VReg};
+use super::fold::{compute, holds};
 use super::lir::{Block, Function, Inst, Op};
 use crate::source::Span;
 
@@ -11,9 +12,161 @@ pub(super) fn simplify(function: &mut Function) -> Result<(), AsmError> {
     close(function);
     let index = index(&function.blocks);
     thread(&mut function.blocks, &index)?;
+    skip_decided_tests(&mut function.blocks, &index);
+    thread(&mut function.blocks, &index)?;
     remove_unreachable(&mut function.blocks, &index);
     join(&mut function.blocks);
     Ok(())
+}
+
+/// Truth values come from `a && b` and the like as constants set on each way to one test; each way can go straight to
+/// where the test will send it.
+fn skip_decided_tests(blocks: &mut [Block], index: &HashMap<Label, usize>) {
+    // Kept up to date, since each redirection changes what is known elsewhere.
+    let mut sources: Vec<Vec<usize>> = vec![Vec::new(); blocks.len()];
+    for (from, block) in blocks.iter().enumerate() {
+        block.successors().into_iter().flatten().for_each(|to| sources[index[&to]].push(from));
+    }
+    let tests: Vec<usize> = only_tests(blocks);
+    for at in tests {
+        let decide = |from: usize| decision(&blocks[at], |reg| constant_after(blocks, &sources, from, reg));
+        // A loop's test is skipped on the way in only if it is on every way in: loops keep a single entrance.
+        let is_loop = sources[at].iter().any(|from| *from >= at);
+        if is_loop && !sources[at].iter().all(|from| *from >= at || decide(*from).is_some()) {
+            continue;
+        }
+        for from in sources[at].clone() {
+            // Asked anew, since an earlier redirection may lead here.
+            let decided = decision(&blocks[at], |reg| constant_after(blocks, &sources, from, reg));
+            if let Some(instead) = decided {
+                let label = blocks[at].label;
+                redirect(&mut blocks[from], label, instead);
+                sources[at].retain(|source| *source != from);
+                sources[index[&instead]].push(from);
+            }
+        }
+    }
+}
+
+/// The blocks that do nothing but decide where to go: all that they define is only used by themselves.
+fn only_tests(blocks: &[Block]) -> Vec<usize> {
+    let mut uses: HashMap<VReg, usize> = HashMap::new();
+    for inst in blocks.iter().flat_map(|block| &block.insts) {
+        inst.op.each_use(|reg, _| *uses.entry(reg).or_default() += 1);
+    }
+    let is_test = |block: &Block| {
+        let Some((Inst { op: Op::Branch { .. }, .. }, before)) = block.insts.split_last() else { return false };
+        let mut own: HashMap<VReg, usize> = HashMap::new();
+        for inst in &block.insts {
+            inst.op.each_use(|reg, _| *own.entry(reg).or_default() += 1);
+        }
+        before.iter().all(|inst| match inst.op {
+            Op::Copy { to, .. } | Op::Alu { to, .. } | Op::Const { to, .. } => own.get(&to) == uses.get(&to),
+            _ => false,
+        })
+    };
+    (0..blocks.len()).filter(|at| is_test(&blocks[*at])).collect()
+}
+
+/// Where a test will go, if `constant` knows what the registers hold on the way to it.
+fn decision(block: &Block, constant: impl Fn(VReg) -> Option<i64>) -> Option<Label> {
+    let mut known: HashMap<VReg, Option<i64>> = HashMap::new();
+    for inst in &block.insts {
+        let value = |operand: Operand| match operand {
+            Operand::Imm(value) => Some(value),
+            Operand::Reg(reg) => known.get(&reg).copied().unwrap_or_else(|| constant(reg)),
+        };
+        let (to, result) = match inst.op {
+            Op::Const { to, value } => (to, Some(value)),
+            Op::Copy { to, from } => (to, value(Operand::Reg(from))),
+            Op::Alu { op, to, left, right } => {
+                let sides = value(Operand::Reg(left)).zip(value(right));
+                (to, sides.map(|(left, right)| compute(op, left, right)))
+            }
+            Op::Branch { cond, left, right, then, other } => {
+                let holds = holds(cond, value(Operand::Reg(left))?, value(right)?);
+                return Some(if holds { then } else { other });
+            }
+            _ => return None,
+        };
+        known.insert(to, result);
+    }
+    None
+}
+
+/// The constant that a register holds after a block: set there, or in the blocks that alone lead to it.
+fn constant_after(blocks: &[Block], sources: &[Vec<usize>], at: usize, reg: VReg) -> Option<i64> {
+    let mut at = at;
+    // As many steps as there are blocks go round any circle.
+    for _ in 0..blocks.len() {
+        match blocks[at].insts.iter().rev().find(|inst| inst.op.def() == Some(reg)).map(|inst| &inst.op) {
+            Some(Op::Const { value, .. }) => return Some(*value),
+            Some(_) => return None,
+            None => match sources[at][..] {
+                [only] if at != 0 => at = only,
+                _ => return None,
+            },
+        }
+    }
+    None
+}
+
+/// How far the walk over the blocks has come with one of them.
+#[derive(Clone, Copy, PartialEq)]
+enum Visit {
+    Not,
+    /// On the way from the entry to the current block.
+    Open,
+    Done,
+}
+
+/// The blocks that must jump to the one after them, though they could fall into it: those from which that is a way back.
+/// Kernels before 6.12 or so walk the code depth first before they verify it, what comes next before what is jumped to,
+/// and accept a way back only as a jump (`check_cfg` in kernel/bpf/verifier.c).
+pub(super) fn explicit_jumps(blocks: &[Block]) -> Vec<bool> {
+    let index = index(blocks);
+    let mut explicit = vec![false; blocks.len()];
+    let mut visits = vec![Visit::Not; blocks.len()];
+    let mut stack = vec![(0, ways(blocks, &index, 0).into_iter())];
+    visits[0] = Visit::Open;
+    while let Some((at, rest)) = stack.last_mut() {
+        let at = *at;
+        match rest.next() {
+            None => {
+                visits[at] = Visit::Done;
+                stack.pop();
+            }
+            Some(next) if visits[next] == Visit::Not => {
+                visits[next] = Visit::Open;
+                stack.push((next, ways(blocks, &index, next).into_iter()));
+            }
+            Some(next) => {
+                let jumps = matches!(blocks[at].successors(), [Some(_), None]);
+                explicit[at] |= jumps && visits[next] == Visit::Open && next == at + 1;
+            }
+        }
+    }
+    explicit
+}
+
+/// The blocks that control may go to, in the order in which the kernel follows them.
+fn ways(blocks: &[Block], index: &HashMap<Label, usize>, at: usize) -> Vec<usize> {
+    let ways: Vec<usize> = blocks[at].successors().into_iter().flatten().map(|label| index[&label]).collect();
+    match ways[..] {
+        // A branch to the next block is emitted as the opposite branch to the other.
+        [then, other] if then != at + 1 => vec![other, then],
+        _ => ways,
+    }
+}
+
+fn redirect(block: &mut Block, from: Label, to: Label) {
+    match block.insts.last_mut().map(|inst| &mut inst.op) {
+        Some(Op::Jump(label)) if *label == from => *label = to,
+        Some(Op::Branch { then, other, .. }) => {
+            [then, other].into_iter().filter(|label| **label == from).for_each(|label| *label = to);
+        }
+        _ => {}
+    }
 }
 
 /// Position of each block by its label.

@@ -162,6 +162,10 @@ impl Facts {
                 sum @ ..=63 => self.fold_shift(op, Operand::Reg(y), sum),
                 _ => Folded::Value(Operand::Imm(0)),
             },
+            // Bits set or changed below those that stay do not matter.
+            (Alu::Shr | Alu::Sar, Some((Alu::Or | Alu::Xor, y, low))) if low >= 0 && low >> by == 0 => {
+                self.fold_shift(op, Operand::Reg(y), by)
+            }
             (Alu::Shr, Some((Alu::Shl, y, first))) if first == by => {
                 self.fold_and(Operand::Reg(y), (u64::MAX >> by) as i64)
             }
@@ -172,6 +176,14 @@ impl Facts {
                 _ => plain,
             },
             _ => plain,
+        }
+    }
+
+    /// A value with the same bits where the mask has them: without masks that keep all of those.
+    pub fn unmasked(&self, value: Operand, mask: u64) -> Operand {
+        match self.origin(value) {
+            Some((Alu::And, y, kept)) if kept as u64 & mask == mask => self.unmasked(Operand::Reg(y), mask),
+            _ => value,
         }
     }
 

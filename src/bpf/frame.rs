@@ -1,4 +1,7 @@
 //! The stack frame: each slot gets an offset below register 10; slots that are never in use at the same time share bytes.
+//!
+//! Unlike registers, slots are not followed precisely: helpers write them through addresses, in pieces. A slot counts as in
+//! use from its first mention to its last, in the order of the code.
 
 use std::collections::HashMap;
 
@@ -77,25 +80,12 @@ fn mention(extent: &mut Option<Extent>, first: usize, last: usize) {
     *known = Extent { first: known.first.min(first), last: known.last.max(last) };
 }
 
+/// Extends what is in use both inside and outside of a loop over the whole loop: its contents go round. So may those of a
+/// slot that the loop reads before it writes.
 fn carry_around_loops(function: &Function, extents: &mut [Option<Extent>]) {
-    let flow = Flow::of(&function.blocks);
-    let reads_first: Vec<Option<Slot>> = function
-        .insts()
-        .map(|inst| match inst.op {
-            Op::Load { from, .. } => match from.base {
-                MemoryBase::Frame(slot) => Some(slot),
-                MemoryBase::Reg(_) => None,
-            },
-            _ => None,
-        })
-        .collect();
-    let loops: Vec<Extent> = flow
-        .loops()
-        .map(|(head, last)| Extent {
-            first: flow.starts[head] as usize,
-            last: flow.starts[last] as usize + function.blocks[last].insts.len() - 1,
-        })
-        .collect();
+    let loops = loops(function);
+    let reads: Vec<Option<Slot>> = function.insts().map(|inst| slot_read(&inst.op)).collect();
+    // One loop may extend a slot into the next.
     let mut changed = true;
     while std::mem::take(&mut changed) {
         for (slot, extent) in extents.iter_mut().enumerate() {
@@ -103,15 +93,32 @@ fn carry_around_loops(function: &Function, extents: &mut [Option<Extent>]) {
             for around in &loops {
                 let apart = extent.last < around.first || around.last < extent.first;
                 let inside = around.first <= extent.first && extent.last <= around.last;
-                let carried = reads_first[extent.first] == Some(Slot(slot as u32));
                 let covers = extent.first <= around.first && around.last <= extent.last;
-                if !apart && !covers && (!inside || carried) {
+                let reads_first = reads[extent.first] == Some(Slot(slot as u32));
+                if !apart && !covers && (!inside || reads_first) {
                     extent.first = extent.first.min(around.first);
                     extent.last = extent.last.max(around.last);
                     changed = true;
                 }
             }
         }
+    }
+}
+
+/// The instructions of each loop, from its first to its last in the order of the code.
+fn loops(function: &Function) -> Vec<Extent> {
+    let flow = Flow::of(&function.blocks);
+    let end = |block: usize| flow.starts[block] as usize + function.blocks[block].insts.len() - 1;
+    flow.loops().map(|(head, last)| Extent { first: flow.starts[head] as usize, last: end(last) }).collect()
+}
+
+fn slot_read(op: &Op) -> Option<Slot> {
+    match op {
+        Op::Load { from, .. } => match from.base {
+            MemoryBase::Frame(slot) => Some(slot),
+            MemoryBase::Reg(_) => None,
+        },
+        _ => None,
     }
 }
 

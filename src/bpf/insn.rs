@@ -359,3 +359,57 @@ fn size_text(size: Size) -> &'static str {
         Size::B8 => "u64",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes as clang's assembler writes them.
+    #[test]
+    fn instructions_are_the_bytes_that_others_write() {
+        let cases: &[(Insn, [u8; 8], &str)] = &[
+            (Insn::mov(Reg(6), Source::Reg(Reg(1))), [0xbf, 0x16, 0, 0, 0, 0, 0, 0], "r6 = r1"),
+            (Insn::mov(Reg(1), Source::Imm(-1)), [0xb7, 1, 0, 0, 255, 255, 255, 255], "r1 = -1"),
+            (Insn::mov_low(Reg(1), Reg(2)), [0xbc, 0x21, 0, 0, 0, 0, 0, 0], "w1 = w2"),
+            (Insn::alu(Alu::Add, Reg(2), Source::Imm(-8)), [7, 2, 0, 0, 248, 255, 255, 255], "r2 += -8"),
+            (Insn::alu(Alu::Sar, Reg(3), Source::Reg(Reg(4))), [0xcf, 0x43, 0, 0, 0, 0, 0, 0], "r3 s>>= r4"),
+            (Insn::load(Size::B8, Reg(1), Reg(6), 8), [0x79, 0x61, 8, 0, 0, 0, 0, 0], "r1 = *(u64 *)(r6 +8)"),
+            (Insn::load(Size::B1, Reg(0), Reg(1), -2), [0x71, 0x10, 254, 255, 0, 0, 0, 0], "r0 = *(u8 *)(r1 -2)"),
+            (
+                Insn::store(Size::B4, Reg::FRAME, -4, Source::Reg(Reg(0))),
+                [0x63, 0x0a, 252, 255, 0, 0, 0, 0],
+                "*(u32 *)(r10 -4) = r0",
+            ),
+            (
+                Insn::store(Size::B8, Reg::FRAME, -8, Source::Imm(7)),
+                [0x7a, 0x0a, 248, 255, 7, 0, 0, 0],
+                "*(u64 *)(r10 -8) = 7",
+            ),
+            (Insn::atomic_add(Reg(1), 16, Reg(2)), [0xdb, 0x21, 16, 0, 0, 0, 0, 0], "lock *(u64 *)(r1 +16) += r2"),
+            (
+                Insn { off: 3, ..Insn::branch(Cond::SGt, Reg(1), Source::Imm(5)) },
+                [0x65, 1, 3, 0, 5, 0, 0, 0],
+                "if r1 s> 5 goto pc+3",
+            ),
+            (Insn { off: -2, ..Insn::jump() }, [5, 0, 254, 255, 0, 0, 0, 0], "goto pc-2"),
+            (Insn::call(Helper::KTIME_GET_NS), [0x85, 0, 0, 0, 5, 0, 0, 0], "call bpf_ktime_get_ns#5"),
+            (Insn::exit(), [0x95, 0, 0, 0, 0, 0, 0, 0], "exit"),
+        ];
+        for (insn, bytes, text) in cases {
+            assert_eq!((insn.encode(), insn.to_string().as_str()), (*bytes, *text));
+        }
+    }
+
+    #[test]
+    fn every_operation_decodes_to_itself() {
+        for from in [Source::Reg(Reg(3)), Source::Imm(-7)] {
+            for op in ALUS {
+                assert_eq!(Insn::alu(op, Reg(9), from).decode(), Some(Decoded::Alu { op, to: Reg(9), from }));
+            }
+            for cond in CONDS {
+                let expected = Decoded::Branch { cond, left: Reg(9), right: from };
+                assert_eq!(Insn::branch(cond, Reg(9), from).decode(), Some(expected));
+            }
+        }
+    }
+}

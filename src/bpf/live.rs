@@ -1,4 +1,7 @@
 //! Liveness: where in the code each virtual register holds a value that is still wanted.
+//!
+//! First the sets of registers wanted after each block, going backwards until nothing changes; then, within each block, the
+//! ranges from definitions to last uses.
 
 use super::asm::VReg;
 use super::flow;

@@ -25,3 +25,26 @@ pub(super) fn parallel(mut moves: Vec<(Reg, Reg)>, scratch: Reg) -> Vec<Insn> {
     }
     insns
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bpf::insn::Decoded;
+
+    /// Every way to fill registers 1 to 4 from registers 0 to 6.
+    #[test]
+    fn every_destination_gets_its_source() {
+        for number in 0..7u32.pow(4) {
+            let moves: Vec<(Reg, Reg)> =
+                (0..4).map(|at| (Reg((number / 7u32.pow(at) % 7) as u8), Reg(at as u8 + 1))).collect();
+            let mut held: Vec<u8> = (0..11).collect();
+            for insn in parallel(moves.clone(), Reg(0)) {
+                let Some(Decoded::Move { to, from: Source::Reg(from) }) = insn.decode() else { panic!("{insn}") };
+                held[usize::from(to.0)] = held[usize::from(from.0)];
+            }
+            for (from, to) in &moves {
+                assert_eq!(held[usize::from(to.0)], from.0, "{moves:?}");
+            }
+        }
+    }
+}

@@ -1,5 +1,10 @@
 //! Register allocation: virtual registers that can share are merged, groups of them get machine registers, and what finds
 //! none moves to the frame, until everything fits.
+//!
+//! Programs are short and ten registers are few, of which calls leave four: what matters is that values used around calls
+//! get those four, that arguments are computed where they are passed, and that nothing is copied for the sake of the
+//! two-address machine. Live ranges have holes, so a register may hold one value in two arms of a branch and another
+//! between them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -63,17 +68,26 @@ impl Groups {
         let parents = (0..live.ranges.len() as u32).collect();
         let loose = vec![false; live.ranges.len()];
         let mut groups = Groups { parents, ranges: live.ranges, definitions, depths: live.depths, loose };
+        groups.join_copies(function);
+        groups.join_in_place(function, |reg| !apart.contains(&reg) && !temporaries.contains(&reg));
+        groups
+    }
+
+    fn join_copies(&mut self, function: &Function) {
         let mut first = 0;
         for block in &function.blocks {
             let end = (first + block.insts.len() as u32) * POINTS;
             for (at, inst) in (first..).zip(&block.insts) {
                 if let Op::Copy { to, from } = inst.op {
-                    groups.try_merge(to, from, at * POINTS + WRITE, end);
+                    self.try_merge(to, from, at * POINTS + WRITE, end);
                 }
             }
             first += block.insts.len() as u32;
         }
-        let joins = |reg: VReg| !apart.contains(&reg) && !temporaries.contains(&reg);
+    }
+
+    /// Gives results the place of an operand that ends there, where the machine would otherwise have to copy it.
+    fn join_in_place(&mut self, function: &Function, joins: impl Fn(VReg) -> bool) {
         for inst in function.insts() {
             let Op::Alu { op, to, left, right } = inst.op else { continue };
             let right = match right {
@@ -82,14 +96,13 @@ impl Groups {
                 Operand::Imm(LOW_HALF) => continue,
                 Operand::Reg(_) | Operand::Imm(_) => None,
             };
-            if let Some(from) = [Some(left), right].into_iter().flatten().find(|from| groups.are_apart(to, *from))
+            if let Some(from) = [Some(left), right].into_iter().flatten().find(|from| self.are_apart(to, *from))
                 && joins(to)
                 && joins(from)
             {
-                groups.merge_in_place(to, from);
+                self.merge_in_place(to, from);
             }
         }
-        groups
     }
 
     pub fn root(&self, reg: VReg) -> usize {

@@ -121,8 +121,9 @@ impl Machine {
         let mut next = *at + 1;
         match insn.decode().ok_or("unknown instruction")? {
             Decoded::Alu { op, to, from } => {
-                let value = alu(op, read(regs, to)?, source(regs, from)?, from)?;
-                write(regs, to, value)?;
+                let (a, b) = (read(regs, to)?, source(regs, from)?);
+                check_constant(op, from)?;
+                write(regs, to, alu(op, a, b))?;
             }
             Decoded::Move { to, from } => {
                 let value = source(regs, from)?;
@@ -203,13 +204,19 @@ fn source(regs: &Regs, from: Source) -> Result<u64, String> {
     }
 }
 
-fn alu(op: Alu, a: u64, b: u64, from: Source) -> Result<u64, String> {
-    let shift = matches!(op, Alu::Shl | Alu::Shr | Alu::Sar);
-    let division = matches!(op, Alu::Div | Alu::Mod);
-    if matches!(from, Source::Imm(_)) && (shift && b > 63 || division && b == 0) {
-        return Err(format!("constant {b} is refused here"));
-    }
-    Ok(match op {
+/// Refuses what the verifier refuses of constants.
+fn check_constant(op: Alu, from: Source) -> Result<(), String> {
+    let refused = match (op, from) {
+        (Alu::Shl | Alu::Shr | Alu::Sar, Source::Imm(by)) => !(0..64).contains(&by),
+        (Alu::Div | Alu::Mod, Source::Imm(by)) => by == 0,
+        _ => false,
+    };
+    if refused { Err("this constant is refused".to_owned()) } else { Ok(()) }
+}
+
+/// What the machine computes.
+pub fn alu(op: Alu, a: u64, b: u64) -> u64 {
+    match op {
         Alu::Add => a.wrapping_add(b),
         Alu::Sub => a.wrapping_sub(b),
         Alu::Mul => a.wrapping_mul(b),
@@ -221,10 +228,10 @@ fn alu(op: Alu, a: u64, b: u64, from: Source) -> Result<u64, String> {
         Alu::Shl => a << (b & 63),
         Alu::Shr => a >> (b & 63),
         Alu::Sar => (a as i64 >> (b & 63)) as u64,
-    })
+    }
 }
 
-fn holds(cond: Cond, a: u64, b: u64) -> bool {
+pub fn holds(cond: Cond, a: u64, b: u64) -> bool {
     let (sa, sb) = (a as i64, b as i64);
     match cond {
         Cond::Eq => a == b,

@@ -8,7 +8,7 @@ const BPF_PROG_LOAD: libc::c_int = 5;
 const BPF_BTF_LOAD: libc::c_int = 18;
 const RAW_TRACEPOINT: u32 = 17;
 
-/// The part of `union bpf_attr` that loading a program uses, up to and including `line_info_cnt` (`linux/bpf.h`).
+/// The part of `union bpf_attr` that loading a program uses (`linux/bpf.h`), without padding, which would have to be zero.
 #[repr(C)]
 #[derive(Default)]
 pub struct Load {
@@ -42,6 +42,8 @@ struct LoadBtf {
     size: u32,
     log_size: u32,
     log_level: u32,
+    /// What follows must be zero on kernels that do not know it.
+    unknown: u32,
 }
 
 /// Why a program was not loaded.
@@ -82,6 +84,7 @@ pub fn load_btf(blob: &[u8]) -> Result<OwnedFd, Refusal> {
         size: blob.len() as u32,
         log_size: log.len() as u32,
         log_level: 1,
+        unknown: 0,
     };
     call(BPF_BTF_LOAD, &attr, &mut log)
 }
@@ -100,4 +103,11 @@ fn call<T>(command: libc::c_int, attr: &T, log: &mut Vec<u8>) -> Result<OwnedFd,
         Some(libc::EPERM) if log.is_empty() => Err(Refusal::NotAllowed),
         _ => Err(Refusal::Rejected(format!("{error}\n{}", String::from_utf8_lossy(log)))),
     }
+}
+
+/// The first two numbers of the running kernel's version.
+pub fn kernel() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map_while(|part| part.parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }

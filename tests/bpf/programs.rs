@@ -1,21 +1,15 @@
 //! Random programs through the assembler: the interpreter must get from the finished code what direct evaluation gives, and
 //! the kernel must accept them.
 
-#[path = "support/machine.rs"]
-mod machine;
-#[path = "support/random.rs"]
-mod random;
-#[path = "support/verifier.rs"]
-mod verifier;
-
-use machine::Machine;
-use random::{Builder, CONTEXT, Dialect, Evaluator, Helpers, Program, Random};
 use rtrace::bpf::asm::Assembled;
-use verifier::Refusal;
+
+use crate::machine::Machine;
+use crate::random::{Builder, CONTEXT, Dialect, Evaluator, Helpers, Program, Random};
+use crate::verifier::{self, Refusal};
 
 #[test]
 fn random_programs_compute_what_they_say() {
-    for seed in 0..20_000 {
+    for seed in 0..8_000 {
         let program = Program::random(seed, Dialect::Anything);
         let assembled = Builder::build(&program).finish().expect("it fits");
         let mut random = Random(seed);

@@ -1,17 +1,14 @@
 //! Finished programs as people and the kernel see them: the listing, and the verifier naming script lines.
 
-#[path = "support/units.rs"]
-mod units;
-#[path = "support/verifier.rs"]
-mod verifier;
-
 use std::os::fd::AsRawFd;
 
 use rtrace::bpf::btf::{FUNC_INFO, LINE_INFO, program_btf};
 use rtrace::bpf::insn::Insn;
 use rtrace::bpf::list::Listing;
 use rtrace::bpf::unit::{RelocTarget, Unit};
-use verifier::Refusal;
+
+use crate::units;
+use crate::verifier::{self, Refusal};
 
 #[test]
 fn listing_shows_source_maps_and_notes() {
@@ -28,8 +25,21 @@ fn listing_shows_source_maps_and_notes() {
 
 #[test]
 fn the_verifier_names_script_lines() {
+    assert_refused_at(1, "@[pid] = count();");
+}
+
+/// Callbacks came with Linux 5.13.
+#[test]
+fn the_verifier_names_script_lines_of_programs_with_callbacks() {
+    if verifier::kernel() >= (5, 13) {
+        assert_refused_at(2, "for ($i : @) { @n = 1; }");
+    }
+}
+
+/// Without its maps the program must be refused, at the line that wants one.
+fn assert_refused_at(unit: usize, line: &str) {
     let made = units::make();
-    let unit = without_maps(&made.units[2]);
+    let unit = without_maps(&made.units[unit]);
     let btf = program_btf(&unit, &made.sources);
     let blob = match verifier::load_btf(&btf.blob) {
         Ok(fd) => fd,
@@ -44,9 +54,8 @@ fn the_verifier_names_script_lines() {
         attr.line_info = btf.line_info.as_ptr() as u64;
         attr.line_info_count = btf.line_info.len() as u32 / LINE_INFO;
     });
-    // Without its map the program must be refused, at the line that wants one.
     let Err(Refusal::Rejected(log)) = result else { panic!("loaded without a map") };
-    assert!(log.contains("for ($i : @) { @n = 1; }"), "{log}");
+    assert!(log.contains(line), "{log}");
 }
 
 /// The unit with zeros where maps belong.
