@@ -28,9 +28,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     // In a virtual machine the repository lies elsewhere than where this was built.
     let root = path("RTRACE_ROOT", env!("CARGO_MANIFEST_DIR"));
-    let wanted = Regex::new(&env::var("RTRACE_CASES").unwrap_or_default()).expect("RTRACE_CASES is a regular expression");
+    let wanted =
+        Regex::new(&env::var("RTRACE_CASES").unwrap_or_default()).expect("RTRACE_CASES is a regular expression");
     let cases = case::all(&root.join("tests/run"));
-    let trials = cases.into_iter().filter(|(name, _)| wanted.is_match(name)).map(|(name, case)| trial(name, case, &root));
+    let trials =
+        cases.into_iter().filter(|(name, _)| wanted.is_match(name)).map(|(name, case)| trial(name, case, &root));
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 

@@ -219,7 +219,8 @@ impl Cx<'_> {
         let wide = if matches!(ty, Type::Ptr(..)) { ty.clone() } else { wide };
         let before = self.fresh("old value", ty.clone());
         let kept = Expr::new(ExprKind::Var(before), ty.clone(), span);
-        let kind = ExprKind::Binary { op: ir::BinaryOp::Add, sign: ty.sign(), left: kept.clone(), right: by, zero: None };
+        let kind =
+            ExprKind::Binary { op: ir::BinaryOp::Add, sign: ty.sign(), left: kept.clone(), right: by, zero: None };
         let new = Expr::new(kind, wide.clone(), span);
         let after = self.fresh("new value", wide.clone());
         let new_value = Expr::new(ExprKind::Var(after), wide.clone(), span);

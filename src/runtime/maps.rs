@@ -43,7 +43,7 @@ const READ_ONLY_FOR_PROGRAMS: u32 = 1 << 7;
 /// Bytes of a page, in which `perf_rb_pages` is counted.
 const PAGE: u64 = 4096;
 /// The ring's size unless the script sets it. A larger one would cost a millisecond of start-up for each 4 MiB.
-const RING_BYTES: u32 = 4 << 20;
+const RING_BYTES: u32 = 1 << 20;
 /// Borders for the ring's size.
 const RING_RANGE: (u64, u64) = (4096, 1 << 30);
 /// Bytes that one batch of a look-up may take.

@@ -34,16 +34,22 @@ static NEEDS: [Need; 12] = [
     need("host", "not for virtual machines", || !is_vm()),
 ];
 
-/// Why a case that needs all these cannot run here, if it cannot.
+/// Why a case that needs all these cannot run here, if it cannot. `!NAME` is the need that something is missing.
 pub fn unmet(needs: &[String]) -> Option<String> {
-    needs.iter().find_map(|name| match name.strip_prefix("kernel>=") {
-        Some(version) => (numbers(&release()) < numbers(version)).then(|| format!("kernel {} < {version}", release())),
-        None => {
-            let need = NEEDS.iter().find(|need| need.name == name);
-            let need = need.unwrap_or_else(|| panic!("a case needs '{name}', which tests/support/needs.rs does not know"));
-            (!*need.is_met).then(|| need.missing.to_string())
-        }
+    needs.iter().find_map(|need| match (need.strip_prefix("kernel>="), need.strip_prefix('!')) {
+        (Some(version), _) => is_before(&release(), version).then(|| format!("kernel {} < {version}", release())),
+        (None, Some(name)) => is_met(name).then(|| format!("for machines without {name}")),
+        (None, None) => (!is_met(need)).then(|| row(need).missing.to_string()),
     })
+}
+
+fn is_met(name: &str) -> bool {
+    *row(name).is_met
+}
+
+fn row(name: &str) -> &'static Need {
+    let row = NEEDS.iter().find(|row| row.name == name);
+    row.unwrap_or_else(|| panic!("a case needs '{name}', which tests/support/needs.rs does not know"))
 }
 
 fn exists(path: &str) -> bool {
@@ -63,8 +69,10 @@ fn release() -> String {
     fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim().to_string()
 }
 
-/// The first two numbers of a version.
-fn numbers(version: &str) -> (u32, u32) {
-    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+/// By the first two numbers.
+fn is_before(release: &str, version: &str) -> bool {
+    let numbers = |text: &str| -> Vec<u32> {
+        text.split(|c: char| !c.is_ascii_digit()).take(2).map(|number| number.parse().unwrap_or(0)).collect()
+    };
+    numbers(release) < numbers(version)
 }
