@@ -20,8 +20,12 @@ impl Symbols {
         Symbols { kernel: KernelSymbols::new(), user: None, demangle }
     }
 
-    /// Reads the kernel's symbols in the background if the plan will want them.
+    /// Gets ready for what the plan will want: the kernel's symbols are read in the background, and a process that is seen may be
+    /// gone within a millisecond.
     pub fn prepare(&mut self, plan: &Plan) {
+        if plan.maps.values().any(|map| map.role == Role::SeenProcesses) {
+            self.user();
+        }
         let in_maps = plan.maps.values().any(|map| match &map.role {
             Role::Stacks(stack) => stack.side == Side::Kernel,
             Role::User { key, value, .. } => {
