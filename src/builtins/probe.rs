@@ -1,6 +1,6 @@
 //! The event itself: which probe, what arguments, what result.
 
-use super::Builtin;
+use super::{Builtin, process};
 use crate::check::{Call, Cx, Fallible, provider_word};
 use crate::diag::Diagnostic;
 use crate::ir::{BinaryOp, Expr, ExprKind, UnaryOp};
@@ -96,7 +96,8 @@ fn text(text: Vec<u8>, call: &Call<'_>) -> Expr {
 }
 
 fn func(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    offered(cx, call, |cx| cx.context.func.clone(), "'kprobe', 'kretprobe', 'uprobe' and 'uretprobe'")
+    let func = offered(cx, call, |cx| cx.context.func.clone(), "'kprobe', 'kretprobe', 'uprobe' and 'uretprobe'")?;
+    Ok(if func.ty == Type::USym { process::announced(cx, func) } else { func })
 }
 
 fn retval(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {

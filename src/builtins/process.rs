@@ -2,10 +2,13 @@
 
 use super::{Builtin, binary};
 use crate::bpf::Helper;
-use crate::check::{Call, Cx, Fallible};
-use crate::ir::{BinaryOp, Expr, ExprKind};
+use crate::check::{Call, Cx, Emit, Fallible};
+use crate::error::Result;
+use crate::ir::{BinaryOp, Expr, ExprKind, Seen, Stmt, StmtKind};
+use crate::plan::{Action, Host};
 use crate::source::Span;
 use crate::types::{Space, Type};
+use crate::value::Value;
 
 pub const ROWS: &[Builtin] = &[
     Builtin::value(
@@ -64,6 +67,27 @@ pub fn pid_tgid(cx: &Cx<'_>, span: Span) -> Expr {
 /// The process id, from the high half.
 pub fn process(cx: &Cx<'_>, span: Span) -> Expr {
     binary(BinaryOp::Shr, pid_tgid(cx, span), 32, Type::U32)
+}
+
+/// A value made of the current process's addresses. User space hears of the process, so that it can find out what they mean
+/// while it is still there.
+pub fn announced(cx: &mut Cx<'_>, value: Expr) -> Expr {
+    let (ty, span) = (value.ty.clone(), value.span);
+    let map = cx.seen_map();
+    let process = Expr::new(ExprKind::Convert(process(cx, span)), Type::U32, span);
+    let emit = Emit { name: "process", act: remember, format: None, map: None, span };
+    let StmtKind::Emit { action, lost, .. } = cx.emit(emit, vec![process]).kind else {
+        unreachable!("emit gives an Emit");
+    };
+    let announce = Stmt::new(StmtKind::Announce(Seen { map, action, lost }), span);
+    Expr::new(ExprKind::Seq(vec![announce], value), ty, span)
+}
+
+fn remember(_: &Action, values: &[Value], host: &mut dyn Host) -> Result<()> {
+    if let [Value::UInt(process)] = values {
+        host.remember_process(*process as u32);
+    }
+    Ok(())
 }
 
 fn pid(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {

@@ -1,14 +1,12 @@
 //! Kernel and user stacks.
 
 use super::{Builtin, process};
-use crate::check::{Call, Cx, Emit, Fallible};
+use crate::check::{Call, Cx, Fallible};
 use crate::diag::Diagnostic;
-use crate::error::Result;
-use crate::ir::{Expr, ExprKind, Seen, StmtKind};
-use crate::plan::{Action, Cause, Host};
+use crate::ir::{Expr, ExprKind};
+use crate::plan::Cause;
 use crate::syntax::ast;
 use crate::types::{Side, StackMode, StackType, Type};
-use crate::value::Value;
 
 pub const ROWS: &[Builtin] = &[
     Builtin::function(
@@ -66,28 +64,10 @@ fn mode_named(cx: &mut Cx<'_>, name: &str, arg: &ast::Expr) -> Fallible<StackMod
 fn stack(cx: &mut Cx<'_>, call: &Call<'_>, side: Side) -> Fallible<Expr> {
     let stack = stack_type(cx, call, side)?;
     let map = cx.stack_map(stack);
-    let seen = match side {
-        Side::Kernel => None,
-        Side::User => Some(announcement(cx, call)),
-    };
     let collision = cx.counter(Cause::StackCollision, call.span);
-    Ok(Expr::new(ExprKind::Stack { map, seen, collision }, Type::Stack(stack), call.span))
-}
-
-/// How user space hears of the process, so that it can find out what its addresses mean while it is still there.
-fn announcement(cx: &mut Cx<'_>, call: &Call<'_>) -> Seen {
-    let map = cx.seen_map();
-    let process = Expr::new(ExprKind::Convert(process::process(cx, call.span)), Type::U32, call.span);
-    let emit = Emit { name: "process", act: remember, format: None, map: None, span: call.span };
-    match cx.emit(emit, vec![process]).kind {
-        StmtKind::Emit { action, lost, .. } => Seen { map, action, lost },
-        _ => unreachable!("emit gives an Emit"),
-    }
-}
-
-fn remember(_: &Action, values: &[Value], host: &mut dyn Host) -> Result<()> {
-    if let [Value::UInt(process)] = values {
-        host.remember_process(*process as u32);
-    }
-    Ok(())
+    let id = Expr::new(ExprKind::Stack { map, collision }, Type::Stack(stack), call.span);
+    Ok(match side {
+        Side::Kernel => id,
+        Side::User => process::announced(cx, id),
+    })
 }

@@ -51,7 +51,8 @@ fn usym(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let address = cx.scalar(&call.args[0])?;
     let address = Expr::new(ExprKind::Convert(address), Type::U64, call.span);
     let process = Expr::new(ExprKind::Convert(process::process(cx, call.span)), Type::U64, call.span);
-    Ok(Expr::new(ExprKind::Compose(vec![(0, address), (8, process)]), Type::USym, call.span))
+    let symbol = Expr::new(ExprKind::Compose(vec![(0, address), (8, process)]), Type::USym, call.span);
+    Ok(process::announced(cx, symbol))
 }
 
 fn kaddr(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {

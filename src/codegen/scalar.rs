@@ -48,7 +48,7 @@ impl Gen<'_> {
             ExprKind::MapHas { .. } => self.truth(expr),
             ExprKind::MapDelete { map, key } => self.delete(*map, key.as_ref()),
             ExprKind::MapLen(map) => self.map_len(*map),
-            ExprKind::Stack { map, seen, collision } => self.stack_id(&expr.ty, *map, *seen, *collision),
+            ExprKind::Stack { map, collision } => self.stack_id(&expr.ty, *map, *collision),
             ExprKind::StackLen { of } => Ok(self.stack_len(*of)),
             ExprKind::StrCompare { left, right, len } => self.text_differs(left, right, *len),
             ExprKind::StrContains { hay, needle } => self.text_contains(hay, needle),

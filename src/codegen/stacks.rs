@@ -1,5 +1,6 @@
 //! Stack traces.
 
+use super::cache::Cached;
 use super::state::{Gen, Generated};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Cond, Operand, Size};
@@ -17,11 +18,8 @@ const PROCESS: i64 = 0xffff_ffff_0000_0000u64 as i64;
 
 impl Gen<'_> {
     /// Records the stack; see [`Type::Stack`] for what its id is made of.
-    pub fn stack_id(&mut self, ty: &Type, map: MapId, seen: Option<Seen>, collision: CounterId) -> Generated<Operand> {
+    pub fn stack_id(&mut self, ty: &Type, map: MapId, collision: CounterId) -> Generated<Operand> {
         let Type::Stack(stack) = ty else { return Ok(Operand::Imm(0)) };
-        if let Some(seen) = seen {
-            self.announce(seen);
-        }
         let ctx = Arg::Address(self.ctx(0));
         let id = self.asm.call(Helper::GET_STACKID, &[ctx, Arg::Map(map), Arg::Imm(flags(stack.side))]);
         let fine = self.asm.label();
@@ -43,8 +41,13 @@ impl Gen<'_> {
         self.asm.alu(Alu::And, both.into(), Operand::Imm(PROCESS))
     }
 
-    /// Tells user space of the process, the first time it is seen.
-    fn announce(&mut self, seen: Seen) {
+    /// Tells user space of the process, the first time it is seen. Once in a run is enough.
+    pub fn announce(&mut self, seen: Seen) {
+        const ANNOUNCED: &str = "announced";
+        if self.cache.get(ANNOUNCED).is_some() {
+            return;
+        }
+        self.cache.insert(ANNOUNCED.to_string(), Cached::Scalar(Operand::Imm(1)));
         let process = self.process();
         let process = self.asm.alu(Alu::Shr, process, Operand::Imm(32));
         let key = self.stack(4);

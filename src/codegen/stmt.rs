@@ -27,6 +27,10 @@ impl Gen<'_> {
                 self.count(*counter);
                 Ok(())
             }
+            StmtKind::Announce(seen) => {
+                self.announce(*seen);
+                Ok(())
+            }
             StmtKind::Emit { action, values, lost } => self.emit(*action, values, *lost),
             StmtKind::If { cond, then, otherwise } if otherwise.is_empty() => {
                 let done = self.asm.label();

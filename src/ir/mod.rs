@@ -70,6 +70,8 @@ pub enum StmtKind {
     },
     /// Bumps a counter.
     Count(CounterId),
+    /// Tells user space of the current process, once, so that its addresses can have names when it is gone.
+    Announce(Seen),
     /// Sends a record; the values have exactly the types of the action's fields.
     Emit {
         action: ActionId,
@@ -178,10 +180,9 @@ pub enum ExprKind {
         key: Option<Expr>,
     },
     MapLen(MapId),
-    /// Records the stack and gives its id (see [`Type::Stack`]); for user stacks the process is announced through `seen`.
+    /// Records the stack and gives its id (see [`Type::Stack`]).
     Stack {
         map: MapId,
-        seen: Option<Seen>,
         collision: CounterId,
     },
     /// How many frames the current stack has (`len(kstack)`), up to the type's limit.
@@ -262,7 +263,7 @@ pub enum ExprKind {
     Resize(Expr),
 }
 
-/// How a process is announced to user space, once for each.
+/// How a process is announced: the map of those announced already, and the record sent for a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
     pub map: MapId,
@@ -392,7 +393,12 @@ impl Stmt {
                 f(from);
                 f(to);
             }
-            StmtKind::Count(_) | StmtKind::Break | StmtKind::Continue | StmtKind::Return | StmtKind::Block(_) => {}
+            StmtKind::Count(_)
+            | StmtKind::Announce(_)
+            | StmtKind::Break
+            | StmtKind::Continue
+            | StmtKind::Return
+            | StmtKind::Block(_) => {}
         }
     }
 

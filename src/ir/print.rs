@@ -82,6 +82,7 @@ impl<'a> Printer<'a> {
                 let map = action.map.map_or(String::new(), |map| format!(" {}", self.map(map)));
                 self.line(&format!("emit {}{map} ({}) [{} bytes]", action.name, values.join(", "), action.size));
             }
+            StmtKind::Announce(_) => self.line("announce process"),
             StmtKind::If { cond, then, otherwise } => {
                 self.line(&format!("if {} {{", self.expr(cond)));
                 self.inner(then);
