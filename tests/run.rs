@@ -16,7 +16,7 @@ mod judge;
 mod needs;
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use case::Case;
@@ -37,10 +37,10 @@ fn main() -> ExitCode {
 }
 
 /// The name of a case that cannot run here tells why.
-fn trial(name: String, case: Case, root: &PathBuf) -> Trial {
+fn trial(name: String, case: Case, root: &Path) -> Trial {
     let unmet = needs::unmet(&case.needs);
     let name = unmet.as_ref().map_or(name.clone(), |reason| format!("{name} (skipped: {reason})"));
-    let bench = Bench { rtrace: path("RTRACE_BIN", env!("CARGO_BIN_EXE_rtrace")), root: root.clone() };
+    let bench = Bench { rtrace: path("RTRACE_BIN", env!("CARGO_BIN_EXE_rtrace")), root: root.to_path_buf() };
     let run = move || Ok(judge::judge(&drive::run(&case, &bench)?)?);
     Trial::test(name, run).with_ignored_flag(unmet.is_some())
 }
