@@ -1,36 +1,13 @@
 //! Every example in the tables, and every script, goes through all stages up to loadable programs, against the fixture kernel.
 
+#[path = "support/compile.rs"]
+mod compile;
+
 use std::path::Path;
 
+use compile::{assert_all, compile, fixture};
 use rtrace::builtins;
-use rtrace::check::{Options, Safety};
-use rtrace::config::Overrides;
-use rtrace::diag::{Style, render};
-use rtrace::engine::Engine;
-use rtrace::kernel::fixture::Fixture;
 use rtrace::probes;
-
-fn compile(kernel: &Fixture, name: &str, text: &str) -> Result<(), String> {
-    let options = Options { safety: Safety::Unsafe, child: Some(1), ..Options::default() };
-    let mut engine = Engine::new(kernel, options, Overrides::default());
-    let parsed = engine.parse(name, text);
-    let compiled = parsed.and_then(|ast| engine.check(&ast)).and_then(|(ir, _)| engine.generate(ir));
-    match compiled {
-        Ok(compiled) if compiled.units.iter().all(|unit| !unit.insns.is_empty()) => Ok(()),
-        Ok(_) => Err(format!("{name}: a program without instructions")),
-        Err(faults) => Err(faults.iter().map(|fault| render(fault, &engine.sources, Style::Plain)).collect()),
-    }
-}
-
-fn fixture() -> Fixture {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/kernel");
-    Fixture::open(&root).expect("the fixture kernel is there")
-}
-
-fn assert_all(results: impl Iterator<Item = Result<(), String>>) {
-    let faults: Vec<String> = results.filter_map(Result::err).collect();
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
-}
 
 #[test]
 fn examples_of_builtins_compile() {
