@@ -17,6 +17,7 @@ pub struct Env {
     pub plan: Plan,
     diagnostics: Vec<Diagnostic>,
     progress: Progress,
+    seen: Seen,
     /// Maps whose value no assignment tells, as in `@x = @x + 1`, count as numbers once nothing else changes.
     guess: Guess,
 }
@@ -46,6 +47,15 @@ pub enum Keyed {
     By(Type),
 }
 
+/// How much of the program is looked at.
+#[derive(Default, Clone, Copy, PartialEq)]
+pub enum Seen {
+    #[default]
+    Whole,
+    /// The bodies of attach points that match nothing are not: what seems to be missing may be assigned there.
+    Part,
+}
+
 #[derive(Default, PartialEq)]
 enum Progress {
     #[default]
@@ -61,6 +71,10 @@ enum Guess {
 }
 
 impl Env {
+    pub fn new(seen: Seen) -> Self {
+        Self { seen, ..Self::default() }
+    }
+
     pub fn begin_pass(&mut self, config: &Config) {
         self.progress = Progress::Settled;
         self.plan = Plan { config: config.clone(), ..Plan::default() };
@@ -97,8 +111,15 @@ impl Env {
         std::mem::take(&mut self.diagnostics)
     }
 
+    /// Reports a map that is never assigned.
+    pub fn report_undefined(&mut self, diagnostic: Diagnostic) {
+        if self.seen == Seen::Whole {
+            self.report(diagnostic);
+        }
+    }
+
     /// Maps that are only ever read.
-    pub fn report_undefined(&mut self) {
+    pub fn report_all_undefined(&mut self) {
         let undefined: Vec<(String, Span)> = self
             .maps
             .iter()
@@ -107,7 +128,7 @@ impl Env {
             .collect();
         for (name, span) in undefined {
             if !self.diagnostics.iter().any(|other| other.message.ends_with(&format!(": {name}"))) {
-                self.report(Diagnostic::error(span, format!("Undefined map: {name}")));
+                self.report_undefined(Diagnostic::error(span, format!("Undefined map: {name}")));
             }
         }
     }

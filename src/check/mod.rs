@@ -22,7 +22,7 @@ use crate::diag::{Diagnostic, Severity};
 use crate::ir;
 use crate::kernel::Kernel;
 use crate::syntax::ast;
-use env::Env;
+use env::{Env, Seen};
 
 /// The diagnostic of what failed has been recorded; the caller only has to give up on what depends on it.
 #[derive(Debug, Clone, Copy)]
@@ -63,13 +63,13 @@ pub fn check(
     config: Config,
     options: &Options,
 ) -> Result<(ir::Program, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let mut env = Env::default();
-    let clauses = probe::expand(program, kernel, &config, options)?;
+    let clauses = probe::expand(program, kernel, &config, options);
+    let mut env = Env::new(if clauses.faults.is_empty() { Seen::Whole } else { Seen::Part });
     for _ in 0..PASSES {
         env.begin_pass(&config);
         let probes = probe::lower(&clauses, kernel, &config, options, &mut env);
         if env.has_settled() {
-            return finish(env, probes, clauses.warnings);
+            return finish(env, probes, clauses);
         }
     }
     Err(env.take_diagnostics())
@@ -78,11 +78,12 @@ pub fn check(
 fn finish(
     mut env: Env,
     probes: Vec<ir::Probe>,
-    warnings: Vec<Diagnostic>,
+    clauses: probe::Clauses<'_>,
 ) -> Result<(ir::Program, Vec<Diagnostic>), Vec<Diagnostic>> {
-    env.report_undefined();
-    let mut diagnostics = warnings;
+    env.report_all_undefined();
+    let mut diagnostics = [clauses.faults, clauses.warnings].concat();
     diagnostics.extend(env.take_diagnostics());
+    diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
     if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
         return Err(diagnostics);
     }

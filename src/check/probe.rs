@@ -17,6 +17,8 @@ use crate::types::{Sign, Type};
 /// The program's clauses with their targets found.
 pub struct Clauses<'a> {
     clauses: Vec<Clause<'a>>,
+    /// Attach points that are wrong, or match nothing. Their bodies are not looked at; all others are.
+    pub faults: Vec<Diagnostic>,
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -27,12 +29,7 @@ struct Clause<'a> {
 }
 
 /// Expands every attach point. All that are at fault are reported.
-pub fn expand<'a>(
-    program: &'a ast::Program,
-    kernel: &dyn Kernel,
-    config: &Config,
-    options: &Options,
-) -> Result<Clauses<'a>, Vec<Diagnostic>> {
+pub fn expand<'a>(program: &'a ast::Program, kernel: &dyn Kernel, config: &Config, options: &Options) -> Clauses<'a> {
     let mut faults = Vec::new();
     let mut warnings = Vec::new();
     let mut clauses = Vec::new();
@@ -55,7 +52,7 @@ pub fn expand<'a>(
     if count as u64 > config.max_probes {
         faults.push(too_many(count, config, place));
     }
-    if faults.is_empty() { Ok(Clauses { clauses, warnings }) } else { Err([faults, warnings].concat()) }
+    Clauses { clauses, faults, warnings }
 }
 
 /// Lowers every clause. The faults found are in `env`.
