@@ -132,6 +132,8 @@ pub trait Host {
     fn exit(&mut self, code: i64);
     /// A process was seen whose addresses may have to be symbolised after it is gone.
     fn remember_process(&mut self, pid: u32);
+    /// Ends the watchpoints at an address; tells whether there were any.
+    fn unwatch(&mut self, address: u64) -> bool;
 }
 
 /// The BPF program type.
@@ -179,12 +181,19 @@ pub enum Attach {
         at: Point,
         pid: Option<u32>,
     },
-    /// A perf software clock or event, on every CPU or on one.
+    /// A clock or counter of perf.
     Perf {
         event: PerfEvent,
         sample: Sample,
-        cpus: Cpus,
-        pid: Option<u32>,
+        scope: Scope,
+    },
+    /// A breakpoint of the processor on data or code.
+    Watchpoint {
+        address: u64,
+        /// Bytes.
+        length: u8,
+        access: Access,
+        scope: Scope,
     },
 }
 
@@ -192,6 +201,8 @@ pub enum Attach {
 pub enum When {
     Begin,
     End,
+    /// When rtrace itself gets SIGUSR1.
+    Signal,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -215,10 +226,21 @@ pub enum Sample {
     Period(u64),
 }
 
+/// Whose events are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cpus {
-    All,
-    One,
+pub enum Scope {
+    EveryCpu,
+    OneCpu,
+    /// All threads of a process, those to come included.
+    Process(u32),
+}
+
+/// What a watchpoint waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    Write,
+    ReadWrite,
+    Execute,
 }
 
 impl Plan {

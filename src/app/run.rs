@@ -114,7 +114,7 @@ pub fn trace(
     child: Option<Child>,
 ) -> Result<u8> {
     let mut sink = output::sink(invocation, &compiled.plan.config)?;
-    let options = runtime::Options { stop, pid: invocation.pid, child };
+    let options = runtime::Options { stop, signal: Some(signals::signal_handle()?), pid: invocation.pid, child };
     let session = Session::start(compiled, &engine.sources, kernel, options)?;
     if invocation.verbosity == Verbosity::Verbose {
         tell_of_mounts(kernel);

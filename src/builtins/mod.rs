@@ -12,6 +12,7 @@ mod strings;
 mod symbols;
 mod system;
 mod time;
+mod watch;
 
 use crate::check::{Call, Cx, Fallible, Safety};
 use crate::ir::{BinaryOp, Expr, ExprKind, Step};
@@ -64,6 +65,7 @@ pub static TABLES: &[&[Builtin]] = &[
     maps::ROWS,
     aggregate::ROWS,
     output::ROWS,
+    watch::ROWS,
 ];
 
 pub fn find(name: &str) -> Option<&'static Builtin> {

@@ -90,7 +90,7 @@ fn expand_point(
         return Err(Missing::Fault(Diagnostic::error(point.span, "Invalid probe type: (none)")));
     };
     let of = probes::find(&name.text).ok_or_else(|| Missing::Fault(probes::unknown(name)))?;
-    let request = Request { kernel, point, pid: options.pid };
+    let request = Request { kernel, point, pid: options.pid, child: options.child, safety: options.safety };
     let targets = (of.expand)(&request).map_err(Missing::Fault)?;
     if targets.is_empty() { Err(Missing::NoMatch((of.missing)(&request))) } else { Ok((of, targets)) }
 }

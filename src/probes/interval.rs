@@ -1,7 +1,7 @@
 //! `interval`: a timer that fires on one CPU, for printing at regular times.
 
 use super::{PidFilter, ProbeType, no_fields, rate, registers};
-use crate::plan::{Cpus, ProgKind};
+use crate::plan::{ProgKind, Scope};
 
 pub static INTERVAL: ProbeType = ProbeType {
     names: &["interval", "i"],
@@ -9,7 +9,7 @@ pub static INTERVAL: ProbeType = ProbeType {
     doc: "Fires at regular times on one CPU.",
     example: r#"interval:s:1 { time("%H:%M:%S\n"); exit(); }"#,
     kind: ProgKind::PerfEvent,
-    expand: |request| rate::expand(request, &INTERVAL, Cpus::One),
+    expand: |request| rate::expand(request, &INTERVAL, Scope::OneCpu),
     missing: |request| request.no_matches(&INTERVAL),
     context: |_, target| registers::interrupted(target.span),
     fields: no_fields,
@@ -19,7 +19,7 @@ pub static INTERVAL: ProbeType = ProbeType {
 
 #[cfg(test)]
 mod tests {
-    use crate::plan::{Attach, Cpus, PerfEvent, Sample};
+    use crate::plan::{Attach, PerfEvent, Sample, Scope};
     use crate::probes::testing::{expand, fixture};
 
     #[test]
@@ -35,7 +35,7 @@ mod tests {
             let targets = expand(&kernel, text).unwrap();
             assert_eq!(targets[0].name, name);
             let event = PerfEvent { kind: 1, config: 0 };
-            assert_eq!(targets[0].attach, Attach::Perf { event, sample: expected, cpus: Cpus::One, pid: None });
+            assert_eq!(targets[0].attach, Attach::Perf { event, sample: expected, scope: Scope::OneCpu });
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{ContextField, ProbeType, Request, TYPES, find};
 use crate::btf::{Kind, TypeId};
+use crate::check::Safety;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::names;
@@ -113,7 +114,8 @@ fn arguments(kernel: &dyn Kernel, full: &str) -> Vec<ContextField> {
     let Some(of) = find(&point.parts[0].text).filter(|of| matches!(of.name(), "tracepoint" | "rawtracepoint")) else {
         return Vec::new();
     };
-    let targets = (of.expand)(&Request { kernel, point: &point, pid: None }).unwrap_or_default();
+    let targets = (of.expand)(&Request { kernel, point: &point, pid: None, child: None, safety: Safety::Safe })
+        .unwrap_or_default();
     targets.first().and_then(|target| (of.fields)(kernel, target).ok()).unwrap_or_default()
 }
 

@@ -1,10 +1,13 @@
 //! Probe types: one file each, one row each in [`TYPES`].
 
+mod counter;
 mod ctype;
+mod hardware;
 mod interval;
 mod kprobe;
 mod listing;
 mod number;
+mod own;
 mod profile;
 mod rate;
 mod rawtracepoint;
@@ -14,15 +17,17 @@ mod software;
 mod special;
 mod tracepoint;
 mod uprobe;
+mod watchpoint;
 
 use std::ops::RangeInclusive;
 
+use crate::check::Safety;
 use crate::diag::Diagnostic;
 use crate::error::Error;
 use crate::ir::Expr;
 use crate::kernel::Kernel;
 use crate::names;
-use crate::plan::{ProgKind, Target};
+use crate::plan::{ProgKind, Scope, Target};
 use crate::source::Span;
 use crate::syntax::ast::{AttachPoint, Name};
 use crate::types::Space;
@@ -57,6 +62,9 @@ pub struct Request<'a> {
     pub point: &'a AttachPoint,
     /// `-p PID`.
     pub pid: Option<u32>,
+    /// The process of `-c COMMAND`.
+    pub child: Option<u32>,
+    pub safety: Safety,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,15 +103,18 @@ pub struct ContextField {
 pub static TYPES: &[&ProbeType] = &[
     &special::BEGIN,
     &special::END,
+    &hardware::HARDWARE,
     &interval::INTERVAL,
     &kprobe::KPROBE,
     &kprobe::KRETPROBE,
     &profile::PROFILE,
     &rawtracepoint::RAWTRACEPOINT,
+    &own::SELF,
     &software::SOFTWARE,
     &tracepoint::TRACEPOINT,
     &uprobe::UPROBE,
     &uprobe::URETPROBE,
+    &watchpoint::WATCHPOINT,
 ];
 
 pub use listing::{list, list_verbose};
@@ -152,6 +163,16 @@ impl<'a> Request<'a> {
         let parts = self.parts(of, 1..=2)?;
         let first = if parts.len() == 2 { Some(parts[0].text.as_str()) } else { None };
         Ok((first, parts[parts.len() - 1].text.as_str()))
+    }
+
+    /// Where counted events are looked for.
+    fn scope(&self) -> Scope {
+        self.pid.map_or(Scope::EveryCpu, Scope::Process)
+    }
+
+    /// The same for what makes sense in one address space only.
+    fn scope_with_child(&self) -> Scope {
+        self.pid.or(self.child).map_or(Scope::EveryCpu, Scope::Process)
     }
 
     fn error(&self, message: impl Into<String>) -> Diagnostic {

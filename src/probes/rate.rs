@@ -3,7 +3,7 @@
 use super::{ProbeType, Request, number};
 use crate::diag::Diagnostic;
 use crate::names;
-use crate::plan::{Attach, Cpus, PerfEvent, Sample, Target};
+use crate::plan::{Attach, PerfEvent, Sample, Scope, Target};
 
 /// `PERF_TYPE_SOFTWARE`, `PERF_COUNT_SW_CPU_CLOCK`: the kernel's high-resolution timer on each CPU.
 const CPU_CLOCK: PerfEvent = PerfEvent { kind: 1, config: 0 };
@@ -11,12 +11,12 @@ const CPU_CLOCK: PerfEvent = PerfEvent { kind: 1, config: 0 };
 const UNITS: &[(&str, u64)] = &[("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
 
 /// The one target that a timer's attach point stands for.
-pub fn expand(request: &Request<'_>, of: &ProbeType, cpus: Cpus) -> Result<Vec<Target>, Diagnostic> {
+pub fn expand(request: &Request<'_>, of: &ProbeType, scope: Scope) -> Result<Vec<Target>, Diagnostic> {
     let (rate, sample) = match request.one_or_two(of)? {
         (None, duration) => by_duration(request, of, duration)?,
         (Some(unit), count) => by_unit(request, of, unit, count)?,
     };
-    let attach = Attach::Perf { event: CPU_CLOCK, sample, cpus, pid: None };
+    let attach = Attach::Perf { event: CPU_CLOCK, sample, scope };
     Ok(vec![Target { name: format!("{}:{rate}", of.name()), attach, span: request.point.span }])
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Request, find};
+use crate::check::Safety;
 use crate::diag::Diagnostic;
 use crate::kernel::Fixture;
 use crate::plan::Target;
@@ -15,12 +16,16 @@ pub fn fixture() -> Fixture {
 
 pub fn expand(kernel: &Fixture, text: &str) -> Result<Vec<Target>, Diagnostic> {
     let point = parse(text);
-    (find(&point.parts[0].text).unwrap().expand)(&Request { kernel, point: &point, pid: None })
+    (find(&point.parts[0].text).unwrap().expand)(&request(kernel, &point))
 }
 
 pub fn missing(kernel: &Fixture, text: &str) -> Diagnostic {
     let point = parse(text);
-    (find(&point.parts[0].text).unwrap().missing)(&Request { kernel, point: &point, pid: None })
+    (find(&point.parts[0].text).unwrap().missing)(&request(kernel, &point))
+}
+
+fn request<'a>(kernel: &'a Fixture, point: &'a AttachPoint) -> Request<'a> {
+    Request { kernel, point, pid: None, child: None, safety: Safety::Safe }
 }
 
 fn parse(text: &str) -> AttachPoint {

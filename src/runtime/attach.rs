@@ -10,10 +10,11 @@ use super::load::Loader;
 use super::perf::{self, Source};
 use super::refusal::refused;
 use super::sys;
+use super::sys::perf::{Counting, Event, Place};
 use crate::bpf::unit::Unit;
 use crate::error::{Error, Result};
 use crate::kernel::{Feature, Kernel};
-use crate::plan::{Attach, Cpus, PerfEvent, Point, Sample, Target, When};
+use crate::plan::{Access, Attach, Point, Sample, Scope, Target, When};
 
 /// Programs in the kernel, and where they are yet to be attached.
 pub struct Placed<'u> {
@@ -40,6 +41,7 @@ enum How {
 pub struct Runs {
     pub begin: Vec<Run>,
     pub end: Vec<Run>,
+    pub signal: Vec<Run>,
 }
 
 pub struct Run {
@@ -81,6 +83,7 @@ impl<'u> Placed<'u> {
                 match when {
                     When::Begin => runs.begin.push(run),
                     When::End => runs.end.push(run),
+                    When::Signal => runs.signal.push(run),
                 }
             }
         }
@@ -111,7 +114,8 @@ impl How {
             | Attach::RawTracepoint { .. }
             | Attach::Kprobe { .. }
             | Attach::Uprobe { .. }
-            | Attach::Perf { .. } => How::Single,
+            | Attach::Perf { .. }
+            | Attach::Watchpoint { .. } => How::Single,
         }
     }
 
@@ -147,7 +151,18 @@ impl Attacher<'_> {
             Attach::Uprobe { path, offset, at, pid } => {
                 self.probe(program, target, Source::Uprobe, (path, *offset), *at, *pid)
             }
-            Attach::Perf { event, sample, cpus, pid } => self.perf(program, target, (*event, *sample), *cpus, *pid),
+            Attach::Perf { event, sample, scope } => {
+                let (kind, config) = (event.kind, event.config);
+                self.counted(program, target, &Event { kind, config, sample: *sample, place: Place::None }, *scope)
+            }
+            Attach::Watchpoint { address, length, access, scope } => {
+                let place = Place::Memory { address: *address, length: *length, access: bits(*access) };
+                let event = Event { kind: perf::BREAKPOINT, config: 0, sample: Sample::Period(1), place };
+                let first = self.links.counted();
+                self.counted(program, target, &event, *scope)?;
+                self.links.name_watchpoint(*address, first);
+                Ok(())
+            }
         }
     }
 
@@ -155,9 +170,8 @@ impl Attacher<'_> {
         let Some(format) = self.kernel.tracepoint(category, event)? else {
             return Err(cannot_attach(target, &io::Error::from_raw_os_error(libc::ENOENT)));
         };
-        let event =
-            sys::perf::Event { kind: perf::TRACEPOINT, config: format.id, sample: Sample::Period(1), place: None };
-        self.slow(program, target, &event, Scope::everything())
+        let event = Event { kind: perf::TRACEPOINT, config: format.id, sample: Sample::Period(1), place: Place::None };
+        self.slow(program, target, &event, anywhere())
     }
 
     /// A kprobe or uprobe as a perf event of its own.
@@ -171,50 +185,43 @@ impl Attacher<'_> {
         pid: Option<u32>,
     ) -> Result<()> {
         let name = c_string(name, target)?;
-        let event = sys::perf::Event {
+        let event = Event {
             kind: source.kind().map_err(|error| error.at(target.span))?,
             config: source.config(at),
             sample: Sample::Period(1),
-            place: Some((&name, offset)),
+            place: Place::Code { name: &name, offset },
         };
-        self.slow(program, target, &event, pid.map_or(Scope::everything(), Scope::process))
+        self.slow(program, target, &event, pid.map_or(anywhere(), Counting::process))
     }
 
-    fn slow(
-        &mut self,
-        program: BorrowedFd<'_>,
-        target: &Target,
-        event: &sys::perf::Event<'_>,
-        scope: sys::perf::Scope,
-    ) -> Result<()> {
-        let event = sys::perf::open(event, scope).map_err(|error| cannot_attach(target, &error))?;
+    fn slow(&mut self, program: BorrowedFd<'_>, target: &Target, event: &Event<'_>, counting: Counting) -> Result<()> {
+        let event = sys::perf::open(event, counting).map_err(|error| cannot_attach(target, &error))?;
         let link = self.connect(program, event.as_fd()).map_err(|error| cannot_attach(target, &error))?;
         self.links.add_slow(event, link);
         Ok(())
     }
 
-    /// A clock or counter on all CPUs or on one.
-    fn perf(
-        &mut self,
-        program: BorrowedFd<'_>,
-        target: &Target,
-        (event, sample): (PerfEvent, Sample),
-        cpus: Cpus,
-        pid: Option<u32>,
-    ) -> Result<()> {
-        let event = sys::perf::Event { kind: event.kind, config: event.config, sample, place: None };
-        let mut online = perf::online();
-        if cpus == Cpus::One {
-            online.truncate(1);
-        }
-        for cpu in online {
-            let scope = sys::perf::Scope { pid: pid.map_or(-1, |pid| pid as i32), cpu };
-            let event = sys::perf::open(&event, scope).map_err(|error| cannot_attach(target, &error))?;
-            let link = self.connect(program, event.as_fd()).map_err(|error| cannot_attach(target, &error))?;
-            self.links.add_fast(link);
-            self.links.add_fast([event]);
-        }
-        Ok(())
+    /// A clock, counter or breakpoint: one event for each CPU or thread.
+    fn counted(&mut self, program: BorrowedFd<'_>, target: &Target, event: &Event<'_>, scope: Scope) -> Result<()> {
+        let mut attach = |counting| {
+            let event = sys::perf::open(event, counting)?;
+            let link = self.connect(program, event.as_fd())?;
+            self.links.add_counted(event, link);
+            Ok(())
+        };
+        let attached = match scope {
+            Scope::EveryCpu => perf::online().into_iter().map(Counting::on_cpu).try_for_each(attach),
+            Scope::OneCpu => attach(Counting::on_cpu(perf::online()[0])),
+            Scope::Process(pid) => perf::each_thread(pid, |thread| attach(Counting::thread(thread))),
+        };
+        attached.map_err(|error| match (target, error.raw_os_error()) {
+            (Target { attach: Attach::Perf { event, .. }, .. }, Some(libc::ENOENT | libc::EOPNOTSUPP))
+                if event.kind == perf::HARDWARE =>
+            {
+                without_counter(target)
+            }
+            _ => cannot_attach(target, &error),
+        })
     }
 
     /// Has the program run on the event: by a link, or on older kernels for as long as the event lives.
@@ -290,17 +297,26 @@ fn together(targets: &[&Target], attach: impl Fn(std::ops::Range<usize>) -> io::
     })
 }
 
-/// Builds [`sys::perf::Scope`]s for probes: these are not counted by CPU, so one event serves all.
-struct Scope;
+/// For probes on code, which one event finds on all CPUs.
+fn anywhere() -> Counting {
+    Counting::on_cpu(perf::online()[0])
+}
 
-impl Scope {
-    fn everything() -> sys::perf::Scope {
-        sys::perf::Scope { pid: -1, cpu: perf::online()[0] }
+/// `HW_BREAKPOINT_*` of `include/uapi/linux/hw_breakpoint.h`.
+fn bits(access: Access) -> u32 {
+    match access {
+        Access::Write => 2,
+        Access::ReadWrite => 1 | 2,
+        Access::Execute => 4,
     }
+}
 
-    fn process(pid: u32) -> sys::perf::Scope {
-        sys::perf::Scope { pid: pid as i32, cpu: -1 }
-    }
+/// Virtual machines often do not let their guests count.
+fn without_counter(target: &Target) -> Error {
+    let message = format!("cannot attach {}: this machine's processor does not offer the counter", target.name);
+    Error::kernel(message).at(target.span).hint(
+        "virtual machines often have no hardware counters; software:cpu-clock or profile:hz:99 sample without them",
+    )
 }
 
 fn cannot_attach(target: &Target, error: &io::Error) -> Error {

@@ -1,12 +1,16 @@
 //! The event sources of perf: what this machine calls them, and which CPUs are there to count on.
 
+use std::collections::HashSet;
 use std::fs;
+use std::io;
 
 use crate::error::{Error, Result};
 use crate::plan::Point;
 
-/// `PERF_TYPE_TRACEPOINT`.
+/// `PERF_TYPE_*`.
+pub const HARDWARE: u32 = 0;
 pub const TRACEPOINT: u32 = 2;
+pub const BREAKPOINT: u32 = 5;
 
 /// A source of probes, whose type number the kernel hands out at boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +62,27 @@ pub fn online() -> Vec<i32> {
     let list = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
     let cpus = numbers(&list);
     if cpus.is_empty() { vec![0] } else { cpus }
+}
+
+/// Does something for each thread of a process, and for those that were started meanwhile by threads not yet served.
+pub fn each_thread(pid: u32, mut serve: impl FnMut(u32) -> io::Result<()>) -> io::Result<()> {
+    let mut served = HashSet::new();
+    loop {
+        let threads =
+            fs::read_dir(format!("/proc/{pid}/task")).map_err(|_| io::Error::from_raw_os_error(libc::ESRCH))?;
+        let threads = threads.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let new: Vec<u32> = threads.filter(|thread| served.insert(*thread)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        for thread in new {
+            match serve(thread) {
+                // A thread may have ended; the process itself must be there.
+                Err(error) if error.raw_os_error() == Some(libc::ESRCH) && thread != pid => {}
+                served => served?,
+            }
+        }
+    }
 }
 
 /// The numbers in a list such as `0-3,8`.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::attach::{Placed, Run};
+use super::attach::{Placed, Run, Runs};
 use super::child::{self, Child};
 use super::decode::Decoder;
 use super::links::Links;
@@ -24,7 +24,7 @@ use crate::codegen::Compiled;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
-use crate::plan::{Action, ActionId, Attach, Host, MapId, Plan, Role};
+use crate::plan::{Action, ActionId, Attach, Host, MapId, Plan, Role, Target, When};
 use crate::report::Sink;
 use crate::source::Sources;
 use crate::strftime;
@@ -36,6 +36,8 @@ use crate::value::{Entries, MapReport, Value};
 pub struct Options {
     /// Ends the session from outside.
     pub stop: Option<Stop>,
+    /// Has the `self` probes run.
+    pub signal: Option<Stop>,
     /// The session ends with this process.
     pub pid: Option<u32>,
     /// The child to run once everything is attached; the session ends with it.
@@ -54,17 +56,17 @@ pub enum Status {
 pub struct Session<'k> {
     state: State<'k>,
     ring: Option<Ring>,
-    end: Vec<Run>,
-    links: Links,
+    runs: Runs,
     warnings: Warnings,
     looked: Instant,
     ends: Ends,
     probes: usize,
 }
 
-/// What may end a session from outside.
+/// What may end a session from outside, or speak to it.
 struct Ends {
     stop: Option<Stop>,
+    signal: Option<Stop>,
     process: Option<OwnedFd>,
     child: Option<Child>,
     /// Nothing is attached: all there is to see has happened.
@@ -76,6 +78,7 @@ struct State<'k> {
     plan: Rc<Plan>,
     maps: Maps,
     kernel: &'k dyn Kernel,
+    links: Links,
     symbols: Symbols,
     boot: i128,
     /// The code of the last `exit()`.
@@ -98,7 +101,7 @@ impl<'k> Session<'k> {
     ) -> Result<Session<'k>> {
         privilege::check()?;
         raise_limits(kernel);
-        let Options { stop, pid, child } = options;
+        let Options { stop, signal, pid, child } = options;
         let process = pid.map(child::watch).transpose()?;
         let Compiled { units, plan } = compiled;
         let maps = Maps::create(&plan, kernel)?;
@@ -112,16 +115,16 @@ impl<'k> Session<'k> {
         runs.begin.iter().try_for_each(Run::run)?;
         let links = placed.attach(kernel)?;
         let targets = || units.iter().flat_map(|unit| &unit.targets);
-        let alone = child.is_none() && pid.is_none() && targets().all(|target| matches!(target.attach, Attach::Run(_)));
+        let at_once = |target: &Target| matches!(target.attach, Attach::Run(When::Begin | When::End));
+        let alone = child.is_none() && pid.is_none() && targets().all(at_once);
         Ok(Session {
             ring: ring.transpose()?,
-            end: runs.end,
-            links,
+            runs,
             warnings: Warnings::new(&plan, sources),
             looked: Instant::now(),
-            ends: Ends { stop, process, child, alone },
+            ends: Ends { stop, signal, process, child, alone },
             probes: targets().count(),
-            state: State { plan: Rc::new(plan), maps, kernel, symbols, boot, exit: None },
+            state: State { plan: Rc::new(plan), maps, kernel, links, symbols, boot, exit: None },
         })
     }
 
@@ -169,11 +172,11 @@ impl<'k> Session<'k> {
 
     /// Detaches, runs the `end` probes, prints the maps; gives the exit code.
     pub fn finish(mut self, sink: &mut dyn Sink) -> Result<i32> {
-        drop(std::mem::take(&mut self.links));
+        drop(std::mem::take(&mut self.state.links));
         self.drain(sink, usize::MAX)?;
         // What was asked before does not silence the end.
         let asked = self.state.exit.take();
-        self.end.iter().try_for_each(Run::run)?;
+        self.runs.end.iter().try_for_each(Run::run)?;
         self.drain(sink, usize::MAX)?;
         let code = self.state.exit.or(asked).unwrap_or(0);
         self.warnings.tell(&self.state.maps, sink)?;
@@ -207,9 +210,13 @@ impl<'k> Session<'k> {
             self.ends.stop.as_ref().map(Stop::reader),
             self.ends.child.as_ref().map(Child::alive),
             self.ends.process.as_ref().map(AsFd::as_fd),
+            self.ends.signal.as_ref().map(Stop::reader),
         ];
-        let [_, stop, child, process] =
+        let [_, stop, child, process, signal] =
             process::wait_readable(fds, timeout).map_err(|error| refused("cannot wait for events", &error))?;
+        if signal && self.ends.signal.as_ref().is_some_and(Stop::take) {
+            self.runs.signal.iter().try_for_each(Run::run)?;
+        }
         let stopped = stop && self.ends.stop.as_ref().is_some_and(Stop::take);
         Ok(stopped || child || process)
     }
@@ -315,6 +322,10 @@ impl Host for Desk<'_, '_> {
 
     fn remember_process(&mut self, pid: u32) {
         self.state.symbols.remember(pid);
+    }
+
+    fn unwatch(&mut self, address: u64) -> bool {
+        self.state.links.unwatch(address)
     }
 }
 

@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
-/// A handle that stops the session it was given to, from any thread. Copies stand for the same session.
+/// A handle that stops the session it was given to (or, given as its signal, has it run the `self` probes), from any thread.
+/// Copies stand for the same session.
 #[derive(Debug, Clone)]
 pub struct Stop {
     ends: Arc<(UnixStream, UnixStream)>,
@@ -19,7 +20,7 @@ impl Stop {
         Ok(Stop { ends: Arc::new((asked, ask)) })
     }
 
-    /// Asks the session to end.
+    /// Asks the session.
     pub fn stop(&self) {
         // If nothing more can be written, the session has been asked often enough.
         let _ = (&self.ends.1).write(&[1]);
@@ -30,7 +31,7 @@ impl Stop {
         self.ends.1.as_fd()
     }
 
-    /// Whether the session was asked to end; forgets it.
+    /// Whether the session was asked; forgets it.
     pub fn take(&self) -> bool {
         let mut bytes = [0; 64];
         matches!((&self.ends.0).read(&mut bytes), Ok(count) if count > 0)

@@ -28,6 +28,8 @@ pub struct Case {
     /// What the machine must have: names of rows in `needs.rs`, or `kernel>=X.Y`.
     #[serde(default)]
     pub needs: Vec<String>,
+    /// A shell command that runs to its end before all else, such as one that compiles a program.
+    pub setup: Option<String>,
     /// A shell command that runs from before rtrace starts until it has ended. A compound one ends in `exec`, so that `{pid}` is
     /// the process meant and not the shell.
     pub target: Option<String>,

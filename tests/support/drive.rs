@@ -29,6 +29,10 @@ pub struct Outcome {
 pub fn run(case: &Case, bench: &Bench) -> Result<Outcome, String> {
     let folder = Folder::new().map_err(|error| format!("no temporary folder: {error}"))?;
     let mut placeholders = vec![("{tmp}", folder.text()), ("{root}", bench.root.display().to_string())];
+    if let Some(command) = &case.filled(&placeholders)?.setup {
+        let limit = Duration::from_secs(u64::from(case.timeout * patience()));
+        work(command, Instant::now() + limit, &folder)?;
+    }
     let target = match &case.filled(&placeholders)?.target {
         Some(command) => Some(shell(command, &folder.file("target")?)?),
         None => None,

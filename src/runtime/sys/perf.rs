@@ -16,24 +16,63 @@ pub struct Event<'a> {
     pub kind: u32,
     pub config: u64,
     pub sample: Sample,
-    /// The function or file of kprobes and uprobes, and the offset within it.
-    pub place: Option<(&'a CStr, u64)>,
+    pub place: Place<'a>,
 }
 
-/// Where to count.
+/// What kind of place an event is bound to.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
+    None,
+    /// The function or file of kprobes and uprobes, and the offset within it.
+    Code {
+        name: &'a CStr,
+        offset: u64,
+    },
+    /// The memory that a breakpoint watches.
+    Memory {
+        address: u64,
+        length: u8,
+        access: u32,
+    },
+}
+
+/// Where and for whom to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Scope {
+pub struct Counting {
     /// -1 for all processes.
-    pub pid: i32,
+    pid: i32,
     /// -1 for all CPUs, which takes a process.
-    pub cpu: i32,
+    cpu: i32,
+    heirs: Heirs,
+}
+
+/// Whether threads that a thread starts are counted with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heirs {
+    None,
+    Threads,
+}
+
+impl Counting {
+    pub fn on_cpu(cpu: i32) -> Counting {
+        Counting { pid: -1, cpu, heirs: Heirs::None }
+    }
+
+    pub fn process(pid: u32) -> Counting {
+        Counting { pid: pid as i32, cpu: -1, heirs: Heirs::None }
+    }
+
+    /// A thread and those that it will start.
+    pub fn thread(tid: u32) -> Counting {
+        Counting { pid: tid as i32, cpu: -1, heirs: Heirs::Threads }
+    }
 }
 
 /// `PERF_FLAG_FD_CLOEXEC`.
 const CLOEXEC: libc::c_ulong = 8;
 
 /// Opens an event, already counting.
-pub fn open(event: &Event<'_>, scope: Scope) -> io::Result<OwnedFd> {
+pub fn open(event: &Event<'_>, counting: Counting) -> io::Result<OwnedFd> {
     // SAFETY: the structure consists of integers only, for which zero is a valid value.
     let mut attr: perf_event_attr = unsafe { std::mem::zeroed() };
     attr.type_ = event.kind;
@@ -46,14 +85,33 @@ pub fn open(event: &Event<'_>, scope: Scope) -> io::Result<OwnedFd> {
         }
         Sample::Period(events) => attr.__bindgen_anon_1.sample_period = events,
     }
-    if let Some((name, offset)) = event.place {
-        attr.__bindgen_anon_3.config1 = name.as_ptr() as u64;
-        attr.__bindgen_anon_4.config2 = offset;
+    match event.place {
+        Place::None => {}
+        Place::Code { name, offset } => {
+            attr.__bindgen_anon_3.config1 = name.as_ptr() as u64;
+            attr.__bindgen_anon_4.config2 = offset;
+        }
+        Place::Memory { address, length, access } => {
+            attr.bp_type = access;
+            attr.__bindgen_anon_3.bp_addr = address;
+            attr.__bindgen_anon_4.bp_len = u64::from(length);
+        }
+    }
+    if counting.heirs == Heirs::Threads {
+        attr.set_inherit(1);
+        attr.set_inherit_thread(1);
     }
     const NO_GROUP: i32 = -1;
     // SAFETY: the structure is of the size it says, and the name it may point at lives during the call.
     let fd = unsafe {
-        libc::syscall(libc::SYS_perf_event_open, std::ptr::from_ref(&attr), scope.pid, scope.cpu, NO_GROUP, CLOEXEC)
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            std::ptr::from_ref(&attr),
+            counting.pid,
+            counting.cpu,
+            NO_GROUP,
+            CLOEXEC,
+        )
     };
     if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(owned(fd as i32)) }
 }
