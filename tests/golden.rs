@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use rtrace::check::Options;
+use rtrace::config::Overrides;
 use rtrace::diag::{self, Style};
+use rtrace::engine::Engine;
+use rtrace::kernel::{Feature, Fixture};
 use rtrace::source::Sources;
 use rtrace::syntax;
 
@@ -18,7 +22,7 @@ struct Suite {
     run: fn(program: &str) -> String,
 }
 
-const SUITES: [Suite; 1] = [Suite { folder: "parse", run: parse }];
+const SUITES: [Suite; 2] = [Suite { folder: "parse", run: parse }, Suite { folder: "check", run: check }];
 
 /// Canonical source, or what is wrong.
 fn parse(program: &str) -> String {
@@ -27,6 +31,24 @@ fn parse(program: &str) -> String {
         Ok(program) => syntax::print::program(&program),
         Err(faults) => faults.iter().map(|fault| diag::render(fault, &sources, Style::Plain)).collect(),
     }
+}
+
+/// A program that says `// without Loop` is checked for a kernel without it.
+const OLD_KERNELS_LACK: [Feature; 3] = [Feature::Loop, Feature::ForEachMapElem, Feature::PerCpuLookup];
+
+/// What it means against the fixture kernel, after its warnings; or what is wrong.
+fn check(program: &str) -> String {
+    let kernel = Fixture::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/kernel"));
+    let kernel = kernel.expect("the fixture kernel is there");
+    let is_missing = |feature: &Feature| program.contains(&format!("// without {feature:?}"));
+    let kernel = OLD_KERNELS_LACK.into_iter().filter(is_missing).fold(kernel, Fixture::without);
+    let mut engine = Engine::new(&kernel, Options::default(), Overrides::default());
+    let parsed = engine.parse("stdin", program);
+    let (listing, said) = match parsed.and_then(|ast| engine.check(&ast)) {
+        Ok((ir, warnings)) => (rtrace::ir::print::program(&ir), warnings),
+        Err(faults) => (String::new(), faults),
+    };
+    said.iter().map(|said| diag::render(said, &engine.sources, Style::Plain)).collect::<String>() + &listing
 }
 
 const DIVIDER: &str = "//---\n";
@@ -43,12 +65,12 @@ fn trials(suite: &'static Suite) -> Vec<Trial> {
     let inputs = files.filter(|path| path.extension().is_some_and(|extension| extension == "bt"));
     let trial = |path: PathBuf| {
         let name = format!("{}/{}", suite.folder, path.file_stem().unwrap_or_default().to_string_lossy());
-        Trial::test(name, move || check(suite, &path))
+        Trial::test(name, move || compare(suite, &path))
     };
     inputs.map(trial).collect()
 }
 
-fn check(suite: &Suite, path: &Path) -> Result<(), Failed> {
+fn compare(suite: &Suite, path: &Path) -> Result<(), Failed> {
     let input = fs::read_to_string(path)?;
     let actual = input.split(DIVIDER).map(suite.run).collect::<Vec<_>>().join(DIVIDER);
     let expected_path = path.with_extension("out");

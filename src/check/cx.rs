@@ -64,6 +64,8 @@ pub(super) struct Local {
     pub key: VarKey,
     /// An explicit type does not widen.
     pub declared: Option<Type>,
+    /// What the variable of a loop over a map stands for: the entry, whose parts have variables of their own.
+    pub entry: Option<Expr>,
 }
 
 /// Whether the body would be the same for another target with the same context.

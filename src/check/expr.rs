@@ -109,6 +109,9 @@ impl Cx<'_> {
             let diagnostic = Diagnostic::error(span, format!("Undefined or undeclared variable: {name}"));
             return Err(self.error(near.into_iter().fold(diagnostic, Diagnostic::hint)));
         };
+        if let Some(entry) = local.entry {
+            return Ok(Expr { span, ..entry });
+        }
         match self.var_type(local.id, &local.key) {
             Some(ty) => Ok(Expr::new(ExprKind::Var(local.id), ty, span)),
             None => {

@@ -96,6 +96,12 @@ impl Cx<'_> {
             return Err(self.error(Diagnostic::error(span, message)));
         };
         let offset = value.ty.offsets()[index as usize];
+        // Of a loop's entry only the part that is wanted is used; anything else is made once, as it may have effects.
+        if let (ExprKind::Compose(parts), ast::ExprKind::Var(_)) = (&*value.kind, &*base.kind)
+            && let Some((_, part)) = parts.get(index as usize)
+        {
+            return Ok(Expr { span, ..part.clone() });
+        }
         Ok(Expr::new(ExprKind::Field { base: value, offset }, ty.clone(), span))
     }
 

@@ -64,7 +64,7 @@ impl Cx<'_> {
         let value = self.env.map(name).and_then(|info| info.value.clone());
         let ty = match value {
             Some(MapValue::Plain(ty)) => ty,
-            Some(MapValue::Aggregate(_)) => return Err(self.aggregate_read(name, span)),
+            Some(MapValue::Aggregate(of)) => return self.merged(of, name, at.key, span),
             None => self.env.guessed(name).ok_or_else(|| self.undefined(name, span))?,
         };
         let Some(map) = self.env.map_id(name) else { return Err(self.undefined(name, span)) };
@@ -78,6 +78,11 @@ impl Cx<'_> {
             return self.map_update(place, name, keys.as_deref(), call, value);
         }
         let at = self.map_use(name, keys.as_deref(), place.span);
+        if let Some(of) = self.aggregate_named(value) {
+            // It counts as assigned, so that nothing else is said of it.
+            self.env.assign(name, &MapValue::Plain(Type::I64), place.span).ok();
+            return Err(self.aggregate_copied(name, of, value.span));
+        }
         let value = self.value(value)?;
         self.map_store(at?, value)
     }
@@ -203,17 +208,7 @@ impl Cx<'_> {
         self.error(Diagnostic::error(span, message).label(first, "its type comes from here"))
     }
 
-    fn aggregate_read(&mut self, name: &str, span: Span) -> super::Reported {
-        let diagnostic =
-            Diagnostic::error(span, format!("{name} is an aggregation: its value cannot be used in an expression yet"));
-        self.error(
-            diagnostic.hint(format!(
-                "print({name}) shows it; to compute with a number, keep it in a plain map: {name}n += 1"
-            )),
-        )
-    }
-
-    fn undefined(&mut self, name: &str, span: Span) -> super::Reported {
+    pub(super) fn undefined(&mut self, name: &str, span: Span) -> super::Reported {
         let names = self.env.map_names();
         let diagnostic = Diagnostic::error(span, format!("Undefined map: {name}"));
         let near = names::nearest(name, names.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));

@@ -3,12 +3,14 @@
 //! Types of variables and maps are joined over all their assignments, which may come later in the text than their uses. So the
 //! whole program is lowered again and again until no type changes; only the last pass counts.
 
+mod aggregates;
 mod convert;
 mod cx;
 mod env;
 mod expr;
 mod fields;
 mod fold;
+mod loops;
 mod maps;
 mod operators;
 mod probe;

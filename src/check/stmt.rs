@@ -9,7 +9,7 @@ use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind, VarId};
 use crate::plan::Cause;
 use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOp};
-use crate::types::{Int, Sign, Type};
+use crate::types::{Aggregate, Int, MapValue, Sign, Type};
 
 /// Iterations of a range loop on kernels without `bpf_loop`, where the verifier walks through each.
 const BOUND: u32 = 1024;
@@ -62,12 +62,7 @@ impl Cx<'_> {
                 StmtKind::While { cond: cond?, body }
             }
             ast::StmtKind::ForRange { var, from, to, body } => self.for_range(var, from, to, body, span)?,
-            ast::StmtKind::ForMap { map, .. } => {
-                let diagnostic = Diagnostic::error(map.span, "for loops over maps are not supported yet");
-                return Err(
-                    self.error(diagnostic.hint("print the map, or loop over a range: for ($i : 0..10) { ... }"))
-                );
-            }
+            ast::StmtKind::ForMap { var, map, body } => self.for_map(var, map, body)?,
             ast::StmtKind::Break => self.only_in_loop("break", span, StmtKind::Break)?,
             ast::StmtKind::Continue => self.only_in_loop("continue", span, StmtKind::Continue)?,
             ast::StmtKind::Return(value) => {
@@ -107,7 +102,7 @@ impl Cx<'_> {
         Ok(kind)
     }
 
-    fn looped(&mut self, body: &[ast::Stmt]) -> Block {
+    pub(super) fn looped(&mut self, body: &[ast::Stmt]) -> Block {
         self.loops += 1;
         let body = self.block(body);
         self.loops -= 1;
@@ -157,7 +152,7 @@ impl Cx<'_> {
         span: Span,
     ) -> Fallible<Option<Stmt>> {
         let declared = ty.map(|ty| self.type_named(ty)).transpose()?;
-        let value = value.map(|value| self.value(value)).transpose();
+        let value = value.map(|value| self.assigned(value)).transpose();
         let var = self.introduce(name, declared.clone())?;
         let place = ast::Expr { kind: Box::new(ast::ExprKind::Var(name.text.clone())), span: name.span };
         match value? {
@@ -170,22 +165,38 @@ impl Cx<'_> {
         }
     }
 
+    /// What is assigned to a variable, which can be any value but a whole aggregation.
+    fn assigned(&mut self, value: &ast::Expr) -> Fallible<Expr> {
+        match self.aggregate_named(value) {
+            Some(of @ (Aggregate::Stats(_) | Aggregate::Hist { .. } | Aggregate::LHist { .. })) => {
+                let of = MapValue::Aggregate(of);
+                let message = format!("Value '{of}' cannot be assigned to a scratch variable.");
+                Err(self.error(Diagnostic::error(value.span, message)))
+            }
+            _ => self.value(value),
+        }
+    }
+
     fn known_type(&self, name: &str) -> Option<Type> {
         let local = self.lookup(name)?;
         local.declared.clone().or_else(|| self.env.var(&local.key).cloned())
     }
 
+    /// A name may be declared once in all the scopes that are open.
+    pub(super) fn no_shadowing(&mut self, name: &ast::Name) -> Fallible<()> {
+        let Some(other) = self.lookup(&name.text) else { return Ok(()) };
+        let first = other.key.declared;
+        let message = format!("Variable {} was already declared. Variable shadowing is not allowed.", name.text);
+        Err(self.error(Diagnostic::error(name.span, message).label(first, "declared here")))
+    }
+
     /// Makes a variable known in the innermost scope.
-    fn introduce(&mut self, name: &ast::Name, declared: Option<Type>) -> Fallible<VarId> {
-        if let Some(other) = self.lookup(&name.text) {
-            let first = other.key.declared;
-            let message = format!("Variable {} was already declared. Variable shadowing is not allowed.", name.text);
-            return Err(self.error(Diagnostic::error(name.span, message).label(first, "declared here")));
-        }
+    pub(super) fn introduce(&mut self, name: &ast::Name, declared: Option<Type>) -> Fallible<VarId> {
+        self.no_shadowing(name)?;
         let key = VarKey { clause: self.clause, group: self.group, declared: name.span };
         let ty = declared.clone().or_else(|| self.env.var(&key).cloned()).unwrap_or(Type::Void);
         let id = self.fresh(&name.text, ty);
-        let local = Local { id, key, declared };
+        let local = Local { id, key, declared, entry: None };
         if let Some(scope) = self.scopes.last_mut() {
             scope.insert(name.text.clone(), local);
         }
@@ -200,7 +211,7 @@ impl Cx<'_> {
             }
             (ast::ExprKind::Map { .. }, None) => self.map_set(place, value),
             (ast::ExprKind::Var(_), None) => {
-                let value = self.value(value)?;
+                let value = self.assigned(value)?;
                 self.assign_value(place, value, span)
             }
             (ast::ExprKind::Map { .. } | ast::ExprKind::Var(_), Some(op)) => {
@@ -233,6 +244,11 @@ impl Cx<'_> {
             self.introduce(&ast::Name { text: name.to_string(), span: place }, None)?;
         }
         let Some(local) = self.lookup(name).cloned() else { return Err(super::Reported) };
+        if local.entry.is_some() {
+            let diagnostic =
+                Diagnostic::error(span, format!("{name} is the entry that the loop is at: it cannot be assigned"));
+            return Err(self.error(diagnostic.hint("copy it into another variable, or assign to the map itself")));
+        }
         let value_span = value.span;
         let joined = match &local.declared {
             Some(declared) => self.fit(value.clone(), declared).map(|_| declared.clone()),

@@ -1,23 +1,17 @@
 //! Loops: `bpf_loop` calls the body as a function where the kernel has it; otherwise jumps, which the verifier walks through.
-//!
-//! A body that is a function of its own reaches the variables around it through the captured frame: a piece of the main
-//! function's stack, whose address every body gets. It holds the context, a word that says whether the body returned from the
-//! whole program, and all variables that any such body mentions.
+//! Loops over maps always call theirs. See [`super::capture`] for the variables that such bodies share with the code around them.
 
-use super::state::{Function, FunctionRole, Gen, Generated, Loop, Storage};
+use super::capture::{CONTEXT, RETURNED};
+use super::state::{Function, FunctionRole, Gen, Generated, Loop, Storage, size_of};
 use crate::bpf::Helper;
-use crate::bpf::asm::{Alu, Arg, Base, Cond, Operand, Place, Size};
-use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind, VarId};
+use crate::bpf::asm::{Alu, Arg, Base, Cond, FunctionId, Operand, Place, Size, VReg};
+use crate::ir::{Block, Expr, ExprKind, VarId};
 use crate::kernel::Feature;
-use crate::plan::{Cause, CounterId};
+use crate::plan::{Cause, CounterId, MapId};
+use crate::types::Type;
 
 /// Up to so many iterations of constant number are walked through rather than called.
 const FEW: i64 = 16;
-
-/// In the captured frame: the context, whether the program was returned from; then the variables.
-const CONTEXT: i32 = 0;
-const RETURNED: i32 = 8;
-const VARIABLES: i32 = 16;
 
 impl Gen<'_> {
     pub fn for_range(&mut self, var: VarId, from: &Expr, to: &Expr, body: &Block, bound: CounterId) -> Generated<()> {
@@ -29,7 +23,7 @@ impl Gen<'_> {
     }
 
     /// Whether the loop's body becomes a function.
-    fn is_called(&self, from: &Expr, to: &Expr) -> bool {
+    pub fn is_called(&self, from: &Expr, to: &Expr) -> bool {
         self.kernel.has(Feature::Loop) && iterations(from, to).is_none_or(|count| count > FEW)
     }
 
@@ -80,10 +74,6 @@ impl Gen<'_> {
     fn store_index(&mut self, var: VarId, value: Operand) {
         match self.storage(var) {
             Storage::Register(variable) => self.asm.set(variable, value),
-            Storage::Captured(offset) => {
-                let place = self.captured(offset);
-                self.asm.store(Size::B8, place, value);
-            }
             Storage::Memory(place) => self.asm.store(Size::B8, place, value),
         }
     }
@@ -97,46 +87,97 @@ impl Gen<'_> {
         let before = self.asm.alu(Alu::Sub, from, Operand::Imm(1));
         self.store_index(var, before);
         let count = self.asm.alu(Alu::Sub, to, from);
-        let function = self.loop_body(var, body)?;
+        let function = self.range_body(var, body)?;
         let frame = self.captured(0);
-        let count = match count {
-            Operand::Reg(reg) => Arg::Reg(reg),
-            Operand::Imm(number) => Arg::Imm(number),
-        };
+        let count = super::memory::argument(count);
         self.asm.call(Helper::LOOP, &[count, Arg::Function(function), Arg::Address(frame), Arg::Imm(0)]);
-        let place = self.captured(RETURNED);
-        let returned = self.asm.load(Size::B8, place);
-        self.asm.branch(Cond::Eq, returned.into(), Operand::Imm(0), done);
-        match self.function.role {
-            FunctionRole::Main => self.asm.exit(Operand::Imm(0)),
-            FunctionRole::LoopBody => self.asm.exit(Operand::Imm(1)),
-        }
+        self.leave_if_returned();
         self.asm.place(done);
         Ok(())
     }
 
-    fn in_register(&mut self, value: Operand) -> crate::bpf::asm::VReg {
+    pub fn for_map(&mut self, map: MapId, key: VarId, value: Option<VarId>, body: &Block) -> Generated<()> {
+        let function = self.map_body(key, value, body)?;
+        let frame = self.captured(0);
+        self.comment(map, "each entry of");
+        let args = [Arg::Map(map), Arg::Function(function), Arg::Address(frame), Arg::Imm(0)];
+        self.asm.call(Helper::FOR_EACH_MAP_ELEM, &args);
+        self.leave_if_returned();
+        Ok(())
+    }
+
+    /// After a loop whose body is a function: what `return` in it means is done here.
+    fn leave_if_returned(&mut self) {
+        let go_on = self.asm.label();
+        let place = self.captured(RETURNED);
+        let returned = self.asm.load(Size::B8, place);
+        self.asm.branch(Cond::Eq, returned.into(), Operand::Imm(0), go_on);
+        match self.function.role {
+            FunctionRole::Main => self.asm.exit(Operand::Imm(0)),
+            FunctionRole::LoopBody => self.asm.exit(Operand::Imm(1)),
+        }
+        self.asm.place(go_on);
+    }
+
+    fn in_register(&mut self, value: Operand) -> VReg {
         match value {
             Operand::Reg(reg) => reg,
             Operand::Imm(number) => self.asm.imm(number),
         }
     }
 
-    fn loop_body(&mut self, var: VarId, body: &Block) -> Generated<crate::bpf::asm::FunctionId> {
+    /// `(index, frame)`.
+    fn range_body(&mut self, var: VarId, body: &Block) -> Generated<FunctionId> {
+        self.callback("loop_body", 2, |code, _| {
+            let index = code.read_variable(var, &Type::I64);
+            let index = code.asm.alu(Alu::Add, index, Operand::Imm(1));
+            code.store_index(var, index);
+            code.block(body)
+        })
+    }
+
+    /// `(map, key, value, frame)`.
+    fn map_body(&mut self, key: VarId, value: Option<VarId>, body: &Block) -> Generated<FunctionId> {
+        self.callback("each_entry", 4, |code, params| {
+            code.keep_entry(key, params[1]);
+            if let Some(value) = value {
+                code.keep_entry(value, params[2]);
+            }
+            code.block(body)
+        })
+    }
+
+    /// Copies a key or value of the map into its variable.
+    fn keep_entry(&mut self, var: VarId, from: VReg) {
+        let ty = &self.probe.vars[var].ty;
+        let from = Place::new(Base::Reg(from), 0);
+        match self.storage(var) {
+            Storage::Memory(place) => self.copy(place, from, ty.size()),
+            Storage::Register(variable) => {
+                let value = self.asm.load(size_of(ty), from);
+                let value = self.extended(value.into(), ty);
+                self.asm.set(variable, value);
+            }
+        }
+    }
+
+    /// A loop's body as a function, whose last parameter is the captured frame. It gives 0 to go on.
+    fn callback(
+        &mut self,
+        name: &str,
+        params: u8,
+        body: impl FnOnce(&mut Self, &[VReg]) -> Generated<()>,
+    ) -> Generated<FunctionId> {
         let outer = self.function;
-        let (id, params) = self.asm.function("loop_body", 2);
+        let (id, params) = self.asm.function(name, params);
         let cache = std::mem::replace(&mut self.cache, super::cache::Cache::new());
         let loops = std::mem::replace(&mut self.loops, vec![Loop::Callback]);
-        let frame = Base::Reg(params[1]);
+        let frame = Base::Reg(params[params.len() - 1]);
         let ctx = self.asm.load(Size::B8, Place::new(frame, CONTEXT));
         self.function =
             Function { id, ctx: Base::Reg(ctx), captured: Some(frame), scratch: None, role: FunctionRole::LoopBody };
         self.find_scratch();
-        let place = self.index_place(var);
-        let index = self.asm.load(Size::B8, place);
-        let index = self.asm.alu(Alu::Add, index.into(), Operand::Imm(1));
-        self.asm.store(Size::B8, place, index);
-        self.block(body)?;
+        body(self, &params)?;
         if self.asm.is_reachable() {
             self.asm.exit(Operand::Imm(0));
         }
@@ -145,15 +186,6 @@ impl Gen<'_> {
         self.function = outer;
         self.asm.resume(outer.id);
         Ok(id)
-    }
-
-    fn index_place(&mut self, var: VarId) -> Place {
-        match self.storage(var) {
-            Storage::Captured(offset) => self.captured(offset),
-            Storage::Memory(place) => place,
-            // Index variables of called loops are always captured.
-            Storage::Register(_) => self.captured(VARIABLES),
-        }
     }
 
     /// `return` within a called body: the loop ends, and the code around it sees the word and ends too.
@@ -180,80 +212,6 @@ impl Gen<'_> {
         self.asm.place(end);
         Ok(())
     }
-
-    /// Makes the captured frame, if any loop's body is a function.
-    pub fn capture_variables(&mut self) {
-        let mut mentioned = Vec::new();
-        let probe = self.probe;
-        self.find_captured(&probe.body, Within::Main, &mut mentioned);
-        if mentioned.is_empty() {
-            return;
-        }
-        let mut end = VARIABLES;
-        for var in mentioned {
-            self.vars[var.0 as usize] = Some(Storage::Captured(end));
-            end += probe.vars[var].ty.size().max(1).next_multiple_of(8) as i32;
-        }
-        let frame = self.asm.slot(end as u32);
-        self.function.captured = Some(Base::Frame(frame));
-        let ctx = self.asm.address(Place::new(Base::Ctx, 0));
-        self.asm.store(Size::B8, Place::new(Base::Frame(frame), CONTEXT), ctx.into());
-        // The verifier wants all of it written before its address is passed on.
-        for offset in (RETURNED..end).step_by(8) {
-            self.asm.store(Size::B8, Place::new(Base::Frame(frame), offset), Operand::Imm(0));
-        }
-    }
-
-    fn find_captured(&self, block: &Block, within: Within, found: &mut Vec<VarId>) {
-        for statement in block {
-            self.find_in_statement(statement, within, found);
-        }
-    }
-
-    fn find_in_statement(&self, statement: &Stmt, within: Within, found: &mut Vec<VarId>) {
-        let mut note = |var: VarId| {
-            if within == Within::Body && !found.contains(&var) {
-                found.push(var);
-            }
-        };
-        if let StmtKind::Set(var, _) = &statement.kind {
-            note(*var);
-        }
-        if let StmtKind::For { var, .. } = &statement.kind {
-            note(*var);
-        }
-        statement.each_expr(&mut |expr| self.find_in_expr(expr, within, found));
-        match &statement.kind {
-            StmtKind::For { var, from, to, body, .. } => {
-                let called = self.is_called(from, to);
-                if called && !found.contains(var) {
-                    found.push(*var);
-                }
-                self.find_captured(body, if called { Within::Body } else { within }, found);
-            }
-            StmtKind::If { then, otherwise, .. } => {
-                self.find_captured(then, within, found);
-                self.find_captured(otherwise, within, found);
-            }
-            StmtKind::While { body, .. } | StmtKind::Block(body) => self.find_captured(body, within, found),
-            _ => {}
-        }
-    }
-
-    fn find_in_expr(&self, expr: &Expr, within: Within, found: &mut Vec<VarId>) {
-        match &*expr.kind {
-            ExprKind::Var(var) if within == Within::Body && !found.contains(var) => found.push(*var),
-            ExprKind::Seq(block, _) => self.find_captured(block, within, found),
-            _ => {}
-        }
-        expr.each_child(&mut |child| self.find_in_expr(child, within, found));
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Within {
-    Main,
-    Body,
 }
 
 /// How often a loop between constants runs.

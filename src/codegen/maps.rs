@@ -35,16 +35,19 @@ impl Gen<'_> {
     }
 
     fn look_up_at(&mut self, map: MapId, key: Option<Place>) -> VReg {
-        let key = key.unwrap_or_else(|| {
-            let zero = self.stack(4);
-            self.asm.store(Size::B4, zero, Operand::Imm(0));
-            zero
-        });
+        let key = key.unwrap_or_else(|| self.only_key());
         self.comment(map, "look up");
         self.asm.call(Helper::MAP_LOOKUP_ELEM, &[Arg::Map(map), Arg::Address(key)])
     }
 
-    fn comment(&mut self, map: MapId, what: &str) {
+    /// The key of an array's only entry.
+    pub fn only_key(&mut self) -> Place {
+        let zero = self.stack(4);
+        self.asm.store(Size::B4, zero, Operand::Imm(0));
+        zero
+    }
+
+    pub fn comment(&mut self, map: MapId, what: &str) {
         if let Role::User { name, .. } = &self.plan.maps[map].role {
             self.asm.comment(format!("{what} {name}"));
         }

@@ -25,11 +25,11 @@ impl Gen<'_> {
     /// Where a value in memory lies, built first if it is nowhere yet. The place must not be written to.
     pub fn place_of(&mut self, expr: &Expr) -> Generated<Place> {
         match &*expr.kind {
-            ExprKind::Var(var) => match self.storage(*var) {
-                Storage::Memory(place) => return Ok(place),
-                Storage::Captured(offset) => return Ok(self.captured(offset)),
-                Storage::Register(_) => {}
-            },
+            ExprKind::Var(var) => {
+                if let Storage::Memory(place) = self.storage(*var) {
+                    return Ok(place);
+                }
+            }
             ExprKind::Field { base, offset } => return Ok(at(self.place_of(base)?, *offset)),
             ExprKind::MapGet { map, key } if !expr.ty.is_scalar() => {
                 return self.map_memory(*map, key.as_ref(), &expr.ty);
@@ -256,6 +256,7 @@ impl Gen<'_> {
 
     pub fn clear(&mut self, to: Place, size: u32) {
         if size > INLINE {
+            self.zeros = self.zeros.max(size);
             let zeros = Place::new(Base::Map(self.shared.zeros), 0);
             let args = [Arg::Address(to), Arg::Imm(i64::from(size)), Arg::Address(zeros)];
             self.asm.call(Helper::PROBE_READ_KERNEL, &args);

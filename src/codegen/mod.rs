@@ -7,9 +7,11 @@ mod arith;
 mod branch;
 mod buckets;
 mod cache;
+mod capture;
 mod loops;
 mod maps;
 mod memory;
+mod merge;
 mod records;
 mod scalar;
 mod stacks;
@@ -23,7 +25,7 @@ use crate::diag::Diagnostic;
 use crate::ir::{Probe, Program};
 use crate::kernel::Kernel;
 use crate::plan::{Map, MapId, MapKind, Plan, Role};
-use state::{Gen, Refused};
+use state::{Gen, Needs, Refused};
 
 /// All that the runtime needs.
 pub struct Compiled {
@@ -40,11 +42,12 @@ pub fn generate(program: Program, kernel: &dyn Kernel) -> Result<Compiled, Vec<D
     let shared = SharedMaps::register(&mut plan);
     let mut units = Vec::new();
     let mut faults = Vec::new();
-    let mut scratch = 0;
+    let mut needs = Needs::default();
     for probe in probes {
         match unit(&probe, units.len() as u32, &plan, kernel, &shared) {
             Ok((unit, needed)) => {
-                scratch = needed.max(scratch);
+                needs.scratch = needed.scratch.max(needs.scratch);
+                needs.zeros = needed.zeros.max(needs.zeros);
                 units.push(unit);
             }
             Err(fault) => faults.push(fault),
@@ -54,11 +57,11 @@ pub fn generate(program: Program, kernel: &dyn Kernel) -> Result<Compiled, Vec<D
         return Err(faults);
     }
     let memory = &mut plan.maps[shared.scratch];
-    memory.value_size = scratch.next_multiple_of(8).max(8);
+    memory.value_size = needs.scratch.next_multiple_of(8).max(8);
     memory.max_entries = units.len().max(1) as u32;
     let counters = plan.counters.len().max(1) as u32;
     plan.maps[shared.counters].value_size = 8 * counters;
-    plan.maps[shared.zeros].value_size = zeros_needed(&plan);
+    plan.maps[shared.zeros].value_size = new_entry(&plan).max(needs.zeros).next_multiple_of(8).max(8);
     Ok(Compiled { units, plan })
 }
 
@@ -83,34 +86,33 @@ impl SharedMaps {
     }
 }
 
-/// New entries start as zeros, and large buffers are cleared by copying them.
-fn zeros_needed(plan: &Plan) -> u32 {
+/// Bytes of the largest value, since new entries of aggregations start as zeros.
+fn new_entry(plan: &Plan) -> u32 {
     let values = plan.maps.values().map(|map| match &map.role {
         Role::User { .. } => map.value_size,
         _ => 0,
     });
-    let largest = values.max().unwrap_or(0);
-    largest.max(plan.config.max_strlen as u32 + 8).next_multiple_of(8)
+    values.max().unwrap_or(0)
 }
 
-/// One probe's program, and the scratch memory it needs.
+/// One probe's program, and what it needs of the shared maps.
 fn unit(
     probe: &Probe,
     index: u32,
     plan: &Plan,
     kernel: &dyn Kernel,
     shared: &SharedMaps,
-) -> Result<(Unit, u32), Diagnostic> {
+) -> Result<(Unit, Needs), Diagnostic> {
     let mut outcome = Err(AsmError::FrameTooLarge(0));
     for on_stack in ON_STACK {
         let generated = Gen::run(probe, plan, kernel, shared, index, on_stack).map_err(|Refused(fault)| fault)?;
-        let scratch = generated.scratch;
-        outcome = generated.assembled.map(|code| (code, scratch));
+        let needs = generated.needs;
+        outcome = generated.assembled.map(|code| (code, needs));
         if !matches!(outcome, Err(AsmError::FrameTooLarge(_))) {
             break;
         }
     }
-    let (code, scratch) = outcome.map_err(|error| too_large(probe, &error))?;
+    let (code, needs) = outcome.map_err(|error| too_large(probe, &error))?;
     let unit = Unit {
         name: unit_name(probe, index),
         kind: probe.kind,
@@ -121,7 +123,7 @@ fn unit(
         comments: code.comments,
         targets: probe.targets.clone(),
     };
-    Ok((unit, scratch))
+    Ok((unit, needs))
 }
 
 fn too_large(probe: &Probe, error: &AsmError) -> Diagnostic {

@@ -48,6 +48,7 @@ impl Gen<'_> {
             ExprKind::MapHas { .. } => self.truth(expr),
             ExprKind::MapDelete { map, key } => self.delete(*map, key.as_ref()),
             ExprKind::MapLen(map) => self.map_len(*map),
+            ExprKind::Merge { map, key, how } => self.merged(*map, key.as_ref(), *how),
             ExprKind::Stack { map, collision } => self.stack_id(&expr.ty, *map, *collision),
             ExprKind::StackLen { of } => Ok(self.stack_len(*of)),
             ExprKind::StrCompare { left, right, len } => self.text_differs(left, right, *len),
@@ -163,11 +164,10 @@ impl Gen<'_> {
         self.asm.alu(op, high, Operand::Imm(64 - i64::from(width)))
     }
 
-    fn read_variable(&mut self, var: crate::ir::VarId, ty: &Type) -> Operand {
+    pub fn read_variable(&mut self, var: crate::ir::VarId, ty: &Type) -> Operand {
         match self.storage(var) {
             Storage::Register(variable) => self.asm.get(variable).into(),
-            Storage::Captured(offset) => {
-                let place = self.captured(offset);
+            Storage::Memory(place) if ty.is_scalar() => {
                 let value = self.asm.load(size_of(ty), place);
                 self.extended(value.into(), ty)
             }

@@ -22,23 +22,34 @@ pub struct Gen<'a> {
     pub kernel: &'a dyn Kernel,
     pub(super) shared: &'a SharedMaps,
     pub cache: Cache,
-    /// Where each variable lives; made on first mention.
-    pub vars: Vec<Option<Storage>>,
+    /// Where each variable is kept; decided on first mention.
+    pub vars: Vec<Option<Kept>>,
     pub loops: Vec<Loop>,
     pub function: Function,
     /// Number of the program, which is its entry in the scratch map.
     index: u32,
     on_stack: u32,
     scratch: Scratch,
+    /// Bytes of the largest piece of memory that is cleared by copying zeros to it.
+    pub zeros: u32,
 }
 
-/// Where a variable lives.
+/// Where a variable is kept.
 #[derive(Clone, Copy)]
-pub enum Storage {
+pub enum Kept {
     Register(VReg),
     Memory(Place),
     /// In the frame that loop bodies share with the code around them, at this offset.
     Captured(i32),
+    /// In scratch memory, at this offset.
+    Scratch(u32),
+}
+
+/// Where a variable is for the function being generated.
+#[derive(Clone, Copy)]
+pub enum Storage {
+    Register(VReg),
+    Memory(Place),
 }
 
 /// The function that code is being generated for.
@@ -81,7 +92,14 @@ enum Scratch {
 
 pub struct Outcome {
     pub assembled: Result<Assembled, AsmError>,
+    pub needs: Needs,
+}
+
+/// Bytes that a program needs of the shared maps.
+#[derive(Clone, Copy, Default)]
+pub struct Needs {
     pub scratch: u32,
+    pub zeros: u32,
 }
 
 impl<'a> Gen<'a> {
@@ -107,7 +125,8 @@ impl<'a> Gen<'a> {
             Scratch::Unused => 0,
             Scratch::Used(bytes) => bytes,
         };
-        Ok(Outcome { assembled: code.asm.finish(), scratch })
+        let needs = Needs { scratch, zeros: code.zeros };
+        Ok(Outcome { assembled: code.asm.finish(), needs })
     }
 
     fn new(
@@ -123,7 +142,7 @@ impl<'a> Gen<'a> {
             Function { id: FunctionId(0), ctx: Base::Ctx, captured: None, scratch: None, role: FunctionRole::Main };
         let vars = vec![None; probe.vars.len()];
         let (cache, loops, asm) = (Cache::new(), Vec::new(), Asm::new());
-        Self { asm, probe, plan, kernel, shared, cache, vars, loops, function, index, on_stack, scratch }
+        Self { asm, probe, plan, kernel, shared, cache, vars, loops, function, index, on_stack, scratch, zeros: 0 }
     }
 
     fn program(&mut self) -> Generated<()> {
@@ -157,7 +176,7 @@ impl<'a> Gen<'a> {
 
     /// Memory for a temporary; its contents are undefined.
     pub fn temporary(&mut self, bytes: u32) -> Place {
-        if bytes <= self.on_stack { self.stack(bytes) } else { self.scratch(bytes) }
+        if self.is_large(bytes) { self.scratch(bytes) } else { self.stack(bytes) }
     }
 
     pub fn stack(&mut self, bytes: u32) -> Place {
@@ -166,11 +185,21 @@ impl<'a> Gen<'a> {
 
     /// Memory beside the stack, where loads need not be aligned.
     pub fn scratch(&mut self, bytes: u32) -> Place {
+        let start = self.reserve_scratch(bytes);
+        self.in_scratch(start)
+    }
+
+    /// A piece of scratch memory: its offset, the same in all functions.
+    pub fn reserve_scratch(&mut self, bytes: u32) -> u32 {
         let start = match self.scratch {
             Scratch::Unused => 0,
             Scratch::Used(bytes) => bytes,
         };
         self.scratch = Scratch::Used(start + bytes.next_multiple_of(8));
+        start
+    }
+
+    fn in_scratch(&mut self, start: u32) -> Place {
         match self.function.scratch {
             Some(memory) => Place::new(Base::Reg(memory), start as i32),
             // The first run only finds out how much is needed; its code is thrown away.
@@ -196,20 +225,29 @@ impl<'a> Gen<'a> {
     }
 
     pub fn storage(&mut self, var: VarId) -> Storage {
-        if let Some(storage) = self.vars[var.0 as usize] {
-            return storage;
+        let kept = self.vars[var.0 as usize].unwrap_or_else(|| self.keep_variable(var));
+        match kept {
+            Kept::Register(variable) => Storage::Register(variable),
+            Kept::Memory(place) => Storage::Memory(place),
+            Kept::Captured(offset) => Storage::Memory(self.captured(offset)),
+            Kept::Scratch(start) => Storage::Memory(self.in_scratch(start)),
         }
-        let ty = self.probe.vars[var].ty.clone();
-        let storage = if ty.is_scalar() {
-            Storage::Register(self.asm.variable())
-        } else {
-            Storage::Memory(self.temporary(ty.size()))
-        };
-        self.vars[var.0 as usize] = Some(storage);
-        storage
     }
 
-    /// The place of a variable that lives in memory.
+    fn keep_variable(&mut self, var: VarId) -> Kept {
+        let ty = &self.probe.vars[var].ty;
+        let kept =
+            if ty.is_scalar() { Kept::Register(self.asm.variable()) } else { Kept::Memory(self.temporary(ty.size())) };
+        self.vars[var.0 as usize] = Some(kept);
+        kept
+    }
+
+    /// Whether a temporary of this size goes to scratch memory rather than the stack.
+    pub fn is_large(&self, bytes: u32) -> bool {
+        bytes > self.on_stack
+    }
+
+    /// A place in the frame that loop bodies share with the code around them.
     pub fn captured(&self, offset: i32) -> Place {
         // Only code that shares the frame mentions captured variables.
         Place::new(self.function.captured.unwrap_or(Base::Ctx), offset)

@@ -45,6 +45,7 @@ impl Gen<'_> {
                 self.branches(cond, |code| code.block(then), |code| code.block(otherwise))
             }
             StmtKind::For { var, from, to, body, bound } => self.for_range(*var, from, to, body, *bound),
+            StmtKind::ForMap { map, key, value, body } => self.for_map(*map, *key, *value, body),
             StmtKind::While { cond, body } => self.while_loop(cond, body),
             StmtKind::Break => self.leave_loop(Leave::Break),
             StmtKind::Continue => self.leave_loop(Leave::Continue),
@@ -70,14 +71,9 @@ impl Gen<'_> {
                 let value = self.scalar(value)?;
                 self.asm.set(variable, value);
             }
-            Storage::Captured(offset) if value.ty.is_scalar() => {
+            Storage::Memory(place) if value.ty.is_scalar() => {
                 let number = self.scalar(value)?;
-                let place = self.captured(offset);
                 self.store_scalar(&value.ty, place, number);
-            }
-            Storage::Captured(offset) => {
-                let place = self.captured(offset);
-                self.assign_memory(place, value)?;
             }
             Storage::Memory(place) => self.assign_memory(place, value)?,
         }

@@ -91,6 +91,14 @@ pub enum StmtKind {
         body: Block,
         bound: CounterId,
     },
+    /// `for ($kv : @map)`: the body runs once for each entry, in the kernel's order, with copies of its key and (of maps with
+    /// plain values, where it is wanted) its value. Entries that come or go meanwhile may be met or not.
+    ForMap {
+        map: MapId,
+        key: VarId,
+        value: Option<VarId>,
+        body: Block,
+    },
     While {
         cond: Expr,
         body: Block,
@@ -180,6 +188,12 @@ pub enum ExprKind {
         key: Option<Expr>,
     },
     MapLen(MapId),
+    /// The slots of all CPUs of an aggregation made one number, each word of them read once. Zero if the key is missing.
+    Merge {
+        map: MapId,
+        key: Option<Expr>,
+        how: Merge,
+    },
     /// Records the stack and gives its id (see [`Type::Stack`]).
     Stack {
         map: MapId,
@@ -263,6 +277,17 @@ pub enum ExprKind {
     Resize(Expr),
 }
 
+/// How the slots of all CPUs become one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merge {
+    /// The wrapping sum of the `u64` of this index.
+    Sum(u32),
+    /// The least first `u64` of those slots whose second one, the `set` mark, is not 0; zero if there is none.
+    Min(Sign),
+    /// Likewise the greatest.
+    Max(Sign),
+}
+
 /// How a process is announced: the map of those announced already, and the record sent for a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
@@ -339,7 +364,9 @@ impl Expr {
                 f(right);
             }
             ExprKind::MapHas { key, .. } => f(key),
-            ExprKind::MapGet { key, .. } | ExprKind::MapDelete { key, .. } => key.iter().for_each(f),
+            ExprKind::MapGet { key, .. } | ExprKind::MapDelete { key, .. } | ExprKind::Merge { key, .. } => {
+                key.iter().for_each(f);
+            }
             ExprKind::ReadStr { addr, max } => {
                 f(addr);
                 max.iter().for_each(f);
@@ -365,9 +392,26 @@ impl Expr {
         }
     }
 
+    /// This and every expression in it, those of statements included.
+    pub fn walk(&self, f: &mut dyn FnMut(&Expr)) {
+        f(self);
+        if let ExprKind::Seq(block, _) = &*self.kind {
+            walk(block, f);
+        }
+        self.each_child(&mut |child| child.walk(f));
+    }
+
     /// Statements as an expression without a value.
     pub fn effect(block: Block, span: Span) -> Self {
         Self::new(ExprKind::Seq(block, Self::int(0, Type::Void, span)), Type::Void, span)
+    }
+}
+
+/// Every expression of a block, however deep.
+pub fn walk(block: &Block, f: &mut dyn FnMut(&Expr)) {
+    for statement in block {
+        statement.each_expr(&mut |expr| expr.walk(f));
+        statement.each_block(&mut |block| walk(block, f));
     }
 }
 
@@ -393,12 +437,35 @@ impl Stmt {
                 f(from);
                 f(to);
             }
-            StmtKind::Count(_)
+            StmtKind::ForMap { .. }
+            | StmtKind::Count(_)
             | StmtKind::Announce(_)
             | StmtKind::Break
             | StmtKind::Continue
             | StmtKind::Return
             | StmtKind::Block(_) => {}
+        }
+    }
+
+    /// Each block that is part of the statement (those within its expressions are not).
+    pub fn each_block(&self, f: &mut dyn FnMut(&Block)) {
+        match &self.kind {
+            StmtKind::If { then, otherwise, .. } => {
+                f(then);
+                f(otherwise);
+            }
+            StmtKind::For { body, .. } | StmtKind::ForMap { body, .. } | StmtKind::While { body, .. } => f(body),
+            StmtKind::Block(block) => f(block),
+            StmtKind::Eval(_)
+            | StmtKind::Set(..)
+            | StmtKind::MapSet { .. }
+            | StmtKind::Update { .. }
+            | StmtKind::Count(_)
+            | StmtKind::Announce(_)
+            | StmtKind::Emit { .. }
+            | StmtKind::Break
+            | StmtKind::Continue
+            | StmtKind::Return => {}
         }
     }
 

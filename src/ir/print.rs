@@ -98,6 +98,12 @@ impl<'a> Printer<'a> {
                 self.inner(body);
                 self.line("}");
             }
+            StmtKind::ForMap { map, key, value, body } => {
+                let value = value.map_or(String::new(), |value| format!(", {}", self.probe.vars[value].name));
+                self.line(&format!("for {}{value} in {} {{", self.probe.vars[*key].name, self.map(*map)));
+                self.inner(body);
+                self.line("}");
+            }
             StmtKind::While { cond, body } => {
                 self.line(&format!("while {} {{", self.expr(cond)));
                 self.inner(body);
@@ -155,6 +161,7 @@ impl<'a> Printer<'a> {
             ExprKind::MapHas { map, key } => format!("has({})", self.place(*map, Some(key))),
             ExprKind::MapDelete { map, key } => format!("delete({})", self.place(*map, key.as_ref())),
             ExprKind::MapLen(map) => format!("len({})", self.map(*map)),
+            ExprKind::Merge { map, key, how } => format!("merge {how:?}({})", self.place(*map, key.as_ref())),
             ExprKind::Stack { .. } => expr.ty.to_string(),
             ExprKind::StackLen { of } => format!("stack_len({:?})", of.side),
             ExprKind::StrCompare { left, right, len } => match len {

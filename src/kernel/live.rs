@@ -67,6 +67,7 @@ impl Live {
             Feature::UprobeMulti => (self.probe)(feature),
             Feature::PerfLink | Feature::FuncIp | Feature::Cookie => self.version() >= (5, 15),
             Feature::Loop => self.version() >= (5, 17),
+            Feature::PerCpuLookup => self.version() >= (5, 19),
             Feature::ForEachMapElem => self.version() >= (5, 13),
             Feature::UnallocatedHash | Feature::TaiClock => self.version() >= (6, 1),
             Feature::ModuleBtf => fs::read_dir("/sys/kernel/btf").is_ok_and(|entries| entries.count() > 1),

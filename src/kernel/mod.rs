@@ -50,6 +50,8 @@ pub enum Feature {
     Loop,
     /// `bpf_for_each_map_elem` (5.13).
     ForEachMapElem,
+    /// `bpf_map_lookup_percpu_elem` (5.19).
+    PerCpuLookup,
     /// `bpf_get_func_ip` in kprobe programs (5.15).
     FuncIp,
     /// Hash maps without preallocation are safe for tracing programs (6.1).

@@ -24,6 +24,7 @@ pub fn probe(feature: Feature) -> bool {
         | Feature::PerfLink
         | Feature::Loop
         | Feature::ForEachMapElem
+        | Feature::PerCpuLookup
         | Feature::FuncIp
         | Feature::UnallocatedHash
         | Feature::Cookie

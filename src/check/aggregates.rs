@@ -1,0 +1,88 @@
+//! Aggregations as values: what one of them comes to over all CPUs.
+
+use super::{Cx, Fallible};
+use crate::diag::Diagnostic;
+use crate::ir::{BinaryOp, CompareOp, Expr, ExprKind, Merge, Stmt, StmtKind};
+use crate::kernel::Feature;
+use crate::plan::MapId;
+use crate::source::Span;
+use crate::syntax::ast;
+use crate::types::{Aggregate, Int, MapValue, Sign, Type};
+
+impl Cx<'_> {
+    /// The aggregation of the map that an expression names, if it does.
+    pub(super) fn aggregate_named(&self, value: &ast::Expr) -> Option<Aggregate> {
+        let ast::ExprKind::Map { name, .. } = &*value.kind else { return None };
+        match self.env.map(name)?.value {
+            Some(MapValue::Aggregate(of)) => Some(of),
+            Some(MapValue::Plain(_)) | None => None,
+        }
+    }
+
+    pub(super) fn aggregate_copied(&mut self, target: &str, of: Aggregate, span: Span) -> super::Reported {
+        let of = MapValue::Aggregate(of);
+        let function = of.to_string().replace("_t", "");
+        let message = format!(
+            "Map value '{of}' cannot be assigned from one map to another. The function that returns this type must be called directly e.g. `{target} = {function}(...);`."
+        );
+        let hint = "cast it to an integer if you want the number that it comes to: (int64)@map";
+        self.error(Diagnostic::error(span, message).hint(hint))
+    }
+
+    /// The value of an aggregation at a key, over all CPUs.
+    pub(super) fn merged(&mut self, of: Aggregate, name: &str, key: Option<Expr>, span: Span) -> Fallible<Expr> {
+        let Some(map) = self.env.map_id(name) else { return Err(self.undefined(name, span)) };
+        if !self.kernel.has(Feature::PerCpuLookup) {
+            let message = format!(
+                "reading the {} value of {name} needs kernel 5.19 or later (bpf_map_lookup_percpu_elem)",
+                MapValue::Aggregate(of)
+            );
+            let hint = format!("print({name}) works everywhere; to compute with a number, keep one in a plain map");
+            return Err(self.error(Diagnostic::error(span, message).hint(hint)));
+        }
+        let merge =
+            |how, sign, key| Expr::new(ExprKind::Merge { map, key, how }, Type::Int(Int { bits: 64, sign }), span);
+        Ok(match of {
+            Aggregate::Count => merge(Merge::Sum(0), Sign::Signed, key),
+            Aggregate::Sum(sign) => merge(Merge::Sum(0), sign, key),
+            Aggregate::Min(sign) => merge(Merge::Min(sign), sign, key),
+            Aggregate::Max(sign) => merge(Merge::Max(sign), sign, key),
+            Aggregate::Avg(sign) => self.average(map, key, sign, span),
+            Aggregate::Stats(_) | Aggregate::Hist { .. } | Aggregate::LHist { .. } => {
+                let of = MapValue::Aggregate(of);
+                let diagnostic = Diagnostic::error(span, format!("{name} is a '{of}': it is no single value"));
+                return Err(self.error(diagnostic.hint(format!("print({name}) shows all of it"))));
+            }
+        })
+    }
+
+    /// Total by count; 0 of nothing.
+    fn average(&mut self, map: MapId, key: Option<Expr>, sign: Sign, span: Span) -> Expr {
+        let ty = Type::Int(Int { bits: 64, sign });
+        let mut block = Vec::new();
+        // The key is made once for both sums.
+        let key = key.map(|key| self.named("key", key, &mut block));
+        let sum = |index| {
+            let kind = ExprKind::Merge { map, key: key.clone(), how: Merge::Sum(index) };
+            Expr::new(kind, ty.clone(), span)
+        };
+        let count = self.named("count", sum(0), &mut block);
+        let quotient = ExprKind::Binary { op: BinaryOp::Div, sign, left: sum(1), right: count.clone(), zero: None };
+        let none = Expr::int(0, ty.clone(), span);
+        let test = ExprKind::Compare { op: CompareOp::Ne, sign: Sign::Unsigned, left: count, right: none.clone() };
+        let kind = ExprKind::Cond {
+            cond: Expr::new(test, Type::Bool, span),
+            then: Expr::new(quotient, ty.clone(), span),
+            otherwise: none,
+        };
+        Expr::new(ExprKind::Seq(block, Expr::new(kind, ty.clone(), span)), ty, span)
+    }
+
+    /// Keeps a value in a variable of the compiler's own; the statement that sets it is appended to the block.
+    pub(super) fn named(&mut self, name: &str, value: Expr, block: &mut Vec<Stmt>) -> Expr {
+        let (ty, span) = (value.ty.clone(), value.span);
+        let var = self.fresh(name, ty.clone());
+        block.push(Stmt::new(StmtKind::Set(var, value), span));
+        Expr::new(ExprKind::Var(var), ty, span)
+    }
+}

@@ -1,0 +1,108 @@
+//! What loop bodies that are functions of their own share with the code around them.
+//!
+//! It lies in the captured frame: a piece of the main function's stack, whose address every body gets. That holds the context, a
+//! word that says whether a body returned from the whole program, and the variables that any such body mentions. Large ones
+//! lie in scratch memory instead, which each function finds for itself.
+
+use super::state::{Gen, Kept};
+use crate::bpf::asm::{Base, Operand, Place, Size};
+use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind, VarId};
+
+/// In the captured frame: the context, whether the program was returned from; then the variables.
+pub const CONTEXT: i32 = 0;
+pub const RETURNED: i32 = 8;
+const VARIABLES: i32 = 16;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    Main,
+    Body,
+}
+
+/// What is found on the way through a program.
+#[derive(Default)]
+struct Found {
+    /// Whether any loop's body is a function.
+    called: bool,
+    vars: Vec<VarId>,
+}
+
+impl Gen<'_> {
+    /// Makes the captured frame, if any loop's body is a function.
+    pub fn capture_variables(&mut self) {
+        let mut found = Found::default();
+        let probe = self.probe;
+        self.find_captured(&probe.body, Within::Main, &mut found);
+        if !found.called {
+            return;
+        }
+        let mut end = VARIABLES;
+        for var in found.vars {
+            let size = probe.vars[var].ty.size().max(1).next_multiple_of(8);
+            let kept = if self.is_large(size) {
+                Kept::Scratch(self.reserve_scratch(size))
+            } else {
+                end += size as i32;
+                Kept::Captured(end - size as i32)
+            };
+            self.vars[var.0 as usize] = Some(kept);
+        }
+        let frame = self.asm.slot(end as u32);
+        self.function.captured = Some(Base::Frame(frame));
+        let ctx = self.asm.address(Place::new(Base::Ctx, 0));
+        self.asm.store(Size::B8, Place::new(Base::Frame(frame), CONTEXT), ctx.into());
+        // The verifier wants all of it written before its address is passed on.
+        for offset in (RETURNED..end).step_by(8) {
+            self.asm.store(Size::B8, Place::new(Base::Frame(frame), offset), Operand::Imm(0));
+        }
+    }
+
+    fn find_captured(&self, block: &Block, within: Within, found: &mut Found) {
+        for statement in block {
+            self.find_in_statement(statement, within, found);
+        }
+    }
+
+    fn find_in_statement(&self, statement: &Stmt, within: Within, found: &mut Found) {
+        statement.each_expr(&mut |expr| self.find_in_expr(expr, within, found));
+        let mut body = within;
+        match &statement.kind {
+            StmtKind::Set(var, _) => found.note(*var, within),
+            StmtKind::For { var, from, to, .. } => {
+                if self.is_called(from, to) {
+                    body = found.enter_body();
+                }
+                found.note(*var, body);
+            }
+            StmtKind::ForMap { key, value, .. } => {
+                body = found.enter_body();
+                found.note(*key, body);
+                value.iter().for_each(|value| found.note(*value, body));
+            }
+            _ => {}
+        }
+        statement.each_block(&mut |block| self.find_captured(block, body, found));
+    }
+
+    fn find_in_expr(&self, expr: &Expr, within: Within, found: &mut Found) {
+        match &*expr.kind {
+            ExprKind::Var(var) => found.note(*var, within),
+            ExprKind::Seq(block, _) => self.find_captured(block, within, found),
+            _ => {}
+        }
+        expr.each_child(&mut |child| self.find_in_expr(child, within, found));
+    }
+}
+
+impl Found {
+    fn enter_body(&mut self) -> Within {
+        self.called = true;
+        Within::Body
+    }
+
+    fn note(&mut self, var: VarId, within: Within) {
+        if within == Within::Body && !self.vars.contains(&var) {
+            self.vars.push(var);
+        }
+    }
+}

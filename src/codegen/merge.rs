@@ -1,0 +1,68 @@
+//! Aggregations read in the kernel: the slots of all CPUs, one after another, become one number.
+
+use super::state::{Gen, Generated, at};
+use crate::bpf::Helper;
+use crate::bpf::asm::{Alu, Arg, Base, Cond, Label, Operand, Place, Size, VReg};
+use crate::ir::{Expr, Merge};
+use crate::plan::MapId;
+use crate::types::Sign;
+
+impl Gen<'_> {
+    pub fn merged(&mut self, map: MapId, key: Option<&Expr>, how: Merge) -> Generated<Operand> {
+        let key = match key {
+            Some(key) => self.key_place(key)?,
+            None => self.only_key(),
+        };
+        let cpus = i64::from(self.kernel.cpus());
+        let (cpu, result, seen) = (self.asm.variable(), self.asm.variable(), self.asm.variable());
+        for variable in [cpu, result, seen] {
+            self.asm.set(variable, Operand::Imm(0));
+        }
+        let (head, next, end) = (self.asm.label(), self.asm.label(), self.asm.label());
+        self.asm.place(head);
+        self.enter();
+        let now = self.asm.get(cpu);
+        self.asm.branch(Cond::Ge, now.into(), Operand::Imm(cpus), end);
+        self.comment(map, "one CPU's slot of");
+        let args = [Arg::Map(map), Arg::Address(key), Arg::Reg(now)];
+        let slot = self.asm.call(Helper::MAP_LOOKUP_PERCPU_ELEM, &args);
+        self.asm.branch(Cond::Eq, slot.into(), Operand::Imm(0), next);
+        self.merge_slot(Place::new(Base::Reg(slot), 0), how, result, seen, next);
+        self.asm.place(next);
+        let now = self.asm.get(cpu);
+        let following = self.asm.alu(Alu::Add, now.into(), Operand::Imm(1));
+        self.asm.set(cpu, following);
+        self.leave();
+        self.asm.jump(head);
+        self.asm.place(end);
+        Ok(self.asm.get(result).into())
+    }
+
+    /// Adds one CPU's slot to the result; `seen` is 1 once a marked slot was met.
+    fn merge_slot(&mut self, slot: Place, how: Merge, result: VReg, seen: VReg, next: Label) {
+        let better = match how {
+            Merge::Sum(index) => {
+                let part = self.asm.load(Size::B8, at(slot, 8 * index));
+                let sum = self.asm.get(result);
+                let sum = self.asm.alu(Alu::Add, sum.into(), part.into());
+                self.asm.set(result, sum);
+                return;
+            }
+            Merge::Min(Sign::Signed) => Cond::SGe,
+            Merge::Min(Sign::Unsigned) => Cond::Ge,
+            Merge::Max(Sign::Signed) => Cond::SLe,
+            Merge::Max(Sign::Unsigned) => Cond::Le,
+        };
+        let mark = self.asm.load(Size::B8, at(slot, 8));
+        self.asm.branch(Cond::Eq, mark.into(), Operand::Imm(0), next);
+        let take = self.asm.label();
+        let value = self.asm.load(Size::B8, slot);
+        let was_seen = self.asm.get(seen);
+        self.asm.branch(Cond::Eq, was_seen.into(), Operand::Imm(0), take);
+        let old = self.asm.get(result);
+        self.asm.branch(better, value.into(), old.into(), next);
+        self.asm.place(take);
+        self.asm.set(result, value.into());
+        self.asm.set(seen, Operand::Imm(1));
+    }
+}
