@@ -102,9 +102,8 @@ impl Cx<'_> {
         let sign = common_sign(&left, &right);
         let zero = match op {
             BinaryOp::Div | BinaryOp::Mod => match constant(&right) {
-                Some(0) => return Err(self.overflow(span)),
-                Some(_) => None,
-                None => Some(self.counter(Cause::DivideByZero, span)),
+                Some(divisor) if divisor != 0 => None,
+                Some(_) | None => Some(self.counter(Cause::DivideByZero, span)),
             },
             _ => None,
         };
