@@ -22,6 +22,8 @@ pub enum Type {
     Array(Box<Type>, u32),
     /// Elements at their natural alignment, padding zeroed.
     Tuple(Arc<[Type]>),
+    /// Names, and the elements that they name, which lie as those of a tuple do.
+    Record(Arc<[Arc<str>]>, Arc<[Type]>),
     /// Six bytes.
     Mac,
     /// `u32` address family (2 or 10 as in `AF_INET`, `AF_INET6`), then 16 bytes.
@@ -168,7 +170,8 @@ impl Type {
             | Type::Timestamp(_)
             | Type::KSym
             | Type::Stack(_) => true,
-            Type::Void | Type::Str(_) | Type::Buf(_) | Type::Struct(_) | Type::Array(..) | Type::Tuple(_) => false,
+            Type::Void | Type::Str(_) | Type::Buf(_) | Type::Struct(_) | Type::Array(..) => false,
+            Type::Tuple(_) | Type::Record(..) => false,
             Type::Mac | Type::Inet | Type::USym => false,
         }
     }
@@ -186,7 +189,7 @@ impl Type {
             Type::USym => 16,
             Type::Struct(of) => of.size,
             Type::Array(of, count) => of.size() * count,
-            Type::Tuple(elements) => tuple_layout(elements).1,
+            Type::Tuple(elements) | Type::Record(_, elements) => tuple_layout(elements).1,
             Type::Mac => 6,
             Type::Inet => 20,
         }
@@ -201,7 +204,7 @@ impl Type {
             Type::Buf(_) | Type::Inet => 4,
             Type::Ptr(..) | Type::Timestamp(_) | Type::KSym | Type::Stack(_) | Type::USym | Type::Struct(_) => 8,
             Type::Array(of, _) => of.align(),
-            Type::Tuple(elements) => elements.iter().map(Type::align).max().unwrap_or(1),
+            Type::Tuple(elements) | Type::Record(_, elements) => elements.iter().map(Type::align).max().unwrap_or(1),
         }
     }
 
@@ -214,12 +217,43 @@ impl Type {
         }
     }
 
-    /// The offset of each element of a tuple.
-    pub fn offsets(&self) -> Vec<u32> {
+    /// The elements of a tuple or record; none of anything else.
+    pub fn elements(&self) -> &[Type] {
         match self {
-            Type::Tuple(elements) => tuple_layout(elements).0,
-            _ => Vec::new(),
+            Type::Tuple(elements) | Type::Record(_, elements) => elements,
+            _ => &[],
         }
+    }
+
+    /// The offset of each element of a tuple or record.
+    pub fn offsets(&self) -> Vec<u32> {
+        tuple_layout(self.elements()).0
+    }
+
+    /// For each element of this tuple or record, which of the other's goes with it: by place, or by name where there are names.
+    pub fn matching(&self, other: &Type) -> Option<Vec<usize>> {
+        match (self, other) {
+            (Type::Tuple(these), Type::Tuple(those)) => {
+                (these.len() == those.len()).then(|| (0..these.len()).collect())
+            }
+            (Type::Record(these, _), Type::Record(those, _)) if these.len() == those.len() => {
+                these.iter().map(|name| those.iter().position(|other| other == name)).collect()
+            }
+            _ => None,
+        }
+    }
+
+    /// A tuple or record of the same shape with other elements.
+    pub fn with_elements(&self, elements: Vec<Type>) -> Type {
+        match self {
+            Type::Record(names, _) => Type::Record(names.clone(), elements.into()),
+            _ => Type::tuple(elements),
+        }
+    }
+
+    /// Whether texts in a value of this type may lack their NUL or have anything after it, as the kernel keeps them.
+    pub fn is_raw(&self) -> bool {
+        matches!(self, Type::Struct(_) | Type::Array(..))
     }
 }
 
@@ -302,6 +336,11 @@ impl fmt::Display for Type {
             Type::Tuple(elements) => {
                 let elements: Vec<String> = elements.iter().map(Type::to_string).collect();
                 write!(f, "({})", elements.join(","))
+            }
+            Type::Record(names, types) => {
+                let fields: Vec<String> =
+                    names.iter().zip(types.iter()).map(|(name, ty)| format!(".{name} = {ty}")).collect();
+                write!(f, "record {{ {} }}", fields.join(", "))
             }
             Type::Mac => f.write_str("macaddr_t"),
             Type::Inet => f.write_str("inet"),

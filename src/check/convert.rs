@@ -12,21 +12,32 @@ pub fn join(left: &Type, right: &Type) -> Option<Type> {
     Some(match (left, right) {
         _ if left == right => left.clone(),
         (Type::Int(left), Type::Int(right)) => Type::Int(join_ints(*left, *right)),
-        (Type::Bool, Type::Int(int)) | (Type::Int(int), Type::Bool) => Type::Int(*int),
         (Type::Str(left), Type::Str(right)) => Type::Str(*left.max(right)),
         (Type::Buf(left), Type::Buf(right)) => Type::Buf(*left.max(right)),
         (Type::Ptr(..), Type::Ptr(..)) => join_pointers(left, right),
-        (Type::Ptr(..), Type::Int(_)) => left.clone(),
-        (Type::Int(_), Type::Ptr(..)) => right.clone(),
         (Type::Enum(_), Type::Int(int)) | (Type::Int(int), Type::Enum(_)) => Type::Int(join_ints(*int, Int::U32)),
-        (Type::Tuple(left), Type::Tuple(right)) if left.len() == right.len() => {
-            let elements: Option<Vec<Type>> =
-                left.iter().zip(right.iter()).map(|(left, right)| join(left, right)).collect();
-            Type::tuple(elements?)
-        }
+        (Type::Tuple(_), Type::Tuple(_)) | (Type::Record(..), Type::Record(..)) => join_elements(left, right)?,
         (Type::Stack(one), Type::Stack(other)) if one.side == other.side => left.clone(),
         _ => return None,
     })
+}
+
+/// The type of what is one or the other at run time: besides what joins, a number beside a truth value or an address.
+pub fn join_branches(left: &Type, right: &Type) -> Option<Type> {
+    match (left, right) {
+        (Type::Bool, Type::Int(int)) | (Type::Int(int), Type::Bool) => Some(Type::Int(*int)),
+        (Type::Ptr(..), Type::Int(_)) => Some(left.clone()),
+        (Type::Int(_), Type::Ptr(..)) => Some(right.clone()),
+        _ => join(left, right),
+    }
+}
+
+fn join_elements(left: &Type, right: &Type) -> Option<Type> {
+    let (these, those) = (left.elements(), right.elements());
+    let matching = left.matching(right)?;
+    let joined: Option<Vec<Type>> =
+        these.iter().zip(matching).map(|(element, other)| join(element, &those[other])).collect();
+    Some(left.with_elements(joined?))
 }
 
 /// Mixed signs need the next larger signed type; beyond 64 bits there is none, and signed wins.
@@ -38,10 +49,12 @@ fn join_ints(left: Int, right: Int) -> Int {
     Int { bits: signed.bits.max(unsigned.bits.saturating_mul(2)).min(64), sign: Sign::Signed }
 }
 
+/// What two pointers may lead to is joined too: the address of a variable leads to what that is found to hold in the end.
 fn join_pointers(left: &Type, right: &Type) -> Type {
     match (left, right) {
-        (Type::Ptr(left, space), Type::Ptr(right, other)) if left == right => {
-            Type::Ptr(left.clone(), if space == other { *space } else { Space::Unknown })
+        (Type::Ptr(left, space), Type::Ptr(right, other)) => {
+            let space = if space == other { *space } else { Space::Unknown };
+            Type::pointer(join(left, right).unwrap_or(Type::Void), space)
         }
         _ => Type::pointer(Type::Void, Space::Unknown),
     }
@@ -63,7 +76,7 @@ impl Cx<'_> {
         if value.ty == *to {
             return Ok(value);
         }
-        if join(&value.ty, to).is_none() {
+        if join_branches(&value.ty, to).is_none() {
             let message = format!("Type mismatch: expected a value of type '{to}', found '{}'", value.ty);
             return Err(self.error(Diagnostic::error(value.span, message)));
         }
@@ -78,8 +91,10 @@ pub fn converted(value: Expr, to: &Type) -> Expr {
         (kind, from, to) if from == to => kind,
         (ExprKind::Int(number), _, Type::Int(int)) => ExprKind::Int(narrow(number, *int)),
         (ExprKind::Str(text), _, Type::Str(_)) => ExprKind::Str(text),
-        (ExprKind::Compose(parts), Type::Tuple(from), Type::Tuple(elements)) if parts.len() == from.len() => {
-            let parts = parts.into_iter().zip(elements.iter()).map(|((_, part), ty)| converted(part, ty));
+        (ExprKind::Compose(parts), from, to) if to.matching(from).is_some() => {
+            let sources = to.matching(from).unwrap_or_default();
+            let part = |(source, ty): (usize, &Type)| converted(parts[source].1.clone(), ty);
+            let parts = sources.into_iter().zip(to.elements()).map(part);
             ExprKind::Compose(to.offsets().into_iter().zip(parts).collect())
         }
         (kind, from, to) if to.is_scalar() => ExprKind::Convert(Expr { kind: Box::new(kind), ty: from.clone(), span }),

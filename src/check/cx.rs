@@ -66,6 +66,8 @@ pub(super) struct Local {
     pub declared: Option<Type>,
     /// What the variable of a loop over a map stands for: the entry, whose parts have variables of their own.
     pub entry: Option<Expr>,
+    /// Where it was declared without a value, until it is assigned one.
+    pub waiting: Option<Span>,
 }
 
 /// Whether the body would be the same for another target with the same context.

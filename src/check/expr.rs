@@ -112,12 +112,15 @@ impl Cx<'_> {
         if let Some(entry) = local.entry {
             return Ok(Expr { span, ..entry });
         }
+        if local.waiting.is_some() {
+            self.warn(span, format!("Variable used before it was assigned: {name}"));
+        }
         match self.var_type(local.id, &local.key) {
             Some(ty) => Ok(Expr::new(ExprKind::Var(local.id), ty, span)),
             None => {
-                let message = format!("Undefined or undeclared variable: {name}");
-                let hint = "it was declared but never assigned: its type is not known";
-                Err(self.error(Diagnostic::error(span, message).hint(hint)))
+                let diagnostic = Diagnostic::error(span, "Could not resolve the type of this variable");
+                let hint = format!("give it a value where it is declared, or a type: let {name}: uint64;");
+                Err(self.error(diagnostic.hint(hint)))
             }
         }
     }
@@ -217,31 +220,6 @@ impl Cx<'_> {
             Some(value) => Ok(Expr::int(value as i64, literal_type(value), span)),
             None => self.string(text.into_bytes(), span),
         }
-    }
-
-    fn cast(&mut self, ty: &ast::TypeName, value: &ast::Expr, span: Span) -> Fallible<Expr> {
-        let to = self.type_named(ty)?;
-        let value = self.value(value)?;
-        let to = match to {
-            // A number cast to a pointer points where the probe's addresses do.
-            Type::Ptr(of, Space::Unknown) => {
-                let space = if let Type::Ptr(_, space) = &value.ty { *space } else { self.context.space };
-                Type::Ptr(of, space)
-            }
-            other => other,
-        };
-        let is_possible = match (&value.ty, &to) {
-            (Type::Stack(_), _) | (_, Type::Stack(_)) => false,
-            (from, to) => from.is_scalar() && to.is_scalar() || from == to,
-        };
-        if !is_possible {
-            let message = format!("Cannot cast from \"{}\" to \"{to}\"", value.ty);
-            return Err(self.error(Diagnostic::error(span, message)));
-        }
-        if let (ExprKind::Int(number), Type::Int(int)) = (&*value.kind, &to) {
-            return Ok(Expr::int(super::convert::narrow(*number, *int), to, span));
-        }
-        Ok(Expr::new(ExprKind::Convert(value), to, span))
     }
 
     /// The type that a name stands for.

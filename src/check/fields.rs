@@ -28,6 +28,15 @@ impl Cx<'_> {
                 let of = of.clone();
                 self.embedded(value, &of, name, span)
             }
+            Type::Record(names, _) => {
+                let Some(position) = names.iter().position(|known| **known == *name.text) else {
+                    let known: Vec<&str> = names.iter().map(|name| &**name).collect();
+                    let message = format!("Record does not contain a field named '{}'", name.text);
+                    let hint = suggestion(&name.text, &known);
+                    return Err(self.error(Diagnostic::error(name.span, message).hint(hint)));
+                };
+                Ok(self.part(base, value, position, span))
+            }
             other => Err(self.no_fields(other, name)),
         }
     }
@@ -55,7 +64,7 @@ impl Cx<'_> {
     fn member(&mut self, addr: Expr, of: &StructRef, space: Space, name: &ast::Name, span: Span) -> Fallible<Expr> {
         let info = self.find_field(of, name)?;
         let ty = self.btf_type(info.ty, space);
-        Ok(read(addr, 0, info, ty, space, span))
+        Ok(read(addr, 0, info, of.size, ty, space, span))
     }
 
     /// A field of a structure that is itself the value of an expression.
@@ -65,10 +74,10 @@ impl Cx<'_> {
         if let ExprKind::Load { addr, offset } = *value.kind {
             let space = space_of(&addr);
             let ty = self.btf_type(info.ty, space);
-            return Ok(read(addr, offset, info, ty, space, span));
+            return Ok(read(addr, offset, info, of.size, ty, space, span));
         }
         let ty = self.btf_type(info.ty, Space::Kernel);
-        Ok(within(value, info, ty, span))
+        Ok(within(value, info, of.size, ty, span))
     }
 
     fn find_field(&mut self, of: &StructRef, name: &ast::Name) -> Fallible<FieldInfo> {
@@ -91,18 +100,23 @@ impl Cx<'_> {
             let message = format!("Can not access index '{index}' on expression of type '{}'", value.ty);
             return Err(self.error(Diagnostic::error(span, message).hint("only tuples have numbered elements")));
         };
-        let Some(ty) = elements.get(index as usize) else {
+        if index >= elements.len() as u64 {
             let message = format!("Invalid tuple index: {index}. Found {} elements in tuple.", elements.len());
             return Err(self.error(Diagnostic::error(span, message)));
-        };
-        let offset = value.ty.offsets()[index as usize];
+        }
+        Ok(self.part(base, value, index as usize, span))
+    }
+
+    /// An element of a tuple or record.
+    fn part(&self, base: &ast::Expr, value: Expr, position: usize, span: Span) -> Expr {
         // Of a loop's entry only the part that is wanted is used; anything else is made once, as it may have effects.
         if let (ExprKind::Compose(parts), ast::ExprKind::Var(_)) = (&*value.kind, &*base.kind)
-            && let Some((_, part)) = parts.get(index as usize)
+            && let Some((_, part)) = parts.get(position)
         {
-            return Ok(Expr { span, ..part.clone() });
+            return Expr { span, ..part.clone() };
         }
-        Ok(Expr::new(ExprKind::Field { base: value, offset }, ty.clone(), span))
+        let (ty, offset) = (value.ty.elements()[position].clone(), value.ty.offsets()[position]);
+        Expr::new(ExprKind::Field { base: value, offset }, ty, span)
     }
 
     pub(super) fn index(&mut self, base: &ast::Expr, index: &ast::Expr, span: Span) -> Fallible<Expr> {
@@ -111,13 +125,30 @@ impl Cx<'_> {
             return self.tuple_index(base, *number, span);
         }
         let index = self.scalar(index)?;
+        if super::operators::constant(&index).is_some_and(|number| number < 0) {
+            let message =
+                format!("The array index operator [] only accepts non-negative integer indices. Got: {}", index.ty);
+            return Err(self.error(Diagnostic::error(index.span, message)));
+        }
         match value.ty.clone() {
             Type::Ptr(to, space) => self.pointed_element(value, &to, space, index, span),
-            Type::Array(of, count) => self.element(value, &of, count, index, span),
-            Type::Str(count) => self.element(value, &Type::Int(Int::I8), count, index, span),
+            // A flexible array ends where its structure does, which only the program knows.
+            Type::Array(of, 0) => {
+                let address = |(addr, start): (Expr, i64)| shifted(addr, start, span);
+                match source(value, base).map(address) {
+                    Ok(addr) => {
+                        let space = space_of(&addr);
+                        self.pointed_element(addr, &of, space, index, span)
+                    }
+                    Err(array) => Err(self.out_of_bounds(&index, 0, array.span)),
+                }
+            }
+            Type::Array(of, count) => self.element(value, base, &of, count, index, span),
+            Type::Str(count) => self.element(value, base, &Type::Int(Int::I8), count, index, span),
             other => {
-                let message =
-                    format!("The array index operator [] can only be used on arrays and pointers, found {other}");
+                let message = format!(
+                    "The array index operator [] can only be used on arrays, pointers, and tuples, found {other}."
+                );
                 Err(self.error(Diagnostic::error(span, message)))
             }
         }
@@ -126,36 +157,55 @@ impl Cx<'_> {
     fn pointed_element(&mut self, base: Expr, to: &Type, space: Space, index: Expr, span: Span) -> Fallible<Expr> {
         if to.size() == 0 {
             let message =
-                format!("The array index operator [] can not be used on a pointer to '{to}': its size is not known");
-            return Err(self.error(Diagnostic::error(span, message)));
+                format!("The array index operator [] cannot be used on a pointer to an unsized type ({to} *).");
+            let hint = "cast the pointer first: ((uint8 *)$p)[1]";
+            return Err(self.error(Diagnostic::error(span, message).hint(hint)));
         }
         let addr = advance(base, index, to.size(), space, to, span);
         Ok(load(addr, 0, to.clone(), span))
     }
 
-    fn element(&mut self, array: Expr, of: &Type, count: u32, index: Expr, span: Span) -> Fallible<Expr> {
-        if let Some(number) = super::operators::constant(&index) {
-            if !(0..i128::from(count)).contains(&number) {
-                let message = format!("the index {number} is out of bounds for array of size {count}");
-                return Err(self.error(Diagnostic::error(span, message)));
-            }
-            let offset = number as u32 * of.size();
-            return Ok(match *array.kind {
-                ExprKind::Load { addr, offset: start } => load(addr, start + i64::from(offset), of.clone(), span),
-                ExprKind::ReadStr { addr, .. } => load(addr, i64::from(offset), of.clone(), span),
-                _ => Expr::new(ExprKind::Field { base: array, offset }, of.clone(), span),
-            });
+    fn out_of_bounds(&mut self, index: &Expr, count: u32, span: Span) -> super::Reported {
+        let number = super::operators::constant(index).unwrap_or(0);
+        let message = format!("the index {number} is out of bounds for array of size {count}");
+        self.error(Diagnostic::error(span, message))
+    }
+
+    /// An element of an array: read from where the array lies, or, of one that is a value, taken from that.
+    fn element(
+        &mut self,
+        array: Expr,
+        base: &ast::Expr,
+        of: &Type,
+        count: u32,
+        index: Expr,
+        span: Span,
+    ) -> Fallible<Expr> {
+        let known = super::operators::constant(&index);
+        if known.is_some_and(|number| number >= i128::from(count)) {
+            return Err(self.out_of_bounds(&index, count, span));
         }
-        let (addr, start) = match *array.kind {
-            ExprKind::Load { addr, offset } => (addr, offset),
-            ExprKind::ReadStr { addr, .. } => (addr, 0),
-            _ => {
-                let diagnostic =
-                    Diagnostic::error(span, "an array held in a variable or map can be indexed by a literal only");
-                return Err(self.error(diagnostic.hint("index where it is read: $pointer->array[$i]")));
+        let array = match (source(array, base), known) {
+            (Ok((addr, start)), Some(number)) => {
+                let offset = number as i64 * i64::from(of.size());
+                return Ok(load(addr, start + offset, of.clone(), span));
+            }
+            (Ok((addr, start)), None) => return Ok(self.checked_element(addr, start, of, count, index, span)),
+            (Err(array), _) => array,
+        };
+        // The bytes themselves are wanted, not what is left of them as a text.
+        let array = match *array.kind {
+            ExprKind::Terminate(of) => of,
+            kind => Expr { kind: Box::new(kind), ..array },
+        };
+        let kind = match known {
+            Some(number) => ExprKind::Field { base: array, offset: number as u32 * of.size() },
+            None => {
+                let outside = self.counter(Cause::OutOfBounds, span);
+                ExprKind::Element { base: array, index, count, outside }
             }
         };
-        Ok(self.checked_element(addr, start, of, count, index, span))
+        Ok(terminated(Expr::new(kind, of.clone(), span)))
     }
 
     /// An element by run-time index; beyond the end it is zero, and that is counted.
@@ -183,8 +233,9 @@ impl Cx<'_> {
                 Ok(load(addr, 0, Type::U64, span))
             }
             other => {
-                let message = format!("Can not dereference type '{other}'. It needs to be a pointer.");
-                Err(self.error(Diagnostic::error(span, message)))
+                let message = format!("The * operator can not be used on expressions of type '{other}'");
+                let hint = "what it is used on must be a pointer, and what that points to must have a size";
+                Err(self.error(Diagnostic::error(span, message).hint(hint)))
             }
         }
     }
@@ -199,31 +250,66 @@ pub fn load(addr: Expr, offset: i64, ty: Type, span: Span) -> Expr {
     Expr::new(ExprKind::Load { addr, offset }, ty, span)
 }
 
-fn read(addr: Expr, start: i64, info: FieldInfo, ty: Type, space: Space, span: Span) -> Expr {
+/// Where an array in the memory of the kernel or a process lies: an address and how far from it. The error is the array itself,
+/// if it is a value (the text that `str()` gives is one).
+fn source(array: Expr, written: &ast::Expr) -> Result<(Expr, i64), Expr> {
+    let is_call = matches!(&*written.kind, ast::ExprKind::Call { .. } | ast::ExprKind::Ident(_));
+    match *array.kind {
+        ExprKind::Load { addr, offset } => Ok((addr, offset)),
+        ExprKind::ReadStr { addr, max: None } if !is_call => Ok((addr, 0)),
+        kind => Err(Expr { kind: Box::new(kind), ..array }),
+    }
+}
+
+fn read(addr: Expr, start: i64, info: FieldInfo, size: u32, ty: Type, space: Space, span: Span) -> Expr {
     let addr = with_space(addr, space);
     let Some(width) = info.bitfield else {
         return load(addr, start + i64::from(info.bit_offset / 8), ty, span);
     };
-    // The eight bytes (or fewer, at a lower address) that hold all bits of the field.
-    let (byte, shift) = (info.bit_offset / 8, (info.bit_offset % 8) as u8);
-    let held = Type::Int(Int { bits: holding(shift + width), sign: Sign::Unsigned });
-    let value = load(addr, start + i64::from(byte), held, span);
-    Expr::new(ExprKind::Bits { value, shift, width }, ty, span)
+    let unit = Unit::of(info.bit_offset, width, size);
+    let value = load(addr, start + i64::from(unit.byte), unit.ty, span);
+    Expr::new(ExprKind::Bits { value, shift: unit.shift, width }, ty, span)
 }
 
-fn within(base: Expr, info: FieldInfo, ty: Type, span: Span) -> Expr {
-    let offset = info.bit_offset / 8;
+fn within(base: Expr, info: FieldInfo, size: u32, ty: Type, span: Span) -> Expr {
     let Some(width) = info.bitfield else {
-        return Expr::new(ExprKind::Field { base, offset }, ty, span);
+        return terminated(Expr::new(ExprKind::Field { base, offset: info.bit_offset / 8 }, ty, span));
     };
-    let shift = (info.bit_offset % 8) as u8;
-    let held = Type::Int(Int { bits: holding(shift + width), sign: Sign::Unsigned });
-    let value = Expr::new(ExprKind::Field { base, offset }, held, span);
-    Expr::new(ExprKind::Bits { value, shift, width }, ty, span)
+    let unit = Unit::of(info.bit_offset, width, size);
+    let value = Expr::new(ExprKind::Field { base, offset: unit.byte }, unit.ty, span);
+    Expr::new(ExprKind::Bits { value, shift: unit.shift, width }, ty, span)
 }
 
-fn holding(bits: u8) -> u8 {
-    bits.next_power_of_two().clamp(8, 64)
+/// The bytes of a structure that hold all bits of a bit field.
+struct Unit {
+    byte: u32,
+    /// Where in them the field begins.
+    shift: u8,
+    ty: Type,
+}
+
+impl Unit {
+    /// As many bytes as can be read at once; nothing beyond the structure's end is touched.
+    fn of(bit_offset: u32, width: u8, size: u32) -> Self {
+        let first = bit_offset / 8;
+        let bits = (bit_offset % 8 + u32::from(width)).next_power_of_two().clamp(8, 64);
+        let byte = first.min(size.saturating_sub(bits / 8));
+        let ty = Type::Int(Int { bits: bits as u8, sign: Sign::Unsigned });
+        Self { byte, shift: (bit_offset - 8 * byte) as u8, ty }
+    }
+}
+
+/// A text that was taken out of a structure or an array is made a proper one.
+fn terminated(part: Expr) -> Expr {
+    let is_raw =
+        matches!(&*part.kind, ExprKind::Field { base, .. } | ExprKind::Element { base, .. } if base.ty.is_raw());
+    match part.ty.clone() {
+        ty @ Type::Str(_) if is_raw => {
+            let span = part.span;
+            Expr::new(ExprKind::Terminate(part), ty, span)
+        }
+        _ => part,
+    }
 }
 
 fn space_of(addr: &Expr) -> Space {

@@ -3,9 +3,12 @@
 //! Types of variables and maps are joined over all their assignments, which may come later in the text than their uses. So the
 //! whole program is lowered again and again until no type changes; only the last pass counts.
 
+mod address;
 mod aggregates;
+mod cast;
 mod convert;
 mod cx;
+mod declare;
 mod env;
 mod expr;
 mod fields;

@@ -1,6 +1,8 @@
 //! Operators: arithmetic in 64 bits, comparisons of everything comparable, conditions.
 
-use super::convert::{join, literal_type};
+use std::cmp::Ordering;
+
+use super::convert::{converted, join, join_branches, literal_type};
 use super::fold::fold;
 use super::{Cx, Fallible};
 use crate::diag::Diagnostic;
@@ -14,14 +16,11 @@ impl Cx<'_> {
     pub(super) fn unary(&mut self, op: UnaryOp, operand: &ast::Expr, span: Span) -> Fallible<Expr> {
         match op {
             UnaryOp::Deref => return self.deref(operand, span),
-            UnaryOp::Address => {
-                let diagnostic = Diagnostic::error(span, "the address of a variable or map (&) is not supported yet");
-                return Err(self.error(diagnostic));
-            }
+            UnaryOp::Address => return self.address(operand, span),
             UnaryOp::Negate | UnaryOp::Invert | UnaryOp::Not => {}
         }
         let value = self.value(operand)?;
-        let is_fine = is_number(&value.ty) || op == UnaryOp::Not && value.ty.is_scalar();
+        let is_fine = matches!(value.ty, Type::Int(_) | Type::Enum(_)) || op == UnaryOp::Not && value.ty.is_scalar();
         if !is_fine {
             let symbol = symbol(op);
             let message = format!("The {symbol} operator can not be used on expressions of type '{}'", value.ty);
@@ -69,7 +68,8 @@ impl Cx<'_> {
 
     /// An operator on lowered operands.
     pub(super) fn operate(&mut self, op: BinaryOp, left: Expr, right: Expr, span: Span) -> Fallible<Expr> {
-        if let (Some(one), Some(other)) = (constant(&left), constant(&right)) {
+        let has_address = matches!(left.ty, Type::Ptr(..)) || matches!(right.ty, Type::Ptr(..));
+        if let (Some(one), Some(other), false) = (constant(&left), constant(&right), has_address) {
             let Some(value) = fold(op, one, other) else { return Err(self.overflow(span)) };
             let ty = if compare_op(op).is_some() { Type::Bool } else { literal_type(value) };
             return Ok(Expr::int(value as i64, ty, span));
@@ -81,23 +81,23 @@ impl Cx<'_> {
     }
 
     fn arithmetic(&mut self, op: BinaryOp, left: Expr, right: Expr, span: Span) -> Fallible<Expr> {
-        if let (ExprKind::Str(one), ExprKind::Str(other), BinaryOp::Add) = (&*left.kind, &*right.kind, op) {
-            let text = [&one[..], other].concat();
-            let ty = Type::Str(text.len() as u32 + 1);
-            return Ok(Expr::new(ExprKind::Str(text), ty, span));
+        if let ExprKind::Str(text) = &*left.kind {
+            match (&*right.kind, constant(&right), op) {
+                (ExprKind::Str(more), _, BinaryOp::Add) => return Ok(literal([&text[..], more].concat(), span)),
+                (ExprKind::Str(_), ..) => {
+                    return Err(self.error(Diagnostic::error(span, "illegal literal operation with strings")));
+                }
+                (_, Some(count), BinaryOp::Add) => return self.rest_of(text, count, span),
+                _ => {}
+            }
         }
-        if let (Type::Ptr(to, _), BinaryOp::Add | BinaryOp::Sub) = (&left.ty, op) {
-            let (size, ty) = (i64::from(to.size().max(1)), left.ty.clone());
-            return Ok(scaled(op, left, right, size, ty, span));
-        }
-        if !is_number(&left.ty) || !is_number(&right.ty) {
-            let message = format!(
-                "The {} operator can not be used on expressions of types '{}', '{}'",
-                text(op),
-                left.ty,
-                right.ty
-            );
-            return Err(self.error(Diagnostic::error(span, message)));
+        match (&left.ty, &right.ty, op) {
+            (Type::Ptr(..), Type::Int(_), BinaryOp::Add | BinaryOp::Sub) => return Ok(scaled(op, left, right, span)),
+            (Type::Int(_), Type::Ptr(..), BinaryOp::Add) => return Ok(scaled(op, right, left, span)),
+            (one, other, _) if !is_number(one) || !is_number(other) => {
+                return Err(self.no_operands(op, &left, &right, span));
+            }
+            _ => {}
         }
         let sign = common_sign(&left, &right);
         let zero = match op {
@@ -113,49 +113,111 @@ impl Cx<'_> {
         Ok(Expr::new(ExprKind::Binary { op: core(op), sign, left, right, zero }, ty, span))
     }
 
+    /// `"text" + n`: the literal without its first n bytes.
+    fn rest_of(&mut self, text: &[u8], count: i128, span: Span) -> Fallible<Expr> {
+        if count < 0 {
+            return Err(self.error(Diagnostic::error(span, "only literals from 0 on can be added to a string")));
+        }
+        if count > text.len() as i128 {
+            self.warn(span, "literal string will always be empty");
+        }
+        let start = text.len().min(usize::try_from(count).unwrap_or(usize::MAX));
+        Ok(literal(text[start..].to_vec(), span))
+    }
+
+    /// Operands that an operator cannot be used on: because they are not alike, or not of its kind.
+    fn no_operands(&mut self, op: BinaryOp, left: &Expr, right: &Expr, span: Span) -> super::Reported {
+        let is_pointer = |ty: &Type| matches!(ty, Type::Ptr(..));
+        let are_alike = join(&left.ty, &right.ty).is_some() || is_pointer(&left.ty) || is_pointer(&right.ty);
+        if !are_alike {
+            return self.not_alike(text(op), left, right, span);
+        }
+        let message =
+            format!("The {} operator can not be used on expressions of types {}, {}", text(op), left.ty, right.ty);
+        let diagnostic = Diagnostic::error(span, message);
+        let has_address = is_pointer(&left.ty) || is_pointer(&right.ty);
+        self.error(if has_address {
+            diagnostic.hint("cast the pointer to a number first: (uint64)$p")
+        } else {
+            diagnostic
+        })
+    }
+
+    fn not_alike(&mut self, symbol: &str, left: &Expr, right: &Expr, span: Span) -> super::Reported {
+        let message = format!("Type mismatch for '{symbol}': comparing {} with {}", left.ty, right.ty);
+        let diagnostic = Diagnostic::error(span, message).label(left.span, format!("left ({})", left.ty));
+        self.error(diagnostic.label(right.span, format!("right ({})", right.ty)))
+    }
+
     fn compare(&mut self, op: CompareOp, left: Expr, right: Expr, span: Span) -> Fallible<Expr> {
+        if let (ExprKind::Str(one), ExprKind::Str(other)) = (&*left.kind, &*right.kind) {
+            return Ok(Expr::int(i64::from(holds(op, one.cmp(other))), Type::Bool, span));
+        }
         let is_equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
         let kind = match (&left.ty, &right.ty) {
-            (Type::Str(_), Type::Str(_)) if is_equality => {
-                let kind = ExprKind::StrCompare { left, right, len: None };
-                let differs = Expr::new(kind, Type::I64, span);
-                zero_test(op, differs, span)
+            (Type::Str(_), Type::Str(_)) if is_equality => differing(op, left, right, span),
+            (Type::Array(..), Type::Array(..)) if is_equality && left.ty == right.ty => {
+                differing(op, left, right, span)
             }
-            (Type::Tuple(one), Type::Tuple(other)) if is_equality && one.len() == other.len() => {
-                return self.compare_tuples(op, left, right, span);
+            (one, other) if is_equality && one.matching(other).is_some() && join(one, other).is_some() => {
+                return self.compare_elements(op, left, right, span);
             }
             (Type::Stack(_), Type::Stack(_)) if is_equality => {
                 ExprKind::Compare { op, sign: Sign::Unsigned, left, right }
             }
             (one, other) if is_comparable(one) && is_comparable(other) => {
+                self.warn_of_pointers(&left, &right, span);
                 let sign = common_sign(&left, &right);
                 ExprKind::Compare { op, sign, left, right }
             }
-            (one, other) => {
-                let diagnostic = Diagnostic::error(
-                    span,
-                    format!("Type mismatch for '{}': comparing {one} with {other}", symbol_of(op)),
-                );
-                let diagnostic =
-                    diagnostic.label(left.span, format!("left ({one})")).label(right.span, format!("right ({other})"));
-                return Err(self.error(diagnostic));
+            (one, other) if join(one, other).is_some() => {
+                let message =
+                    format!("The {} operator can not be used on expressions of types {one}, {other}", symbol_of(op));
+                return Err(self.error(Diagnostic::error(span, message)));
             }
+            _ => return Err(self.not_alike(symbol_of(op), &left, &right, span)),
         };
         Ok(Expr::new(kind, Type::Bool, span))
     }
 
+    fn warn_of_pointers(&mut self, left: &Expr, right: &Expr, span: Span) {
+        let (Type::Ptr(one, _), Type::Ptr(other, _)) = (&left.ty, &right.ty) else { return };
+        if one != other && **one != Type::Void && **other != Type::Void {
+            let message = format!("comparison of distinct pointer types: {one}, {other}");
+            let diagnostic = Diagnostic::warning(span, message).label(left.span, format!("left ({one})"));
+            self.report(diagnostic.label(right.span, format!("right ({other})")));
+        }
+    }
+
     /// Element by element; all must be equal.
-    fn compare_tuples(&mut self, op: CompareOp, left: Expr, right: Expr, span: Span) -> Fallible<Expr> {
-        let (one, other) = (elements(&left), elements(&right));
+    fn compare_elements(&mut self, op: CompareOp, left: Expr, right: Expr, span: Span) -> Fallible<Expr> {
+        let matching = left.ty.matching(&right.ty).unwrap_or_default();
+        let mut block = Vec::new();
+        let one = self.elements(left, &mut block);
+        let other = self.elements(right, &mut block);
         let mut equal = Expr::int(1, Type::Bool, span);
-        for (left, right) in one.into_iter().zip(other) {
-            let same = self.compare(CompareOp::Eq, left, right, span)?;
+        for (left, position) in one.into_iter().zip(matching) {
+            let same = self.compare(CompareOp::Eq, left, other[position].clone(), span)?;
             equal = Expr::new(ExprKind::And(equal, same), Type::Bool, span);
         }
-        Ok(match op {
+        let result = match op {
             CompareOp::Ne => Expr::new(ExprKind::Unary(ir::UnaryOp::Not, equal), Type::Bool, span),
             _ => equal,
-        })
+        };
+        Ok(if block.is_empty() { result } else { Expr::new(ExprKind::Seq(block, result), Type::Bool, span) })
+    }
+
+    /// The elements of a tuple or record: as they stand in one that is just being made, else of one that is evaluated once.
+    fn elements(&mut self, value: Expr, block: &mut Vec<Stmt>) -> Vec<Expr> {
+        if let ExprKind::Compose(parts) = &*value.kind {
+            return parts.iter().map(|(_, part)| part.clone()).collect();
+        }
+        let value = if matches!(*value.kind, ExprKind::Var(_)) { value } else { self.named("compared", value, block) };
+        let parts = value.ty.offsets().into_iter().zip(value.ty.elements());
+        let field = |(offset, ty): (u32, &Type)| {
+            Expr::new(ExprKind::Field { base: value.clone(), offset }, ty.clone(), value.span)
+        };
+        parts.map(field).collect()
     }
 
     /// What stands in `if`, `/…/`, `&&` and the like: a number that is true unless it is zero.
@@ -188,9 +250,9 @@ impl Cx<'_> {
             let kind = StmtKind::If { cond: test, then: branch(then), otherwise: branch(otherwise) };
             return Ok(Expr::effect(vec![Stmt::new(kind, span)], span));
         }
-        let Some(ty) = join(&then.ty, &otherwise.ty) else {
-            let message =
-                format!("Ternary operator must return the same type: have '{}' and '{}'", then.ty, otherwise.ty);
+        let Some(ty) = join_branches(&then.ty, &otherwise.ty) else {
+            let (one, other) = (&then.ty, &otherwise.ty);
+            let message = format!("Branches must return the same type or compatible types: have '{one}' and '{other}'");
             return Err(self.error(Diagnostic::error(span, message)));
         };
         let (then, otherwise) = (self.convert(then, &ty)?, self.convert(otherwise, &ty)?);
@@ -208,7 +270,7 @@ impl Cx<'_> {
             }
             _ => self.value(target)?,
         };
-        if !is_number(&old.ty) {
+        if !is_number(&old.ty) && !matches!(old.ty, Type::Ptr(..)) {
             let message = format!("The ++ and -- operators can not be used on expressions of type '{}'", old.ty);
             return Err(self.error(Diagnostic::error(span, message)));
         }
@@ -218,9 +280,8 @@ impl Cx<'_> {
         let wide = if matches!(ty, Type::Ptr(..)) { ty.clone() } else { wide };
         let before = self.fresh("old value", ty.clone());
         let kept = Expr::new(ExprKind::Var(before), ty.clone(), span);
-        let kind =
-            ExprKind::Binary { op: ir::BinaryOp::Add, sign: ty.sign(), left: kept.clone(), right: by, zero: None };
-        let new = Expr::new(kind, wide.clone(), span);
+        let new = self.operate(BinaryOp::Add, kept.clone(), by, span)?;
+        let new = converted(new, &wide);
         let after = self.fresh("new value", wide.clone());
         let new_value = Expr::new(ExprKind::Var(after), wide.clone(), span);
         let store = self.assign_value(target, new_value.clone(), span)?;
@@ -248,29 +309,33 @@ fn common_sign(left: &Expr, right: &Expr) -> Sign {
     if is_signed(left) || is_signed(right) || both_literal { Sign::Signed } else { Sign::Unsigned }
 }
 
-/// The elements of a tuple, whether it is just being made or lies in memory.
-fn elements(tuple: &Expr) -> Vec<Expr> {
-    if let ExprKind::Compose(parts) = &*tuple.kind {
-        return parts.iter().map(|(_, part)| part.clone()).collect();
-    }
-    let Type::Tuple(types) = &tuple.ty else { return Vec::new() };
-    tuple
-        .ty
-        .offsets()
-        .into_iter()
-        .zip(types.iter())
-        .map(|(offset, ty)| Expr::new(ExprKind::Field { base: tuple.clone(), offset }, ty.clone(), tuple.span))
-        .collect()
+/// Texts, or arrays of one type, compared in memory.
+fn differing(op: CompareOp, left: Expr, right: Expr, span: Span) -> ExprKind {
+    let differs = Expr::new(ExprKind::StrCompare { left, right, len: None }, Type::I64, span);
+    ExprKind::Compare { op, sign: Sign::Unsigned, left: differs, right: Expr::int(0, Type::I64, span) }
 }
 
-fn zero_test(op: CompareOp, differs: Expr, span: Span) -> ExprKind {
-    let zero = Expr::int(0, Type::I64, span);
-    ExprKind::Compare { op, sign: Sign::Unsigned, left: differs, right: zero }
+fn holds(op: CompareOp, order: Ordering) -> bool {
+    match op {
+        CompareOp::Eq => order.is_eq(),
+        CompareOp::Ne => order.is_ne(),
+        CompareOp::Lt => order.is_lt(),
+        CompareOp::Le => order.is_le(),
+        CompareOp::Gt => order.is_gt(),
+        CompareOp::Ge => order.is_ge(),
+    }
+}
+
+fn literal(text: Vec<u8>, span: Span) -> Expr {
+    let ty = Type::Str(text.len() as u32 + 1);
+    Expr::new(ExprKind::Str(text), ty, span)
 }
 
 /// Pointer arithmetic counts in elements.
-fn scaled(op: BinaryOp, left: Expr, right: Expr, size: i64, ty: Type, span: Span) -> Expr {
-    let size = Expr::int(size, Type::I64, span);
+fn scaled(op: BinaryOp, left: Expr, right: Expr, span: Span) -> Expr {
+    let ty = left.ty.clone();
+    let size = if let Type::Ptr(to, _) = &ty { to.size().max(1) } else { 1 };
+    let size = Expr::int(i64::from(size), Type::I64, span);
     let sign = Sign::Signed;
     let offset = ExprKind::Binary { op: ir::BinaryOp::Mul, sign, left: right, right: size, zero: None };
     let right = Expr::new(offset, Type::I64, span);
@@ -278,11 +343,11 @@ fn scaled(op: BinaryOp, left: Expr, right: Expr, size: i64, ty: Type, span: Span
 }
 
 fn is_number(ty: &Type) -> bool {
-    matches!(ty, Type::Int(_) | Type::Bool | Type::Enum(_) | Type::Ptr(..))
+    matches!(ty, Type::Int(_) | Type::Bool | Type::Enum(_))
 }
 
 fn is_comparable(ty: &Type) -> bool {
-    is_number(ty) || matches!(ty, Type::KSym)
+    is_number(ty) || matches!(ty, Type::Ptr(..) | Type::KSym)
 }
 
 fn compare_op(op: BinaryOp) -> Option<CompareOp> {

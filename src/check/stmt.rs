@@ -2,6 +2,7 @@
 
 use super::convert::converted;
 use super::cx::{Local, Scope};
+use super::declare::fits;
 use super::env::VarKey;
 use super::{Cx, Fallible};
 use crate::diag::Diagnostic;
@@ -9,7 +10,7 @@ use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind, VarId};
 use crate::plan::Cause;
 use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOp};
-use crate::types::{Aggregate, Int, MapValue, Sign, Type};
+use crate::types::{Aggregate, MapValue, Type};
 
 /// Iterations of a range loop on kernels without `bpf_loop`, where the verifier walks through each.
 const BOUND: u32 = 1024;
@@ -19,7 +20,7 @@ impl Cx<'_> {
     pub(super) fn block(&mut self, statements: &[ast::Stmt]) -> Block {
         self.scopes.push(Scope::new());
         let block = self.statements(statements);
-        self.scopes.pop();
+        self.close_scope();
         block
     }
 
@@ -151,9 +152,12 @@ impl Cx<'_> {
         value: Option<&ast::Expr>,
         span: Span,
     ) -> Fallible<Option<Stmt>> {
-        let declared = ty.map(|ty| self.type_named(ty)).transpose()?;
+        let declared = ty.map(|ty| self.declared_type(ty)).transpose()?;
         let value = value.map(|value| self.assigned(value)).transpose();
         let var = self.introduce(name, declared.clone())?;
+        if let (Ok(None), Some(local)) = (&value, self.local_mut(&name.text)) {
+            local.waiting = Some(span);
+        }
         let place = ast::Expr { kind: Box::new(ast::ExprKind::Var(name.text.clone())), span: name.span };
         match value? {
             Some(value) => self.assign_value(&place, value, span).map(Some),
@@ -196,7 +200,7 @@ impl Cx<'_> {
         let key = VarKey { clause: self.clause, group: self.group, declared: name.span };
         let ty = declared.clone().or_else(|| self.env.var(&key).cloned()).unwrap_or(Type::Void);
         let id = self.fresh(&name.text, ty);
-        let local = Local { id, key, declared, entry: None };
+        let local = Local { id, key, declared, entry: None, waiting: None };
         if let Some(scope) = self.scopes.last_mut() {
             scope.insert(name.text.clone(), local);
         }
@@ -251,9 +255,16 @@ impl Cx<'_> {
         }
         let value_span = value.span;
         let joined = match &local.declared {
-            Some(declared) => self.fit(value.clone(), declared).map(|_| declared.clone()),
+            Some(declared) if fits(&value, declared) => Ok(declared.clone()),
+            Some(declared) => Err(declared.clone()),
             None => self.env.assign_var(&local.key, &value.ty),
         };
+        if let Some(local) = self.local_mut(name) {
+            local.waiting = None;
+        }
+        if let Ok(ty) = &joined {
+            self.warn_of_cut(&value, ty);
+        }
         let ty = joined.map_err(|old| {
             let message = format!(
                 "Type mismatch for {name}: trying to assign value of type '{}' when variable already has a type '{old}'",
@@ -266,39 +277,9 @@ impl Cx<'_> {
         Ok(Stmt::new(StmtKind::Set(local.id, converted(value, &ty)), span))
     }
 
-    /// Whether a value may go into a variable of an explicit type, which does not widen. The error is that type.
-    fn fit(&mut self, value: Expr, declared: &Type) -> Result<(), Type> {
-        match (declared, super::operators::constant(&value)) {
-            (Type::Int(int), Some(number)) if is_in_range(number, *int) => Ok(()),
-            (Type::Int(_), Some(_)) => Err(declared.clone()),
-            (Type::Int(_) | Type::Bool, None) if value.ty.is_scalar() => {
-                if value.ty.size() > declared.size() {
-                    let message = format!("Truncating a value of type '{}' to '{declared}'", value.ty);
-                    self.warn(value.span, message);
-                }
-                Ok(())
-            }
-            (Type::Str(room), _) => match &value.ty {
-                Type::Str(size) if size <= room => Ok(()),
-                _ => Err(declared.clone()),
-            },
-            _ => match super::convert::join(declared, &value.ty) {
-                Some(_) => Ok(()),
-                None => Err(declared.clone()),
-            },
-        }
-    }
-
     pub(super) fn not_a_place(&mut self, place: &ast::Expr) -> super::Reported {
         let diagnostic = Diagnostic::error(place.span, "only variables and maps can be assigned to");
         self.error(diagnostic.hint("for example: $x = 1; or @count[pid] = 1;"))
-    }
-}
-
-fn is_in_range(number: i128, int: Int) -> bool {
-    match int.sign {
-        Sign::Signed => (-(1i128 << (int.bits - 1))..1i128 << (int.bits - 1)).contains(&number),
-        Sign::Unsigned => (0..1i128 << int.bits).contains(&number),
     }
 }
 

@@ -86,7 +86,7 @@ impl Gen<'_> {
 
     fn find_in_expr(&self, expr: &Expr, within: Within, found: &mut Found) {
         match &*expr.kind {
-            ExprKind::Var(var) => found.note(*var, within),
+            ExprKind::Var(var) | ExprKind::Address(var) => found.note(*var, within),
             ExprKind::Seq(block, _) => self.find_captured(block, within, found),
             _ => {}
         }

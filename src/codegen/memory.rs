@@ -8,6 +8,7 @@ use super::state::{Gen, Generated, Storage, at, size_of};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Base, Cond, Operand, Place, Size};
 use crate::ir::{Expr, ExprKind};
+use crate::plan::CounterId;
 use crate::types::{Space, Type};
 
 /// What the bytes after a text must be.
@@ -30,6 +31,7 @@ impl Gen<'_> {
                     return Ok(place);
                 }
             }
+            ExprKind::Reinterpret(of) if !of.ty.is_scalar() => return self.place_of(of),
             ExprKind::Field { base, offset } => return Ok(at(self.place_of(base)?, *offset)),
             ExprKind::MapGet { map, key } if !expr.ty.is_scalar() => {
                 return self.map_memory(*map, key.as_ref(), &expr.ty);
@@ -55,6 +57,11 @@ impl Gen<'_> {
             self.asm.store(size_of(&expr.ty), to, value);
             return Ok(());
         }
+        self.write_memory(expr, to, padding)
+    }
+
+    /// Writes a value by its bytes.
+    pub fn write_memory(&mut self, expr: &Expr, to: Place, padding: Padding) -> Generated<()> {
         let key = cache::key(expr);
         if let Some(Cached::Memory(place)) = key.as_ref().and_then(|key| self.cache.get(key))
             && place != to
@@ -77,6 +84,11 @@ impl Gen<'_> {
             ExprKind::ReadBuf { addr, len } => self.read_bytes(addr, len, to, expr.ty.size() - 4, padding)?,
             ExprKind::Load { addr, offset } => self.probe_read(to, expr.ty.size(), addr, *offset)?,
             ExprKind::Resize(of) => self.resize(of, &expr.ty, to, padding)?,
+            ExprKind::Terminate(of) => self.terminate(of, to, padding)?,
+            ExprKind::Reinterpret(of) if of.ty.is_scalar() => self.write(of, to, padding)?,
+            ExprKind::Element { base, index, count, outside } => {
+                self.element(base, index, *count, *outside, to, expr.ty.size())?;
+            }
             ExprKind::Cond { cond, then, otherwise } => {
                 self.branches(cond, |code| code.write(then, to, padding), |code| code.write(otherwise, to, padding))?;
             }
@@ -159,9 +171,54 @@ impl Gen<'_> {
         Ok(())
     }
 
+    /// Copies as text what may have no end.
+    fn terminate(&mut self, of: &Expr, to: Place, padding: Padding) -> Generated<()> {
+        let size = of.ty.size();
+        let from = self.place_of(of)?;
+        if padding == Padding::Zeros {
+            self.clear(to, size);
+        }
+        let args = [Arg::Address(to), Arg::Imm(i64::from(size)), Arg::Address(from)];
+        self.asm.call(Helper::PROBE_READ_KERNEL_STR, &args);
+        Ok(())
+    }
+
+    /// The helper reads from any address, where the verifier would want to see that of a load on the stack.
+    fn element(
+        &mut self,
+        base: &Expr,
+        index: &Expr,
+        count: u32,
+        outside: CounterId,
+        to: Place,
+        size: u32,
+    ) -> Generated<()> {
+        let place = self.place_of(base)?;
+        let index = self.scalar(index)?;
+        let (beyond, done) = (self.asm.label(), self.asm.label());
+        self.asm.branch(Cond::Ge, index, Operand::Imm(i64::from(count)), beyond);
+        self.enter();
+        let start = self.asm.address(place);
+        let distance = self.asm.alu(Alu::Mul, index, Operand::Imm(i64::from(size)));
+        let from = self.asm.alu(Alu::Add, start.into(), distance);
+        self.asm.call(Helper::PROBE_READ_KERNEL, &[Arg::Address(to), Arg::Imm(i64::from(size)), argument(from)]);
+        self.leave();
+        self.asm.jump(done);
+        self.asm.place(beyond);
+        self.enter();
+        self.count(outside);
+        self.clear(to, size);
+        self.leave();
+        self.asm.place(done);
+        Ok(())
+    }
+
     fn resize(&mut self, of: &Expr, ty: &Type, to: Place, padding: Padding) -> Generated<()> {
-        if let (Type::Tuple(from), Type::Tuple(elements)) = (&of.ty, ty) {
-            return self.resize_tuple(of, from, elements, ty, to, padding);
+        if !of.ty.elements().is_empty() {
+            // The tuple is evaluated once; its elements are then fields of it.
+            let from = self.place_of(of)?;
+            self.convert_elements(from, &of.ty, to, ty, padding);
+            return Ok(());
         }
         let (old, new) = (of.ty.size(), ty.size());
         if old <= new {
@@ -179,41 +236,31 @@ impl Gen<'_> {
         Ok(())
     }
 
-    fn resize_tuple(
-        &mut self,
-        of: &Expr,
-        from: &[Type],
-        elements: &[Type],
-        ty: &Type,
-        to: Place,
-        padding: Padding,
-    ) -> Generated<()> {
-        // The tuple is evaluated once; its elements are then fields of it.
-        let source = self.place_of(of)?;
+    fn convert_elements(&mut self, from: Place, old: &Type, to: Place, new: &Type, padding: Padding) {
         let mut end = 0;
-        for ((old, new), (start, offset)) in
-            from.iter().zip(elements).zip(of.ty.offsets().into_iter().zip(ty.offsets()))
-        {
+        let starts = old.offsets();
+        let sources = new.matching(old).unwrap_or_default();
+        for (source, (element, offset)) in sources.into_iter().zip(new.elements().iter().zip(new.offsets())) {
             self.clear(at(to, end), offset - end);
-            self.convert_in_memory(at(source, start), old, at(to, offset), new, padding)?;
-            end = offset + new.size();
+            let (old, start) = (&old.elements()[source], starts[source]);
+            self.convert_in_memory(at(from, start), old, at(to, offset), element, padding);
+            end = offset + element.size();
         }
-        self.clear(at(to, end), ty.size() - end);
-        Ok(())
+        self.clear(at(to, end), new.size() - end);
     }
 
-    fn convert_in_memory(&mut self, from: Place, old: &Type, to: Place, new: &Type, padding: Padding) -> Generated<()> {
+    fn convert_in_memory(&mut self, from: Place, old: &Type, to: Place, new: &Type, padding: Padding) {
         if new.is_scalar() {
-            let value = self.asm.load(size_of(old), from);
-            let value = self.extended(value.into(), old);
+            let value = self.load_from(from, old);
             self.asm.store(size_of(new), to, value);
+        } else if old != new && !new.elements().is_empty() {
+            self.convert_elements(from, old, to, new, padding);
         } else {
             self.copy(to, from, old.size().min(new.size()));
             if padding == Padding::Zeros || !matches!(new, Type::Str(_)) {
                 self.clear(at(to, old.size()), new.size().saturating_sub(old.size()));
             }
         }
-        Ok(())
     }
 
     fn copy_from_map(&mut self, map: crate::plan::MapId, key: Option<&Expr>, to: Place, size: u32) -> Generated<()> {

@@ -3,6 +3,7 @@
 //! Values are built where they are wanted: scalars in virtual registers, everything else directly in its key, record or
 //! variable. What cannot change during one run of a program is computed once. Names of builtins and probes are not known here.
 
+mod address;
 mod arith;
 mod branch;
 mod buckets;

@@ -2,6 +2,7 @@
 
 use super::cache::{self, Cached};
 use super::maps::Found;
+use super::memory::Padding;
 use super::state::{Gen, Generated, Storage, at, size_of};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Operand, Size};
@@ -66,9 +67,20 @@ impl Gen<'_> {
             ExprKind::MapGet { map, key } => self.map_scalar(*map, key.as_ref(), &expr.ty),
             ExprKind::Field { base, offset } => {
                 let place = at(self.place_of(base)?, *offset);
-                let value = self.asm.load(size_of(&expr.ty), place);
-                Ok(self.extended(value.into(), &expr.ty))
+                Ok(self.load_from(place, &expr.ty))
             }
+            ExprKind::Element { .. } => {
+                let to = self.stack(8);
+                self.write_memory(expr, to, Padding::Free)?;
+                Ok(self.load_from(to, &expr.ty))
+            }
+            ExprKind::Reinterpret(of) if of.ty.is_scalar() => self.scalar(of),
+            ExprKind::Reinterpret(of) => {
+                let place = self.place_of(of)?;
+                Ok(self.load_from(place, &expr.ty))
+            }
+            ExprKind::Address(var) => Ok(self.variable_address(*var)),
+            ExprKind::MapAddress { map, key } => self.map_address(*map, key.as_ref()),
             ExprKind::Cond { cond, then, otherwise } => self.choice(cond, then, otherwise),
             ExprKind::Seq(block, value) => {
                 self.block(block)?;
@@ -80,6 +92,7 @@ impl Gen<'_> {
             | ExprKind::Comm
             | ExprKind::ReadStr { .. }
             | ExprKind::ReadBuf { .. }
+            | ExprKind::Terminate(_)
             | ExprKind::Resize(_) => {
                 let place = self.place_of(expr)?;
                 Ok(self.asm.address(place).into())

@@ -150,6 +150,7 @@ impl<'a> Gen<'a> {
             self.find_scratch();
         }
         self.capture_variables();
+        self.keep_addressed();
         let probe = self.probe;
         self.block(&probe.body)?;
         if self.asm.is_reachable() {
@@ -240,6 +241,13 @@ impl<'a> Gen<'a> {
             if ty.is_scalar() { Kept::Register(self.asm.variable()) } else { Kept::Memory(self.temporary(ty.size())) };
         self.vars[var.0 as usize] = Some(kept);
         kept
+    }
+
+    pub fn keep_in_memory(&mut self, var: VarId) {
+        if self.vars[var.0 as usize].is_none() {
+            let place = self.temporary(self.probe.vars[var].ty.size());
+            self.vars[var.0 as usize] = Some(Kept::Memory(place));
+        }
     }
 
     /// Whether a temporary of this size goes to scratch memory rather than the stack.

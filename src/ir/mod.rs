@@ -188,6 +188,13 @@ pub enum ExprKind {
         key: Option<Expr>,
     },
     MapLen(MapId),
+    /// The address of a variable in the kernel's memory; it holds until the program ends.
+    Address(VarId),
+    /// The address of a value in its map; 0 if the key is missing.
+    MapAddress {
+        map: MapId,
+        key: Option<Expr>,
+    },
     /// The slots of all CPUs of an aggregation made one number, each word of them read once. Zero if the key is missing.
     Merge {
         map: MapId,
@@ -203,7 +210,8 @@ pub enum ExprKind {
     StackLen {
         of: crate::types::StackType,
     },
-    /// 0 if the first `len` bytes (or both whole texts, up to a common NUL) are equal, else 1.
+    /// 0 if the first `len` bytes (or both whole texts, up to a common NUL) are equal, else 1. Arrays of one type are compared
+    /// byte for byte.
     StrCompare {
         left: Expr,
         right: Expr,
@@ -241,11 +249,20 @@ pub enum ExprKind {
         map: MapId,
         key: Option<Expr>,
     },
-    /// Element at a constant offset of a value in memory.
+    /// Element at a constant offset of a value in memory, as its bytes are.
     Field {
         base: Expr,
         offset: u32,
     },
+    /// Element of an array or text in memory by an index taken as unsigned. From `count` on it is zero, and that is counted.
+    Element {
+        base: Expr,
+        index: Expr,
+        count: u32,
+        outside: CounterId,
+    },
+    /// The same bytes as a value of another type, which is as large: the lowest byte of a scalar comes first.
+    Reinterpret(Expr),
     Cond {
         cond: Expr,
         then: Expr,
@@ -273,7 +290,9 @@ pub enum ExprKind {
         addr: Expr,
         len: Expr,
     },
-    /// A text or array converted to a longer (zero-padded) or shorter (cut, NUL kept) one of the same kind; tuples element by element.
+    /// A text as the kernel keeps it, made a proper one: what follows its NUL is zero, and its last byte is a NUL.
+    Terminate(Expr),
+    /// A text or array converted to a longer (zero-padded) or shorter (cut, NUL kept) one of the same kind; tuples and records element by element.
     Resize(Expr),
 }
 
@@ -347,6 +366,8 @@ impl Expr {
             | ExprKind::Convert(of)
             | ExprKind::Resize(of)
             | ExprKind::StrLen(of)
+            | ExprKind::Terminate(of)
+            | ExprKind::Reinterpret(of)
             | ExprKind::Seq(_, of) => f(of),
             ExprKind::Bits { value, .. }
             | ExprKind::Log2Bucket { value, .. }
@@ -359,12 +380,16 @@ impl Expr {
             | ExprKind::And(left, right)
             | ExprKind::Or(left, right)
             | ExprKind::ReadBuf { addr: left, len: right }
+            | ExprKind::Element { base: left, index: right, .. }
             | ExprKind::StrContains { hay: left, needle: right } => {
                 f(left);
                 f(right);
             }
             ExprKind::MapHas { key, .. } => f(key),
-            ExprKind::MapGet { key, .. } | ExprKind::MapDelete { key, .. } | ExprKind::Merge { key, .. } => {
+            ExprKind::MapGet { key, .. }
+            | ExprKind::MapDelete { key, .. }
+            | ExprKind::MapAddress { key, .. }
+            | ExprKind::Merge { key, .. } => {
                 key.iter().for_each(f);
             }
             ExprKind::ReadStr { addr, max } => {
@@ -385,6 +410,7 @@ impl Expr {
             | ExprKind::Stack { .. }
             | ExprKind::StackLen { .. }
             | ExprKind::Var(_)
+            | ExprKind::Address(_)
             | ExprKind::Zero
             | ExprKind::Str(_)
             | ExprKind::Bytes(_)

@@ -47,6 +47,11 @@ impl Decoder<'_> {
                 let pairs = elements.iter().zip(ty.offsets());
                 Value::Tuple(pairs.map(|(element, at)| self.decode(element, part(bytes, at, element.size()))).collect())
             }
+            Type::Record(names, elements) => {
+                let parts = elements.iter().zip(ty.offsets());
+                let values = parts.map(|(element, at)| self.decode(element, part(bytes, at, element.size())));
+                Value::Record(names.iter().map(|name| name.to_string()).zip(values).collect())
+            }
             Type::Mac => Value::Mac(array(bytes, 0)),
             Type::Inet => inet(bytes),
             Type::Timestamp(format) => {

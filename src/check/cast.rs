@@ -1,0 +1,94 @@
+//! Casts: which types can be made of which, and how.
+
+use super::convert::{converted, narrow};
+use super::operators::constant;
+use super::{Cx, Fallible};
+use crate::diag::Diagnostic;
+use crate::ir::{Expr, ExprKind};
+use crate::source::Span;
+use crate::syntax::ast;
+use crate::types::{EnumType, Int, Sign, Space, Type};
+
+impl Cx<'_> {
+    pub(super) fn cast(&mut self, ty: &ast::TypeName, value: &ast::Expr, span: Span) -> Fallible<Expr> {
+        let to = self.type_named(ty)?;
+        let value = self.value(value)?;
+        let to = self.complete(to, &value);
+        let value = sized(value, &to);
+        if value.ty == to {
+            self.warn(span, format!("Unnecessary cast: expression is already of type {to}"));
+            return Ok(Expr { span, ..value });
+        }
+        match (&value.ty.clone(), &to) {
+            (Type::Stack(_) | Type::Timestamp(_), _) | (_, Type::Stack(_) | Type::Timestamp(_)) => {}
+            (_, Type::Enum(of)) if constant(&value).is_some() => return self.enumerator(of, &value, &to, span),
+            (from, to) if from.is_scalar() && to.is_scalar() => return Ok(scalar(value, to, span)),
+            // Text is true whatever it says.
+            (Type::Str(_), Type::Bool) => return Ok(Expr::int(1, Type::Bool, span)),
+            (Type::Str(_), Type::Str(_)) => return Ok(Expr { span, ..converted(value, &to) }),
+            (from, to) if is_same_bytes(from, to) => {
+                return Ok(Expr::new(ExprKind::Reinterpret(value), to.clone(), span));
+            }
+            _ => {}
+        }
+        let message = format!("Cannot cast from \"{}\" to \"{to}\"", value.ty);
+        Err(self.error(Diagnostic::error(span, message)))
+    }
+
+    /// What a type leaves open follows from the value: whose memory a pointer leads to, how many elements `T[]` has.
+    fn complete(&self, to: Type, value: &Expr) -> Type {
+        match to {
+            // A number cast to a pointer points where the probe's addresses do.
+            Type::Ptr(of, Space::Unknown) => match &value.ty {
+                Type::Ptr(_, space) => Type::Ptr(of, *space),
+                _ => Type::Ptr(of, self.context.space),
+            },
+            Type::Array(of, 0) if of.size() > 0 => {
+                let count = value.ty.size() / of.size();
+                Type::Array(of, count)
+            }
+            other => other,
+        }
+    }
+
+    fn enumerator(&mut self, of: &EnumType, value: &Expr, to: &Type, span: Span) -> Fallible<Expr> {
+        let number = constant(value).unwrap_or(0);
+        if of.variants.iter().any(|(_, known)| i128::from(*known) == number) {
+            return Ok(Expr::int(number as i64, to.clone(), span));
+        }
+        let known: Vec<&str> = of.variants.iter().take(12).map(|(name, _)| name.as_str()).collect();
+        let message = format!("Enum: {} doesn't contain a variant value of {number}", of.name);
+        Err(self.error(Diagnostic::error(span, message).hint(format!("it has {}", known.join(", ")))))
+    }
+}
+
+fn scalar(value: Expr, to: &Type, span: Span) -> Expr {
+    match (&*value.kind, to) {
+        (ExprKind::Int(number), Type::Int(int)) => Expr::int(narrow(*number, *int), to.clone(), span),
+        (ExprKind::Int(number), Type::Bool) => Expr::int(i64::from(*number != 0), Type::Bool, span),
+        _ => Expr::new(ExprKind::Convert(value), to.clone(), span),
+    }
+}
+
+/// Numbers and arrays of numbers have the same bytes if they are as large.
+fn is_same_bytes(from: &Type, to: &Type) -> bool {
+    let is_bytes = |ty: &Type| matches!(ty, Type::Array(of, _) if matches!(**of, Type::Int(_)));
+    let is_characters = matches!(to, Type::Array(of, _) if matches!(**of, Type::Int(int) if int.bits == 8));
+    let is_possible = match (from, to) {
+        (Type::Int(_), to) => is_bytes(to),
+        (from, Type::Int(_)) => is_bytes(from),
+        (Type::Str(_), _) => is_characters,
+        _ => false,
+    };
+    is_possible && from.size() == to.size()
+}
+
+/// A literal that becomes an array is as wide as that.
+fn sized(value: Expr, to: &Type) -> Expr {
+    match (&value.ty, to, to.size()) {
+        (Type::Int(_), Type::Array(..), bytes @ (1 | 2 | 4 | 8)) if constant(&value).is_some() => {
+            Expr { ty: Type::Int(Int { bits: 8 * bytes as u8, sign: Sign::Signed }), ..value }
+        }
+        _ => value,
+    }
+}
