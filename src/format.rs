@@ -1,5 +1,7 @@
 //! Format strings of `printf` and its kin: parsed once by the compiler, filled by the runtime.
 
+mod gfp;
+
 use crate::config::Config;
 use crate::report::text::plain;
 use crate::types::Type;
@@ -17,7 +19,7 @@ pub enum Piece {
     Spec(Spec),
 }
 
-/// One conversion, `%[flags][width][.precision][length]conversion`.
+/// One conversion, `%[-][+][ ][#][0][width][.precision][length]conversion`, in this order: what is written otherwise is no conversion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
     pub conversion: Conversion,
@@ -43,6 +45,8 @@ pub enum Conversion {
     Text,
     /// `%r`, `%rx`, `%rh`: bytes, escaped where needed, always escaped, or as plain hexadecimal.
     Bytes(BytesAs),
+    /// `%gr`: the names of the kernel's memory allocation flags.
+    Gfp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,55 +164,49 @@ impl Format {
 
 /// What follows a percent sign: the conversion and its length, or `None` if it is none.
 fn spec(text: &[u8]) -> Result<Option<(Spec, usize)>, String> {
-    let mut spec = Spec {
-        conversion: Conversion::Signed,
-        align: Align::Right,
-        fill: Fill::Space,
-        sign: PlusSign::Hidden,
-        prefix: Prefix::None,
-        width: 0,
-        bits: 32,
-    };
-    let mut at = flags(&mut spec, text);
-    let digits = text[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    spec.width = std::str::from_utf8(&text[at..at + digits]).ok().and_then(|width| width.parse().ok()).unwrap_or(0);
-    at += digits;
-    at += text[at..].iter().take_while(|byte| **byte == b'*').count();
-    // A precision is accepted and has no meaning for what can be printed.
-    if text.get(at) == Some(&b'.') {
-        at += 1 + text[at + 1..].iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'*').count();
-    }
-    at += length_modifier(&mut spec, &text[at..]);
-    let Some((conversion, length)) = conversion(&text[at..])? else { return Ok(None) };
-    spec.conversion = conversion;
-    Ok(Some((spec, at + length)))
-}
-
-fn flags(spec: &mut Spec, text: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(flag) = text.get(at) {
-        match flag {
-            b'-' => spec.align = Align::Left,
-            b'+' => spec.sign = PlusSign::Shown,
-            b'#' => spec.prefix = Prefix::Base,
-            b'0' => spec.fill = Fill::Zero,
-            b' ' => {}
-            _ => break,
-        }
-        at += 1;
+    let mut flag = |wanted: u8| {
+        let is_there = text.get(at) == Some(&wanted);
+        at += usize::from(is_there);
+        is_there
+    };
+    let align = if flag(b'-') { Align::Left } else { Align::Right };
+    let sign = if flag(b'+') { PlusSign::Shown } else { PlusSign::Hidden };
+    // A space has no meaning.
+    flag(b' ');
+    let prefix = if flag(b'#') { Prefix::Base } else { Prefix::None };
+    let fill = if flag(b'0') { Fill::Zero } else { Fill::Space };
+    let (width, length) = number(&text[at..]);
+    at += length;
+    // A precision is accepted and has no meaning for what can be printed.
+    if let Some((b'.', precision)) = text[at..].split_first()
+        && let (_, 1..) = number(precision)
+    {
+        at += 1 + number(precision).1;
     }
-    at
+    let length = text[at..].iter().take_while(|byte| b"hlLjzt".contains(byte)).count();
+    let bits = bits(&text[at..at + length]);
+    at += length;
+    let Some((conversion, length)) = conversion(&text[at..])? else { return Ok(None) };
+    Ok(Some((Spec { conversion, align, fill, sign, prefix, width, bits }, at + length)))
 }
 
-fn length_modifier(spec: &mut Spec, text: &[u8]) -> usize {
-    let modifiers: [(&[u8], u8); 8] =
-        [(b"hh", 8), (b"h", 16), (b"ll", 64), (b"l", 64), (b"L", 64), (b"j", 64), (b"z", 64), (b"t", 64)];
-    match modifiers.iter().find(|(modifier, _)| text.starts_with(modifier)) {
-        Some((modifier, bits)) => {
-            spec.bits = *bits;
-            modifier.len()
-        }
-        None => 0,
+/// Digits, or `*`, which takes no argument and counts as none; and how long it is.
+fn number(text: &[u8]) -> (usize, usize) {
+    if text.first() == Some(&b'*') {
+        return (0, 1);
+    }
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (std::str::from_utf8(&text[..digits]).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0), digits)
+}
+
+/// What a length modifier cuts integers to.
+fn bits(modifier: &[u8]) -> u8 {
+    match modifier {
+        b"hh" => 8,
+        b"h" => 16,
+        b"l" | b"ll" | b"j" | b"z" | b"t" => 64,
+        _ => 32,
     }
 }
 
@@ -225,6 +223,7 @@ fn conversion(text: &[u8]) -> Result<Option<(Conversion, usize)>, String> {
         [b'r', b'x', ..] => (Conversion::Bytes(BytesAs::Escapes), 2),
         [b'r', b'h', ..] => (Conversion::Bytes(BytesAs::Hex), 2),
         [b'r', ..] => (Conversion::Bytes(BytesAs::Text), 1),
+        [b'g', b'r', ..] => (Conversion::Gfp, 2),
         [letter @ (b'f' | b'F' | b'e' | b'E' | b'g' | b'G' | b'a' | b'A' | b'n'), ..] => {
             return Err(format!("unsupported format specifier: {}", char::from(*letter)));
         }
@@ -242,7 +241,8 @@ fn accepts(conversion: Conversion, ty: &Type) -> bool {
         | Conversion::Hex
         | Conversion::UpperHex
         | Conversion::Char
-        | Conversion::Pointer => matches!(ty, Type::Int(_) | Type::Bool | Type::Ptr(..) | Type::Enum(_) | Type::KSym),
+        | Conversion::Pointer => matches!(ty, Type::Int(_) | Type::Bool | Type::Ptr(..) | Type::Enum(_)),
+        Conversion::Gfp => matches!(ty, Type::Int(_) | Type::Enum(_)),
     }
 }
 
@@ -259,6 +259,7 @@ fn letter(conversion: Conversion) -> &'static str {
         Conversion::Bytes(BytesAs::Text) => "r",
         Conversion::Bytes(BytesAs::Escapes) => "rx",
         Conversion::Bytes(BytesAs::Hex) => "rh",
+        Conversion::Gfp => "gr",
     }
 }
 
@@ -274,10 +275,20 @@ fn filled(spec: &Spec, value: &Value, config: &Config) -> Vec<u8> {
         Conversion::Pointer if number == 0 => "0".to_string(),
         Conversion::Pointer => format!("{number:#x}"),
         Conversion::Char => return padded(spec, vec![number as u8]),
-        Conversion::Text => return padded(spec, plain(value, config)),
+        Conversion::Text => return padded(spec, shown(spec, value, config)),
+        Conversion::Gfp => gfp::names(number as u64),
         Conversion::Bytes(form) => bytes(form, value),
     };
     padded(spec, text.into_bytes())
+}
+
+/// As `print()` shows it; a plus sign is put before numbers only.
+fn shown(spec: &Spec, value: &Value, config: &Config) -> Vec<u8> {
+    let text = plain(value, config);
+    match (spec.sign, value) {
+        (PlusSign::Shown, Value::Int(0..) | Value::UInt(_)) => [b"+", &text[..]].concat(),
+        _ => text,
+    }
 }
 
 fn signed(spec: &Spec, number: i64) -> String {
@@ -316,21 +327,16 @@ fn bytes(form: BytesAs, value: &Value) -> String {
     }
 }
 
+/// Zeros, too, go before all of the text, a sign or `0x` included.
 fn padded(spec: &Spec, text: Vec<u8>) -> Vec<u8> {
-    let missing = spec.width.saturating_sub(text.len());
-    match (spec.align, spec.fill) {
-        (Align::Left, Fill::Space) => [text, vec![b' '; missing]].concat(),
-        (Align::Left, Fill::Zero) => [text, vec![b'0'; missing]].concat(),
-        (Align::Right, Fill::Space) => [vec![b' '; missing], text].concat(),
-        (Align::Right, Fill::Zero) => {
-            // Zeros go between a sign or prefix and the digits.
-            let head = match &text[..] {
-                [b'+' | b'-', ..] => 1,
-                [b'0', b'x' | b'X', ..] => 2,
-                _ => 0,
-            };
-            [&text[..head], &vec![b'0'; missing], &text[head..]].concat()
-        }
+    let fill = match spec.fill {
+        Fill::Space => b' ',
+        Fill::Zero => b'0',
+    };
+    let missing = vec![fill; spec.width.saturating_sub(text.len())];
+    match spec.align {
+        Align::Left => [text, missing].concat(),
+        Align::Right => [missing, text].concat(),
     }
 }
 
@@ -354,8 +360,14 @@ mod tests {
             ("%#o", Value::Int(8), "010"),
             ("%5d|", Value::Int(-42), "  -42|"),
             ("%-5d|", Value::Int(42), "42   |"),
-            ("%05d", Value::Int(-42), "-0042"),
+            ("%05d", Value::Int(-42), "00-42"),
             ("%+d", Value::Int(42), "+42"),
+            ("%Ld", Value::Int(5_000_000_000), "705032704"),
+            ("%+s", Value::Int(42), "+42"),
+            ("%*d|%.*d", Value::Int(42), "42|"),
+            ("%0-d", Value::Int(42), "%0-d"),
+            ("%gr", Value::Int(0xdc0), "GFP_KERNEL|__GFP_ZERO"),
+            ("%gr", Value::Int(0), "0"),
             ("%p", Value::UInt(0xdead), "0xdead"),
             ("%p", Value::UInt(0), "0"),
             ("%c", Value::Int(65), "A"),

@@ -84,7 +84,7 @@ fn formatted(
     let values = values.into_iter().collect::<Fallible<Vec<Expr>>>()?;
     let types: Vec<&Type> = values.iter().map(|value| &value.ty).collect();
     let format = format::parse(&text).and_then(|format| format::check(&format, &types).map(|()| format));
-    let format = format.map_err(|message| cx.error(Diagnostic::error(call.span, format!("{name}: {message}"))))?;
+    let format = format.map_err(|message| cx.error(Diagnostic::error(call.span, message)))?;
     let emit = Emit { name, act, format: Some(format), map: None, span: call.span };
     let send = cx.emit(emit, values);
     Ok(Expr::effect(vec![send], call.span))

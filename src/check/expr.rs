@@ -308,14 +308,15 @@ fn base_type(name: &str) -> Option<Type> {
 
 fn arity_message(builtin: &Builtin, found: usize) -> String {
     let name = builtin.name;
-    let plural = |count: usize| if count == 1 { "argument" } else { "arguments" };
+    let arguments = |count: usize| match count {
+        0 => "no arguments".to_string(),
+        1 => "one argument".to_string(),
+        count => format!("{count} arguments"),
+    };
     match builtin.arity {
-        (0, 0) => format!("{name}() requires no arguments ({found} provided)"),
-        (least, most) if least == most => format!("{name}() requires {least} {} ({found} provided)", plural(least)),
-        (least, _) if found < least => {
-            format!("{name}() requires at least {least} {} ({found} provided)", plural(least))
-        }
-        (_, most) => format!("{name}() takes up to {most} {} ({found} provided)", plural(most)),
+        (least, most) if least == most => format!("{name}() requires {} ({found} provided)", arguments(least)),
+        (least, _) if found < least => format!("{name}() requires at least {} ({found} provided)", arguments(least)),
+        (_, most) => format!("{name}() takes up to {} ({found} provided)", arguments(most)),
     }
 }
 
