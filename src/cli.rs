@@ -2,6 +2,8 @@
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::report::Warnings;
+
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Invocation {
@@ -67,13 +69,6 @@ pub enum Buffering {
     /// When the buffer is full and at the end.
     Full,
     None,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Warnings {
-    #[default]
-    Shown,
-    Hidden,
 }
 
 /// A stage of compilation that `-d` shows.

@@ -74,9 +74,28 @@ pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> Strin
     out
 }
 
-/// `file:1:3-5: `, to be put before a message; empty for a span of no source.
-pub fn place(span: Span, sources: &Sources) -> String {
-    sources.locate(span).map_or(String::new(), |place| format!("{}: ", position(&place)))
+/// A place in the script that a message of the run is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub file: String,
+    pub line: usize,
+    pub column: usize,
+    /// `file:1:3-5`
+    pub position: String,
+    /// The source with its underline.
+    pub excerpt: String,
+}
+
+/// Where a span lies; nothing for a span of no source.
+pub fn place(span: Span, sources: &Sources) -> Option<Place> {
+    let place = sources.locate(span)?;
+    Some(Place {
+        file: place.file.to_string(),
+        line: place.line,
+        column: place.column,
+        position: position(&place),
+        excerpt: excerpt(&place, |width| "~".repeat(width)),
+    })
 }
 
 /// More lines of one span than this are not shown.

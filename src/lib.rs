@@ -5,6 +5,7 @@
 //! members may see each other.
 
 pub mod diag;
+pub mod errno;
 pub mod error;
 pub mod id;
 pub mod mapped;

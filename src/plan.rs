@@ -2,6 +2,7 @@
 //! The compiler writes it, the runtime follows it; neither sees the other.
 
 use crate::config::Config;
+use crate::diag::Place;
 use crate::error::Result;
 use crate::format::Format;
 use crate::id::IdVec;
@@ -108,6 +109,10 @@ pub enum Cause {
     RingFull,
     /// A map was full: an update was lost.
     MapFull { map: String },
+    /// With `-k`: a map was read at a key that it does not have; zero was used.
+    MissingKey,
+    /// With `-k`: a helper gave an error, mostly for a bad address; zeros were used.
+    HelperFailed { helper: &'static str, code: i32 },
     /// Division or modulo by zero; 1 was used as the result.
     DivideByZero,
     /// A run-time array index out of bounds; 0 was used.
@@ -130,6 +135,10 @@ pub trait Host {
     fn zero_map(&mut self, map: MapId) -> Result<()>;
     /// Stops tracing; `end` probes still run.
     fn exit(&mut self, code: i64);
+    /// Where a span of the script is.
+    fn place(&self, span: Span) -> Option<Place>;
+    /// The program's own check failed: the run ends with exit code 1.
+    fn fail(&mut self);
     /// A process was seen whose addresses may have to be symbolised after it is gone.
     fn remember_process(&mut self, pid: u32);
     /// Ends the watchpoints at an address; tells whether there were any.

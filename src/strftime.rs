@@ -12,6 +12,21 @@ pub fn now() -> i128 {
 /// A wall-clock time, in nanoseconds since 1970, in the local time zone. Beyond strftime(3), `%f` is microseconds, `%l`
 /// milliseconds and `%k` nanoseconds of the second. Conversions that do not exist are copied as they stand.
 pub fn format(format: &str, unix_ns: i128) -> String {
+    let fraction = |conversion: &str, nanoseconds: i32| match conversion {
+        "f" => Some(format!("{:06}", nanoseconds / 1000)),
+        "l" => Some(format!("{:03}", nanoseconds / 1_000_000)),
+        "k" => Some(format!("{nanoseconds:09}")),
+        _ => None,
+    };
+    formatted(format, unix_ns, fraction)
+}
+
+/// The same with the conversions of strftime(3) only.
+pub fn plain(format: &str, unix_ns: i128) -> String {
+    formatted(format, unix_ns, |conversion, _| (conversion == "f").then(|| "%f".to_string()))
+}
+
+fn formatted(format: &str, unix_ns: i128, special: impl Fn(&str, i32) -> Option<String>) -> String {
     let Ok(time) = Timestamp::from_nanosecond(unix_ns) else { return String::new() };
     let zoned = time.to_zoned(TimeZone::system());
     let broken = BrokenDownTime::from(&zoned);
@@ -22,12 +37,10 @@ pub fn format(format: &str, unix_ns: i128) -> String {
         text.push_str(before);
         let length = conversion_length(after);
         let (conversion, after) = after.split_at(length);
-        match conversion {
-            "" => text.push('%'),
-            "f" => text.push_str(&format!("{:06}", nanoseconds / 1000)),
-            "l" => text.push_str(&format!("{:03}", nanoseconds / 1_000_000)),
-            "k" => text.push_str(&format!("{nanoseconds:09}")),
-            _ => {
+        match special(conversion, nanoseconds) {
+            Some(special) => text.push_str(&special),
+            None if conversion.is_empty() => text.push('%'),
+            None => {
                 let whole = format!("%{conversion}");
                 text.push_str(&broken.to_string(&whole).unwrap_or(whole));
             }
@@ -53,6 +66,7 @@ mod tests {
     fn formats_are_those_of_strftime() {
         let time = 1_700_000_000_123_456_789;
         assert_eq!(format("%s %f %l %k %% 100%", time), "1700000000 123456 123 123456789 % 100%");
+        assert_eq!(plain("%s %f", time), "1700000000 %f");
         assert_eq!(format("%Y-%m-%dT%H:%M:%S", time).len(), 19);
     }
 }

@@ -36,6 +36,20 @@ pub enum Type {
     USym,
     /// A scalar: low 32 bits the id in the stack map, high 32 bits the process id (0 for kernel stacks).
     Stack(StackType),
+    /// A scalar: `i64`, for which user space shows a name.
+    Named(Naming),
+}
+
+/// What a number is that is shown by its name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Naming {
+    User,
+    /// A cgroup, in those hierarchies whose name matches the pattern.
+    Cgroup(Arc<str>),
+    /// An `errno`.
+    Error,
+    Signal,
+    SystemCall,
 }
 
 /// An integer type.
@@ -169,7 +183,8 @@ impl Type {
             | Type::Enum(_)
             | Type::Timestamp(_)
             | Type::KSym
-            | Type::Stack(_) => true,
+            | Type::Stack(_)
+            | Type::Named(_) => true,
             Type::Void | Type::Str(_) | Type::Buf(_) | Type::Struct(_) | Type::Array(..) => false,
             Type::Tuple(_) | Type::Record(..) => false,
             Type::Mac | Type::Inet | Type::USym => false,
@@ -185,7 +200,7 @@ impl Type {
             Type::Enum(of) => u32::from(of.size),
             Type::Str(bytes) => *bytes,
             Type::Buf(bytes) => 4 + bytes,
-            Type::Ptr(..) | Type::Timestamp(_) | Type::KSym | Type::Stack(_) => 8,
+            Type::Ptr(..) | Type::Timestamp(_) | Type::KSym | Type::Stack(_) | Type::Named(_) => 8,
             Type::USym => 16,
             Type::Struct(of) => of.size,
             Type::Array(of, count) => of.size() * count,
@@ -202,7 +217,8 @@ impl Type {
             Type::Int(int) => u32::from(int.bits) / 8,
             Type::Enum(of) => u32::from(of.size),
             Type::Buf(_) | Type::Inet => 4,
-            Type::Ptr(..) | Type::Timestamp(_) | Type::KSym | Type::Stack(_) | Type::USym | Type::Struct(_) => 8,
+            Type::Ptr(..) | Type::Timestamp(_) | Type::KSym | Type::Stack(_) | Type::Named(_) => 8,
+            Type::USym | Type::Struct(_) => 8,
             Type::Array(of, _) => of.align(),
             Type::Tuple(elements) | Type::Record(_, elements) => elements.iter().map(Type::align).max().unwrap_or(1),
         }
@@ -350,6 +366,13 @@ impl fmt::Display for Type {
             Type::Stack(stack) => f.write_str(match stack.side {
                 Side::Kernel => "kstack_t",
                 Side::User => "ustack_t",
+            }),
+            Type::Named(naming) => f.write_str(match naming {
+                Naming::User => "username_t",
+                Naming::Cgroup(_) => "cgroup_path_t",
+                Naming::Error => "strerror_t",
+                Naming::Signal => "signal_name_t",
+                Naming::SystemCall => "syscall_name_t",
             }),
         }
     }

@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 
-use rtrace::cli::{Buffering, Format, Invocation, Verbosity, Warnings};
+use rtrace::cli::{Buffering, Format, Invocation, Verbosity};
 use rtrace::config::Config;
 use rtrace::diag::{Diagnostic, Severity, Style, render};
 use rtrace::error::{Error, Kind, Result};
-use rtrace::report::Sink;
 use rtrace::report::json::JsonSink;
 use rtrace::report::text::{Chattiness, TextSink};
+use rtrace::report::{Sink, Warnings};
 use rtrace::source::Sources;
 
 /// Bytes kept back until there is more or the session flushes.
@@ -26,9 +26,10 @@ pub fn sink(invocation: &Invocation, config: &Config) -> Result<Box<dyn Sink>> {
         None => buffered(std::io::stdout(), invocation.buffering),
     };
     Ok(match invocation.format {
-        Format::Json => Box::new(JsonSink::new(out, config.clone(), chattiness(invocation))),
+        Format::Json => Box::new(JsonSink::new(out, config.clone(), chattiness(invocation), invocation.warnings)),
         Format::Text => {
-            Box::new(TextSink::new(out, Box::new(std::io::stderr()), config.clone(), chattiness(invocation)))
+            let chatter = Box::new(std::io::stderr());
+            Box::new(TextSink::new(out, chatter, config.clone(), chattiness(invocation), invocation.warnings))
         }
     })
 }

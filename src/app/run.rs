@@ -69,6 +69,7 @@ pub fn engine<'k>(invocation: &Invocation, kernel: &'k Live, child: Option<&Chil
         child: child.map(Child::pid),
         safety: invocation.safety,
         start_ns: runtime::boot_time(),
+        tai_offset_ns: runtime::tai_offset(),
     };
     Ok(Engine::new(kernel, options, overrides))
 }

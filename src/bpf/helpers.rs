@@ -36,8 +36,10 @@ helpers! {
     PERF_EVENT_OUTPUT = 25 "perf_event_output";
     GET_STACKID = 27 "get_stackid";
     GET_CURRENT_TASK = 35 "get_current_task";
+    PROBE_WRITE_USER = 36 "probe_write_user";
     CURRENT_TASK_UNDER_CGROUP = 37 "current_task_under_cgroup";
     GET_NUMA_NODE_ID = 42 "get_numa_node_id";
+    GET_SOCKET_COOKIE = 46 "get_socket_cookie";
     OVERRIDE_RETURN = 58 "override_return";
     GET_STACK = 67 "get_stack";
     GET_CURRENT_CGROUP_ID = 80 "get_current_cgroup_id";

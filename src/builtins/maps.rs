@@ -5,11 +5,11 @@ use super::stacks::stack_type;
 use crate::check::{Call, Cx, Emit, Fallible, MapArg};
 use crate::diag::Diagnostic;
 use crate::error::Result;
-use crate::ir::{Expr, ExprKind};
+use crate::ir::{Expr, ExprKind, Stmt, StmtKind};
 use crate::kernel::Feature;
 use crate::plan::{Action, Host};
 use crate::syntax::ast;
-use crate::types::{Side, Type};
+use crate::types::{MapValue, Side, Type};
 use crate::value::Value;
 
 pub const ROWS: &[Builtin] = &[
@@ -44,6 +44,14 @@ pub const ROWS: &[Builtin] = &[
         "Whether a map has an entry.",
         "begin { @[1] = 2; if (has_key(@, 1)) { print(@[1]); } }",
         has_key,
+    ),
+    Builtin::function(
+        "find",
+        "@map, key, $variable",
+        (3, 3),
+        "Whether a map has an entry; if so, the variable becomes its value.",
+        "begin { @[1] = 2; $found = 0; if (find(@, 1, $found)) { print($found); } }",
+        find,
     ),
     Builtin::function(
         "len",
@@ -102,9 +110,39 @@ fn delete(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 }
 
 fn has_key(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let (map, key) = entry(cx, call)?;
+    Ok(Expr::new(ExprKind::MapHas { map: map.map, key }, Type::Bool, call.span))
+}
+
+fn find(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let (map, key) = entry(cx, call)?;
+    let MapValue::Plain(ty) = map.value else {
+        let message = format!("find() does not support maps of type {}", map.value);
+        return Err(cx.error(Diagnostic::error(call.span, message)));
+    };
+    // The variable must exist: it keeps its value if there is no entry.
+    cx.expr(&call.args[2])?;
+    let found = cx.fresh("found", Type::Bool);
+    let has = Expr::new(ExprKind::MapHas { map: map.map, key: key.clone() }, Type::Bool, call.span);
+    let value = Expr::new(ExprKind::MapGet { map: map.map, key: Some(key) }, ty, call.span);
+    let then = vec![cx.assign_value(&call.args[2], value, call.span)?];
+    let cond = Expr::new(ExprKind::Var(found), Type::Bool, call.span);
+    let statements = vec![
+        Stmt::new(StmtKind::Set(found, has), call.span),
+        Stmt::new(StmtKind::If { cond: cond.clone(), then, otherwise: Vec::new() }, call.span),
+    ];
+    Ok(Expr::new(ExprKind::Seq(statements, cond), Type::Bool, call.span))
+}
+
+/// A keyed map, and the key of one entry as the second argument.
+fn entry(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<(MapArg, Expr)> {
+    let name = call.builtin.name;
+    if let Ok(MapArg { key_type: None, span, .. }) = cx.map_arg(&call.args[0], name) {
+        let message = format!("call to {name}() expects a map with explicit keys (non-scalar map)");
+        return Err(cx.error(Diagnostic::error(span, message)));
+    }
     let key = cx.key_arg(&call.args[0], &call.args[1])?;
-    let MapArg { map, .. } = cx.map_arg(&call.args[0], "has_key")?;
-    Ok(Expr::new(ExprKind::MapHas { map, key }, Type::Bool, call.span))
+    Ok((cx.map_arg(&call.args[0], name)?, key))
 }
 
 fn len(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
@@ -114,12 +152,12 @@ fn len(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         return Ok(Expr::new(ExprKind::StackLen { of }, Type::I64, call.span));
     }
     if !matches!(&*call.args[0].kind, ast::ExprKind::Map { .. }) {
-        let diagnostic = Diagnostic::error(call.args[0].span, "len() expects a map or stack to be provided");
+        let diagnostic = Diagnostic::error(call.args[0].span, "call to len() expects a map, ustack, or kstack");
         return Err(cx.error(diagnostic.hint("the length of a text is strlen(text)")));
     }
     let map = cx.map_arg(&call.args[0], "len")?;
     if map.key_type.is_none() {
-        let message = format!("{} has no explicit keys (scalar map), and has no length", map.name);
+        let message = "call to len() expects a map with explicit keys (non-scalar map)";
         return Err(cx.error(Diagnostic::error(map.span, message)));
     }
     if !cx.kernel.has(Feature::ForEachMapElem) {

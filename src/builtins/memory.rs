@@ -1,10 +1,10 @@
 //! Reading memory: text, bytes, and whose memory it is.
 
 use super::{Builtin, binary};
-use crate::check::{Call, Cx, Fallible};
+use crate::check::{Call, Cx, Fallible, kind_of};
 use crate::diag::Diagnostic;
-use crate::ir::{BinaryOp, Expr, ExprKind};
-use crate::types::{Int, Space, Type};
+use crate::ir::{BinaryOp, CompareOp, Expr, ExprKind};
+use crate::types::{Int, Sign, Space, Type};
 
 pub const ROWS: &[Builtin] = &[
     Builtin::function(
@@ -40,6 +40,14 @@ pub const ROWS: &[Builtin] = &[
         |cx, call| in_space(cx, call, Space::User),
     ),
     Builtin::function(
+        "is_err",
+        "pointer",
+        (1, 1),
+        "Whether a pointer is one of the kernel's error numbers, from -4095 to -1.",
+        "uretprobe:/bin/bash:readline { print(is_err(retval)); }",
+        is_err,
+    ),
+    Builtin::function(
         "bswap",
         "number",
         (1, 1),
@@ -52,32 +60,49 @@ pub const ROWS: &[Builtin] = &[
 fn str(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let of = cx.expr(&call.args[0])?;
     let limit = cx.config.max_strlen as u32;
-    let length = call.args.get(1).map(|length| cx.scalar(length)).transpose()?;
-    let (size, max) = match length {
+    let (size, max) = match call.args.get(1) {
         None => (limit, None),
-        Some(length) => match *length.kind {
-            ExprKind::Int(number) if number < 0 => {
-                return Err(cx.error(Diagnostic::error(length.span, "str cannot use negative length")));
+        Some(_) => {
+            let length = cx.number_arg(call, 1)?;
+            match *length.kind {
+                ExprKind::Int(number) if number < 0 => return Err(negative(cx, call, number)),
+                ExprKind::Int(number) => ((number as u64 + 1).min(u64::from(limit)) as u32, None),
+                _ => (limit, Some(binary(BinaryOp::Add, length, 1, Type::U64))),
             }
-            ExprKind::Int(number) => ((number as u64 + 1).min(u64::from(limit)) as u32, None),
-            _ => (limit, Some(binary(BinaryOp::Add, length, 1, Type::U64))),
-        },
+        }
     };
-    match *of.kind {
+    match (*of.kind, &of.ty) {
         // A text that is already being read from somewhere is read with the size asked for.
-        ExprKind::ReadStr { addr, .. } => Ok(read_text(addr, size, max, call)),
-        ExprKind::Str(text) => {
+        (ExprKind::ReadStr { addr, max: None }, Type::Str(had)) => Ok(read_text(addr, size.min(*had), max, call)),
+        (ExprKind::Str(text), _) if max.is_none() => {
             let text: Vec<u8> = text.into_iter().take(size as usize - 1).collect();
             let ty = Type::Str(text.len() as u32 + 1);
             Ok(Expr::new(ExprKind::Str(text), ty, call.span))
         }
-        _ if matches!(of.ty, Type::Str(_)) => Ok(of),
-        kind => {
+        (kind, Type::Str(had)) => {
+            let text = Expr { kind: Box::new(kind), ty: of.ty.clone(), span: of.span };
+            Ok(shortened(text, size.min(*had), max, call))
+        }
+        (kind, _) => {
             let addr = Expr { kind: Box::new(kind), ty: of.ty, span: of.span };
-            let addr = address(cx, addr, "str")?;
+            let addr = address(cx, addr, "a string, integer or a pointer type", call)?;
             Ok(read_text(addr, size, max, call))
         }
     }
+}
+
+fn negative(cx: &mut Cx<'_>, call: &Call<'_>, length: i64) -> crate::check::Reported {
+    let message = format!("{} cannot use negative length ({length})", call.builtin.name);
+    cx.error(Diagnostic::error(call.args[1].span, message))
+}
+
+/// A text that is there already, with a NUL where it is to end.
+fn shortened(text: Expr, size: u32, max: Option<Expr>, call: &Call<'_>) -> Expr {
+    if max.is_none() {
+        return Expr::new(ExprKind::Resize(text), Type::Str(size), call.span);
+    }
+    let there = Type::pointer(Type::Int(Int::I8), Space::Kernel);
+    read_text(Expr::new(ExprKind::Location(text), there, call.span), size, max, call)
 }
 
 fn read_text(addr: Expr, size: u32, max: Option<Expr>, call: &Call<'_>) -> Expr {
@@ -85,50 +110,53 @@ fn read_text(addr: Expr, size: u32, max: Option<Expr>, call: &Call<'_>) -> Expr 
 }
 
 /// Something that says where in memory to read: a pointer, or a number taken for one.
-fn address(cx: &mut Cx<'_>, value: Expr, function: &str) -> Fallible<Expr> {
+fn address(cx: &mut Cx<'_>, value: Expr, wanted: &str, call: &Call<'_>) -> Fallible<Expr> {
     let ty = match &value.ty {
         Type::Ptr(to, Space::Unknown) => Type::Ptr(to.clone(), cx.context.space),
         Type::Ptr(..) => return Ok(value),
         Type::Int(_) => Type::pointer(Type::Int(Int::I8), cx.context.space),
-        Type::Array(..) | Type::Struct(_) => return Ok(place(value)),
+        Type::Array(..) | Type::Struct(_) | Type::Str(_) => return Ok(place(value)),
         other => {
-            let message =
-                format!("{function}() expects an integer or a pointer type as first argument ({other} provided)");
+            let name = call.builtin.name;
+            let message = format!("{name}() expects {wanted} as first argument ({} provided)", kind_of(other));
             return Err(cx.error(Diagnostic::error(value.span, message)));
         }
     };
     Ok(Expr { ty, ..value })
 }
 
-/// Where a value that is read from memory lies; anything else has no address and is read as it is.
+/// Where a value lies: where it would be read from, or where it has been built.
 fn place(value: Expr) -> Expr {
-    let (span, ty) = (value.span, value.ty.clone());
+    let span = value.span;
     match *value.kind {
         ExprKind::Load { addr, offset } => {
             binary(BinaryOp::Add, Expr { ty: Type::U64, ..addr.clone() }, offset, addr.ty)
         }
-        kind => Expr { kind: Box::new(kind), ty, span },
+        kind => {
+            let built = Expr { kind: Box::new(kind), ty: value.ty, span };
+            Expr::new(ExprKind::Location(built), Type::pointer(Type::U8, Space::Kernel), span)
+        }
     }
 }
 
 fn buf(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let of = cx.expr(&call.args[0])?;
     let limit = cx.config.max_strlen as u32;
-    let length = call.args.get(1).map(|length| cx.scalar(length)).transpose()?;
-    let (capacity, len) = match (length, &of.ty) {
-        (Some(length), _) => match *length.kind {
-            ExprKind::Int(number) if number < 1 => {
-                let message = format!("buf() length argument must be at least 1 (found {number})");
-                return Err(cx.error(Diagnostic::error(length.span, message)));
+    let (capacity, len) = match (call.args.get(1), &of.ty) {
+        (Some(_), _) => {
+            let length = cx.number_arg(call, 1)?;
+            match *length.kind {
+                ExprKind::Int(number) if number < 0 => return Err(negative(cx, call, number)),
+                ExprKind::Int(number) => ((number as u64).min(u64::from(limit)) as u32, length),
+                _ => (limit, length),
             }
-            ExprKind::Int(number) => ((number as u64).min(u64::from(limit)) as u32, length),
-            _ => (limit, length),
-        },
-        (None, Type::Array(..) | Type::Struct(_) | Type::Str(_)) => {
-            (of.ty.size().min(limit), super::number(i64::from(of.ty.size().min(limit)), call.span))
+        }
+        (None, Type::Array(..) | Type::Struct(_)) => {
+            let size = of.ty.size().min(limit);
+            (size, super::number(i64::from(size), call.span))
         }
         (None, ty) => {
-            let message = format!("buf() expects a length argument for non-array type {ty}");
+            let message = format!("buf() expects a length argument for non-array type {}", kind_of(ty));
             return Err(cx.error(Diagnostic::error(call.span, message).hint("for example: buf(args.buf, 16)")));
         }
     };
@@ -138,7 +166,9 @@ fn buf(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     }
     let addr = match *of.kind {
         ExprKind::ReadStr { addr, .. } => addr,
-        kind => address(cx, Expr { kind: Box::new(kind), ty: of.ty, span: of.span }, "buf")?,
+        kind => {
+            address(cx, Expr { kind: Box::new(kind), ty: of.ty, span: of.span }, "an integer or a pointer type", call)?
+        }
     };
     Ok(Expr::new(ExprKind::ReadBuf { addr, len }, ty, call.span))
 }
@@ -152,16 +182,37 @@ fn in_space(cx: &mut Cx<'_>, call: &Call<'_>, space: Space) -> Fallible<Expr> {
     Ok(Expr { ty: Type::pointer(to, space), ..value })
 }
 
+/// The kernel's `MAX_ERRNO`.
+const ERRORS: i64 = 4095;
+
+fn is_err(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let left = cx.number_arg(call, 0)?;
+    if let ExprKind::Int(number) = *left.kind {
+        return Ok(Expr::int(i64::from((-ERRORS..0).contains(&number)), Type::Bool, call.span));
+    }
+    let right = Expr::int(-ERRORS, Type::U64, call.span);
+    let kind = ExprKind::Compare { op: CompareOp::Ge, sign: Sign::Unsigned, left, right };
+    Ok(Expr::new(kind, Type::Bool, call.span))
+}
+
 fn bswap(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    let value = cx.scalar(&call.args[0])?;
-    let bytes = i64::from(value.ty.size());
-    let ty = Type::Int(Int { bits: 8 * bytes as u8, sign: crate::types::Sign::Unsigned });
+    let value = cx.expr(&call.args[0])?;
+    let Type::Int(int) = value.ty else {
+        let message = format!("bswap() only supports integer arguments ({} provided)", kind_of(&value.ty));
+        return Err(cx.error(Diagnostic::error(call.args[0].span, message)));
+    };
+    let bytes = i64::from(int.bits / 8);
+    let ty = Type::Int(Int { sign: Sign::Unsigned, ..int });
+    if let ExprKind::Int(number) = *value.kind {
+        let swapped = (number as u64).swap_bytes() >> (64 - int.bits);
+        return Ok(Expr::int(swapped as i64, ty, call.span));
+    }
     let moved = (0..bytes).map(|byte| {
         let low = binary(BinaryOp::And, binary(BinaryOp::Shr, value.clone(), 8 * byte, Type::U64), 0xff, Type::U64);
         binary(BinaryOp::Shl, low, 8 * (bytes - 1 - byte), Type::U64)
     });
     let or = |left: Expr, right: Expr| {
-        let kind = ExprKind::Binary { op: BinaryOp::Or, sign: crate::types::Sign::Unsigned, left, right, zero: None };
+        let kind = ExprKind::Binary { op: BinaryOp::Or, sign: Sign::Unsigned, left, right, zero: None };
         Expr::new(kind, Type::U64, call.span)
     };
     let swapped = moved.reduce(or).unwrap_or(value.clone());

@@ -1,8 +1,14 @@
 //! Builtin values, functions and aggregations: one row each. The same rows feed the checker, the help, the completion and the reference.
 
 mod aggregate;
+mod commands;
+mod control;
+mod effects;
+mod join;
 mod maps;
 mod memory;
+mod meta;
+mod names;
 mod net;
 mod output;
 mod probe;
@@ -13,6 +19,8 @@ mod symbols;
 mod system;
 mod time;
 mod watch;
+
+pub use names::number_of;
 
 use crate::check::{Call, Cx, Fallible, Safety};
 use crate::ir::{BinaryOp, Expr, ExprKind, Step};
@@ -59,6 +67,7 @@ pub static TABLES: &[&[Builtin]] = &[
     system::ROWS,
     memory::ROWS,
     strings::ROWS,
+    names::ROWS,
     net::ROWS,
     symbols::ROWS,
     stacks::ROWS,
@@ -66,6 +75,11 @@ pub static TABLES: &[&[Builtin]] = &[
     aggregate::ROWS,
     output::ROWS,
     watch::ROWS,
+    join::ROWS,
+    commands::ROWS,
+    control::ROWS,
+    effects::ROWS,
+    meta::ROWS,
 ];
 
 pub fn find(name: &str) -> Option<&'static Builtin> {

@@ -50,7 +50,9 @@ fn ntop(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         Type::Array(_, 4) | Type::Str(4) => INET,
         Type::Array(_, 16) | Type::Str(16) => INET6,
         other => {
-            let message = format!("ntop() expects an integer or array argument, got {other}");
+            let message = format!(
+                "ntop() argument must be 4 or 16 bytes in size: an integer, an array or text ({other} provided)"
+            );
             return Err(cx.error(Diagnostic::error(address.span, message)));
         }
     };
@@ -70,8 +72,7 @@ fn pton(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         Ok(IpAddr::V4(address)) => address.octets().to_vec(),
         Ok(IpAddr::V6(address)) => address.octets().to_vec(),
         Err(_) => {
-            let version = if text.contains(':') { "IPv6" } else { "IPv4" };
-            let message = format!("pton() expects a valid {version} address, got {text}");
+            let message = format!("pton() expects a valid IPv4/IPv6 address, got {text}");
             return Err(cx.error(Diagnostic::error(call.args[0].span, message)));
         }
     };
@@ -85,9 +86,13 @@ fn macaddr(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let value = cx.expr(&call.args[0])?;
     let kind = match (&value.ty, *value.kind.clone()) {
         (Type::Ptr(..), _) => ExprKind::Load { addr: value, offset: 0 },
-        (Type::Array(_, 6) | Type::Str(6), ExprKind::Load { addr, offset }) => ExprKind::Load { addr, offset },
-        (Type::Array(_, 6) | Type::Str(6), ExprKind::ReadStr { addr, .. }) => ExprKind::Load { addr, offset: 0 },
-        (Type::Array(_, 6), _) => ExprKind::Field { base: value, offset: 0 },
+        (Type::Array(_, 6), ExprKind::Load { addr, offset }) => ExprKind::Load { addr, offset },
+        (Type::Str(6..), ExprKind::ReadStr { addr, .. }) => ExprKind::Load { addr, offset: 0 },
+        (Type::Str(_), ExprKind::Str(_)) => {
+            let message = "macaddr() does not support literal string arguments";
+            return Err(cx.error(Diagnostic::error(value.span, message)));
+        }
+        (Type::Array(_, 6) | Type::Str(6..), _) => ExprKind::Field { base: value, offset: 0 },
         (Type::Int(_), _) => {
             let addr = Expr { ty: Type::pointer(Type::U8, Space::Kernel), ..value };
             ExprKind::Load { addr, offset: 0 }

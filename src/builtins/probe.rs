@@ -4,7 +4,7 @@ use super::{Builtin, process};
 use crate::check::{Call, Cx, Fallible, provider_word};
 use crate::diag::Diagnostic;
 use crate::ir::{BinaryOp, Expr, ExprKind, UnaryOp};
-use crate::types::Type;
+use crate::types::{Space, Type};
 
 macro_rules! argument_rows {
     ($($name:literal $index:literal),*) => {
@@ -53,6 +53,12 @@ pub const ROWS: &[Builtin] = &{
             "The arguments of the event by name, as args.NAME; -lv lists them.",
             "tracepoint:syscalls:sys_enter_openat { print(args.dfd); }",
             args,
+        ),
+        Builtin::value(
+            "ctx",
+            "Pointer to what the kernel hands to the program: struct pt_regs, or struct bpf_perf_event_data.",
+            "uprobe:/bin/bash:readline { @[ctx.ip] = count(); }",
+            ctx,
         ),
         Builtin::value(
             "usermode",
@@ -128,6 +134,19 @@ fn args(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     Err(cx.error(diagnostic.hint("name one of its fields: args.NAME; rtrace -lv shows them")))
 }
 
+fn ctx(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let Some(name) = cx.context.ctx else {
+        let message = match cx.probe.name() {
+            "tracepoint" => "Use args instead of ctx in tracepoint".to_string(),
+            name => format!("The ctx builtin can not be used with '{name}' probes"),
+        };
+        return Err(cx.error(Diagnostic::error(call.span, message)));
+    };
+    let known = cx.kernel.btf().and_then(|btf| btf.struct_named(name));
+    let ty = Type::pointer(known.map_or(Type::Void, Type::Struct), Space::Kernel);
+    Ok(Expr::new(ExprKind::Ctx, ty, call.span))
+}
+
 fn usermode(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let segment =
         offered(cx, call, |cx| cx.context.code_segment.clone(), "'profile', 'interval', 'kprobe' and 'uprobe'")?;
@@ -149,8 +168,10 @@ fn reg(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         Some((_, offset)) => Ok(Expr::new(ExprKind::CtxLoad { offset: *offset }, Type::U64, call.span)),
         None => {
             let known: Vec<&str> = registers.iter().map(|(name, _)| *name).collect();
-            let diagnostic =
-                Diagnostic::error(call.args[0].span, format!("'{name}' is not a valid register on this architecture"));
+            let diagnostic = Diagnostic::error(
+                call.args[0].span,
+                format!("'{name}' is not a valid register on this architecture ({})", std::env::consts::ARCH),
+            );
             Err(cx.error(diagnostic.hint(format!("the registers are: {}", known.join(" ")))))
         }
     }

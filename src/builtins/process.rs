@@ -3,25 +3,63 @@
 use super::{Builtin, binary};
 use crate::bpf::Helper;
 use crate::check::{Call, Cx, Emit, Fallible};
+use crate::diag::Diagnostic;
 use crate::error::Result;
 use crate::ir::{BinaryOp, Expr, ExprKind, Seen, Stmt, StmtKind};
 use crate::plan::{Action, Host};
 use crate::source::Span;
+use crate::syntax::ast;
 use crate::types::{Space, Type};
 use crate::value::Value;
 
 pub const ROWS: &[Builtin] = &[
-    Builtin::value(
+    Builtin::function(
         "pid",
-        "Process id (the kernel's tgid) of the current thread.",
+        "[curr_ns | init]",
+        (0, 1),
+        "Process id (the kernel's tgid) of the current thread, in rtrace's PID namespace or the initial one.",
         "tracepoint:raw_syscalls:sys_enter { @[pid] = count(); }",
         pid,
     ),
-    Builtin::value(
+    Builtin::function(
         "tid",
-        "Thread id (the kernel's pid) of the current thread.",
-        "tracepoint:raw_syscalls:sys_enter { @[tid] = count(); }",
+        "[curr_ns | init]",
+        (0, 1),
+        "Thread id (the kernel's pid) of the current thread, in rtrace's PID namespace or the initial one.",
+        "tracepoint:raw_syscalls:sys_enter { @[tid(init)] = count(); }",
         tid,
+    ),
+    Builtin::function(
+        "ppid",
+        "[task]",
+        (0, 1),
+        "Process id of the parent of the current task, or of the task given.",
+        "tracepoint:raw_syscalls:sys_enter { @[ppid] = count(); }",
+        |cx, call| of_task(cx, call, &["real_parent", "pid"]),
+    ),
+    Builtin::function(
+        "pcomm",
+        "[task]",
+        (0, 1),
+        "Name of the parent of the current task, or of the task given.",
+        "tracepoint:raw_syscalls:sys_enter { @[pcomm] = count(); }",
+        |cx, call| of_task(cx, call, &["real_parent", "comm"]),
+    ),
+    Builtin::function(
+        "leader_tid",
+        "[task]",
+        (0, 1),
+        "Thread id of the main thread of the current process, or of that of the task given.",
+        "tracepoint:raw_syscalls:sys_enter { @[leader_tid] = count(); }",
+        |cx, call| of_task(cx, call, &["group_leader", "pid"]),
+    ),
+    Builtin::function(
+        "leader_comm",
+        "[task]",
+        (0, 1),
+        "Name of the main thread of the current process, or of that of the task given.",
+        "tracepoint:raw_syscalls:sys_enter { @[leader_comm] = count(); }",
+        |cx, call| of_task(cx, call, &["group_leader", "comm"]),
     ),
     Builtin::value(
         "uid",
@@ -54,19 +92,36 @@ pub const ROWS: &[Builtin] = &[
         cgroup,
     ),
     Builtin::value("cpid", "Process id of the command started with -c; 0 without one.", "begin { print(cpid); }", cpid),
+    Builtin::value(
+        "has_cpid",
+        "Whether there is a command started with -c.",
+        "begin { if (has_cpid) { print(cpid); } }",
+        has_cpid,
+    ),
 ];
 
+/// Which namespace's ids are meant.
+#[derive(Clone, Copy)]
+enum Namespace {
+    Current,
+    Initial,
+}
+
 /// The thread's ids: process in the high half, thread in the low one.
-pub fn pid_tgid(cx: &Cx<'_>, span: Span) -> Expr {
-    match cx.kernel.pid_namespace() {
-        None => Expr::new(ExprKind::Call(Helper::GET_CURRENT_PID_TGID, Vec::new()), Type::U64, span),
-        Some((device, inode)) => Expr::new(ExprKind::NamespacedPid { device, inode }, Type::U64, span),
+fn pid_tgid(cx: &Cx<'_>, namespace: Namespace, span: Span) -> Expr {
+    match (namespace, cx.kernel.pid_namespace()) {
+        (Namespace::Current, Some((device, inode))) => {
+            Expr::new(ExprKind::NamespacedPid { device, inode }, Type::U64, span)
+        }
+        (Namespace::Current, None) | (Namespace::Initial, _) => {
+            Expr::new(ExprKind::Call(Helper::GET_CURRENT_PID_TGID, Vec::new()), Type::U64, span)
+        }
     }
 }
 
-/// The process id, from the high half.
+/// The process id in rtrace's own namespace, from the high half.
 pub fn process(cx: &Cx<'_>, span: Span) -> Expr {
-    binary(BinaryOp::Shr, pid_tgid(cx, span), 32, Type::U32)
+    binary(BinaryOp::Shr, pid_tgid(cx, Namespace::Current, span), 32, Type::U32)
 }
 
 /// A value made of the current process's addresses. User space hears of the process, so that it can find out what they mean
@@ -91,11 +146,38 @@ fn remember(_: &Action, values: &[Value], host: &mut dyn Host) -> Result<()> {
 }
 
 fn pid(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    Ok(process(cx, call.span))
+    let namespace = namespace(cx, call)?;
+    Ok(binary(BinaryOp::Shr, pid_tgid(cx, namespace, call.span), 32, Type::U32))
 }
 
 fn tid(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    Ok(binary(BinaryOp::And, pid_tgid(cx, call.span), 0xffff_ffff, Type::U32))
+    let namespace = namespace(cx, call)?;
+    Ok(binary(BinaryOp::And, pid_tgid(cx, namespace, call.span), 0xffff_ffff, Type::U32))
+}
+
+fn namespace(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Namespace> {
+    let fault = match call.args.first().map(|arg| &*arg.kind) {
+        None => return Ok(Namespace::Current),
+        Some(ast::ExprKind::Ident(name)) if name == "curr_ns" => return Ok(Namespace::Current),
+        Some(ast::ExprKind::Ident(name)) if name == "init" => return Ok(Namespace::Initial),
+        Some(ast::ExprKind::Ident(name)) => {
+            format!("Invalid PID namespace mode: {name} (expects: curr_ns or init)")
+        }
+        Some(_) => format!("{}() only supports curr_ns and init as the argument", call.builtin.name),
+    };
+    Err(cx.error(Diagnostic::error(call.args[0].span, fault)))
+}
+
+/// Fields, one after the other, of the task given or the current one.
+fn of_task(cx: &mut Cx<'_>, call: &Call<'_>, path: &[&str]) -> Fallible<Expr> {
+    let span = call.span;
+    let current = || ast::Expr { kind: Box::new(ast::ExprKind::Ident("curtask".to_string())), span };
+    let task = call.args.first().cloned().unwrap_or_else(current);
+    let field = path.iter().fold(task, |base, name| {
+        let name = ast::Name { text: (*name).to_string(), span };
+        ast::Expr { kind: Box::new(ast::ExprKind::Field { base, name, arrow: ast::Arrow::Dot }), span }
+    });
+    cx.expr(&field)
 }
 
 fn uid(_: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
@@ -122,9 +204,13 @@ fn cgroup(_: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 
 fn cpid(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     if cx.options.child.is_none() {
-        cx.warn(call.span, "there is no child process: without -c COMMAND, cpid is 0");
+        cx.warn(call.span, "No child command (`-c`); cpid is zero");
     }
     Ok(Expr::int(i64::from(cx.options.child.unwrap_or(0)), Type::U32, call.span))
+}
+
+fn has_cpid(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    Ok(Expr::int(i64::from(cx.options.child.is_some()), Type::Bool, call.span))
 }
 
 fn helper(helper: Helper, ty: Type, call: &Call<'_>) -> Expr {

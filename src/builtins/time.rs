@@ -2,16 +2,17 @@
 
 use super::Builtin;
 use crate::bpf::Helper;
-use crate::check::{Call, Cx, Emit, Fallible};
+use crate::check::{Call, Cx, Emit, Fallible, kind_of};
 use crate::diag::Diagnostic;
 use crate::error::Result;
 use crate::format::{Format, Piece};
 use crate::ir::{BinaryOp, Expr, ExprKind};
 use crate::kernel::Feature;
 use crate::plan::{Action, Host};
+use crate::source::Span;
 use crate::strftime;
 use crate::syntax::ast;
-use crate::types::{Sign, Type};
+use crate::types::Type;
 use crate::value::Value;
 
 pub const ROWS: &[Builtin] = &[
@@ -19,7 +20,7 @@ pub const ROWS: &[Builtin] = &[
         "nsecs",
         "[clock]",
         (0, 1),
-        "Nanoseconds since boot; of another clock with nsecs(monotonic), nsecs(boot) or nsecs(tai).",
+        "Nanoseconds since boot; of another clock with nsecs(monotonic), nsecs(boot), nsecs(tai) or, on older kernels, nsecs(sw_tai).",
         "begin { $start = nsecs; print(nsecs - $start); print(nsecs(monotonic)); }",
         nsecs,
     ),
@@ -51,32 +52,42 @@ fn nsecs(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let helper = match clock {
         "boot" => Helper::KTIME_GET_BOOT_NS,
         "monotonic" => Helper::KTIME_GET_NS,
-        "tai" | "sw_tai" if cx.kernel.has(Feature::TaiClock) => Helper::KTIME_GET_TAI_NS,
-        "tai" | "sw_tai" => {
+        "tai" if cx.kernel.has(Feature::TaiClock) => Helper::KTIME_GET_TAI_NS,
+        "sw_tai" => return Ok(boot_time_plus(cx.options.tai_offset_ns, call.span)),
+        "tai" => {
             let diagnostic =
                 Diagnostic::error(call.span, "this kernel has no TAI clock for BPF programs: it came with 6.1");
-            return Err(cx.error(diagnostic.hint("nsecs(boot) and nsecs(monotonic) are there")));
+            return Err(cx.error(diagnostic.hint("nsecs(sw_tai) is as good, but for leap seconds while it runs")));
         }
-        _ => {
-            let diagnostic = Diagnostic::error(call.span, "Invalid timestamp mode");
-            return Err(cx.error(diagnostic.hint("the clocks are: nsecs(monotonic), nsecs(boot), nsecs(tai)")));
+        "" => {
+            let ty = kind_of(&cx.expr(&call.args[0])?.ty);
+            let message = format!("nsecs() only supports timestamp_mode arguments ({ty} provided)");
+            return Err(cx.error(Diagnostic::error(call.args[0].span, message).hint(CLOCKS)));
+        }
+        other => {
+            let diagnostic = Diagnostic::error(call.args[0].span, format!("Invalid timestamp mode: {other}"));
+            return Err(cx.error(diagnostic.hint(CLOCKS)));
         }
     };
     Ok(Expr::new(ExprKind::Call(helper, Vec::new()), Type::U64, call.span))
 }
 
+const CLOCKS: &str = "the clocks are: nsecs(monotonic), nsecs(boot), nsecs(tai), nsecs(sw_tai)";
+
 fn elapsed(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    let left = Expr::new(ExprKind::Call(Helper::KTIME_GET_BOOT_NS, Vec::new()), Type::U64, call.span);
-    let right = super::number(cx.options.start_ns as i64, call.span);
-    let kind = ExprKind::Binary { op: BinaryOp::Sub, sign: Sign::Unsigned, left, right, zero: None };
-    Ok(Expr::new(kind, Type::U64, call.span))
+    Ok(boot_time_plus((cx.options.start_ns as i64).wrapping_neg(), call.span))
+}
+
+fn boot_time_plus(offset: i64, span: Span) -> Expr {
+    let now = Expr::new(ExprKind::Call(Helper::KTIME_GET_BOOT_NS, Vec::new()), Type::U64, span);
+    super::binary(BinaryOp::Add, now, offset, Type::U64)
 }
 
 fn strftime(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let format = cx.literal_str(&call.args[0], "strftime()")?;
-    let when = cx.scalar(&call.args[1])?;
+    let when = cx.number_arg(call, 1)?;
     if matches!(*when.kind, ExprKind::Int(number) if number < 0) {
-        return Err(cx.error(Diagnostic::error(when.span, "strftime() can not take negative value")));
+        return Err(cx.error(Diagnostic::error(when.span, "strftime() does not accept negative timestamps")));
     }
     let ty = Type::Timestamp(String::from_utf8_lossy(&format).into());
     Ok(Expr::new(ExprKind::Convert(when), ty, call.span))
@@ -97,7 +108,7 @@ fn print_time(action: &Action, _: &[Value], host: &mut dyn Host) -> Result<()> {
     let Some(Format { pieces }) = &action.format else { return Ok(()) };
     for piece in pieces {
         if let Piece::Text(format) = piece {
-            let text = strftime::format(&String::from_utf8_lossy(format), strftime::now());
+            let text = strftime::plain(&String::from_utf8_lossy(format), strftime::now());
             host.sink().text("time", text.as_bytes())?;
         }
     }

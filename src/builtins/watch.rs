@@ -6,6 +6,7 @@ use crate::diag::Severity;
 use crate::error::Result;
 use crate::ir::{Expr, ExprKind};
 use crate::plan::{Action, Host};
+use crate::report::Message;
 use crate::types::Type;
 use crate::value::Value;
 
@@ -31,5 +32,6 @@ fn let_go(_: &Action, values: &[Value], host: &mut dyn Host) -> Result<()> {
     if host.unwatch(*address) {
         return Ok(());
     }
-    host.sink().message(Severity::Warning, &format!("no watchpoint at {address:#x} to end"))
+    let text = format!("no watchpoint at {address:#x} to end");
+    host.sink().message(&Message::new(Severity::Warning, &text))
 }

@@ -20,13 +20,21 @@ impl Cx<'_> {
     /// Lowers an argument that must be a scalar number (integers, bools, pointers, enums), as a 64-bit value.
     pub fn scalar(&mut self, expr: &ast::Expr) -> Fallible<Expr> {
         let value = self.value(expr)?;
-        match &value.ty {
-            Type::Int(_) | Type::Bool | Type::Ptr(..) | Type::Enum(_) | Type::KSym | Type::Timestamp(_) => Ok(value),
-            other => {
-                let message = format!("expected a number, found a value of type '{other}'");
-                Err(self.error(Diagnostic::error(expr.span, message)))
-            }
+        if is_number(&value.ty) {
+            return Ok(value);
         }
+        let message = format!("expected a number, found a value of type '{}'", value.ty);
+        Err(self.error(Diagnostic::error(expr.span, message)))
+    }
+
+    /// An argument that must be a number.
+    pub fn number_arg(&mut self, call: &Call<'_>, index: usize) -> Fallible<Expr> {
+        let value = self.value(&call.args[index])?;
+        if is_number(&value.ty) {
+            return Ok(value);
+        }
+        let message = format!("{}() only supports int arguments ({} provided)", call.builtin.name, kind_of(&value.ty));
+        Err(self.error(Diagnostic::error(call.args[index].span, message)))
     }
 
     /// An argument that must be a constant number.
@@ -320,12 +328,16 @@ fn arity_message(builtin: &Builtin, found: usize) -> String {
     }
 }
 
+fn is_number(ty: &Type) -> bool {
+    matches!(ty, Type::Int(_) | Type::Bool | Type::Ptr(..) | Type::Enum(_) | Type::KSym | Type::Timestamp(_))
+}
+
 /// What bpftrace calls a class of types in messages.
-fn kind_of(ty: &Type) -> &'static str {
+pub fn kind_of(ty: &Type) -> String {
     match ty {
-        Type::Str(_) => "string",
-        Type::Int(_) => "int",
-        _ => "expression",
+        Type::Str(_) => "string".to_string(),
+        Type::Int(_) => "int".to_string(),
+        other => other.to_string(),
     }
 }
 

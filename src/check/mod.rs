@@ -20,6 +20,7 @@ mod probe;
 mod stmt;
 
 pub use cx::{Call, Cx, Emit, provider_word};
+pub use expr::kind_of;
 pub use maps::MapArg;
 
 use crate::config::Config;
@@ -50,6 +51,8 @@ pub struct Options {
     pub safety: Safety,
     /// Boot-time nanoseconds at which the run started, for `elapsed`.
     pub start_ns: u64,
+    /// What the TAI clock is ahead of boot time, for `nsecs(sw_tai)`.
+    pub tai_offset_ns: i64,
 }
 
 /// Whether actions that change the system may be used.

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use super::convert::{converted, join, join_branches, literal_type};
 use super::fold::fold;
 use super::{Cx, Fallible};
+use crate::builtins;
 use crate::diag::Diagnostic;
 use crate::ir::{self, CompareOp, Expr, ExprKind, Stmt, StmtKind};
 use crate::plan::Cause;
@@ -154,6 +155,7 @@ impl Cx<'_> {
             return Ok(Expr::int(i64::from(holds(op, one.cmp(other))), Type::Bool, span));
         }
         let is_equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
+        let right = numbered(&left, &right).unwrap_or(right);
         let kind = match (&left.ty, &right.ty) {
             (Type::Str(_), Type::Str(_)) if is_equality => differing(op, left, right, span),
             (Type::Array(..), Type::Array(..)) if is_equality && left.ty == right.ty => {
@@ -165,6 +167,10 @@ impl Cx<'_> {
             (Type::Stack(_), Type::Stack(_)) if is_equality => {
                 ExprKind::Compare { op, sign: Sign::Unsigned, left, right }
             }
+            (Type::Named(one), Type::Named(other)) if is_equality && one == other => {
+                ExprKind::Compare { op, sign: Sign::Unsigned, left, right }
+            }
+
             (one, other) if is_comparable(one) && is_comparable(other) => {
                 self.warn_of_pointers(&left, &right, span);
                 let sign = common_sign(&left, &right);
@@ -221,7 +227,7 @@ impl Cx<'_> {
     }
 
     /// What stands in `if`, `/…/`, `&&` and the like: a number that is true unless it is zero.
-    pub(super) fn condition(&mut self, expr: &ast::Expr) -> Fallible<Expr> {
+    pub fn condition(&mut self, expr: &ast::Expr) -> Fallible<Expr> {
         let value = self.value(expr)?;
         match &value.ty {
             // Text is true whatever it says.
@@ -300,6 +306,13 @@ pub fn constant(value: &Expr) -> Option<i128> {
         (ExprKind::Int(number), Sign::Unsigned) => Some(i128::from(*number as u64)),
         _ => None,
     }
+}
+
+/// The number of a literal name, if the other side is shown by such names.
+fn numbered(value: &Expr, name: &Expr) -> Option<Expr> {
+    let (Type::Named(naming), ExprKind::Str(name_text)) = (&value.ty, &*name.kind) else { return None };
+    let number = builtins::number_of(naming, name_text)?;
+    Some(Expr::int(number, value.ty.clone(), name.span))
 }
 
 /// Signed if either side is; a literal that is not negative takes the sign of the other side.

@@ -235,7 +235,7 @@ impl Cx<'_> {
     }
 
     /// Assigns a lowered value to a variable or a map.
-    pub(super) fn assign_value(&mut self, place: &ast::Expr, value: Expr, span: Span) -> Fallible<Stmt> {
+    pub fn assign_value(&mut self, place: &ast::Expr, value: Expr, span: Span) -> Fallible<Stmt> {
         match &*place.kind {
             ast::ExprKind::Map { name, keys } => self.map_set_value(name, keys.as_deref(), value, span),
             ast::ExprKind::Var(name) => self.assign_variable(name, place.span, value, span),

@@ -81,6 +81,7 @@ impl Gen<'_> {
                 self.asm.call(Helper::GET_CURRENT_COMM, &[Arg::Address(to), Arg::Imm(i64::from(expr.ty.size()))]);
             }
             ExprKind::ReadStr { addr, max } => self.read_text(addr, max.as_ref(), to, expr.ty.size(), padding)?,
+            ExprKind::StrConcat(left, right) => self.concat(left, right, to, expr.ty.size(), padding)?,
             ExprKind::ReadBuf { addr, len } => self.read_bytes(addr, len, to, expr.ty.size() - 4, padding)?,
             ExprKind::Load { addr, offset } => self.probe_read(to, expr.ty.size(), addr, *offset)?,
             ExprKind::Resize(of) => self.resize(of, &expr.ty, to, padding)?,
@@ -147,7 +148,7 @@ impl Gen<'_> {
     }
 
     /// A number kept within 0 and `most`, in a way that every verifier follows; to be used before the next call.
-    fn clamped(&mut self, value: Operand, most: i64) -> Operand {
+    pub fn clamped(&mut self, value: Operand, most: i64) -> Operand {
         if let Operand::Imm(number) = value {
             return Operand::Imm((number as u64).min(most as u64) as i64);
         }

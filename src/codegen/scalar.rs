@@ -4,6 +4,7 @@ use super::cache::{self, Cached};
 use super::maps::Found;
 use super::memory::Padding;
 use super::state::{Gen, Generated, Storage, at, size_of};
+use super::strings::Wanted;
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Operand, Size};
 use crate::ir::{Expr, ExprKind, UnaryOp};
@@ -53,7 +54,13 @@ impl Gen<'_> {
             ExprKind::Stack { map, collision } => self.stack_id(&expr.ty, *map, *collision),
             ExprKind::StackLen { of } => Ok(self.stack_len(*of)),
             ExprKind::StrCompare { left, right, len } => self.text_differs(left, right, *len),
-            ExprKind::StrContains { hay, needle } => self.text_contains(hay, needle),
+            ExprKind::StrContains { hay, needle } => self.search(hay, needle, Wanted::Presence),
+            ExprKind::StrFind { hay, needle } => self.search(hay, needle, Wanted::Place),
+            ExprKind::MemCompare { left, right, len } => self.memory_order(left, right, *len),
+            ExprKind::Location(of) => {
+                let place = self.place_of(of)?;
+                Ok(self.asm.address(place).into())
+            }
             ExprKind::StrLen(of) => self.text_length(of),
             ExprKind::Log2Bucket { value, bits } => {
                 let value = self.scalar(value)?;
@@ -93,6 +100,7 @@ impl Gen<'_> {
             | ExprKind::ReadStr { .. }
             | ExprKind::ReadBuf { .. }
             | ExprKind::Terminate(_)
+            | ExprKind::StrConcat(..)
             | ExprKind::Resize(_) => {
                 let place = self.place_of(expr)?;
                 Ok(self.asm.address(place).into())
@@ -134,6 +142,9 @@ impl Gen<'_> {
         }
         let value = match &*expr.kind {
             ExprKind::NamespacedPid { device, inode } => self.namespaced_pid(*device, *inode),
+            ExprKind::Load { addr, offset } if matches!(*addr.kind, ExprKind::Ctx) => {
+                self.read_context(*offset, &expr.ty)
+            }
             ExprKind::Load { addr, offset } => self.read(addr, *offset, &expr.ty)?,
             _ => self.scalar(expr)?,
         };
@@ -148,6 +159,13 @@ impl Gen<'_> {
         self.probe_read(to, ty.size(), addr, offset)?;
         let value = self.asm.load(size_of(ty), to);
         Ok(self.extended(value.into(), ty))
+    }
+
+    /// The verifier knows the context's fields by eight bytes at a time.
+    fn read_context(&mut self, offset: i64, ty: &Type) -> Operand {
+        let place = self.ctx((offset & !7) as i32);
+        let word = self.asm.load_pure(Size::B8, place).into();
+        self.bits(word, 8 * (offset & 7) as u8, 8 * size_of(ty).bytes() as u8, ty.sign())
     }
 
     /// `bpf_get_ns_current_pid_tgid` fills in thread id, then process id: together what the plain helper gives.

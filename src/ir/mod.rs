@@ -221,7 +221,20 @@ pub enum ExprKind {
         hay: Expr,
         needle: Expr,
     },
+    /// Where `needle` first occurs in `hay`, or -1.
+    StrFind {
+        hay: Expr,
+        needle: Expr,
+    },
     StrLen(Expr),
+    /// -1, 0 or 1 by the first byte in which the memory of two values differs, of `len` bytes.
+    MemCompare {
+        left: Expr,
+        right: Expr,
+        len: u32,
+    },
+    /// Where a value in memory lies; it is built first if it is nowhere yet.
+    Location(Expr),
     /// Index of a value in a logarithmic histogram ([`crate::types::log2_bucket`]).
     Log2Bucket {
         value: Expr,
@@ -285,6 +298,8 @@ pub enum ExprKind {
         addr: Expr,
         max: Option<Expr>,
     },
+    /// One text after the other, cut to the type's size, zero-padded.
+    StrConcat(Expr, Expr),
     /// Bytes at an address: type `Buf`, as many as `len` says up to the type's capacity.
     ReadBuf {
         addr: Expr,
@@ -368,6 +383,7 @@ impl Expr {
             | ExprKind::StrLen(of)
             | ExprKind::Terminate(of)
             | ExprKind::Reinterpret(of)
+            | ExprKind::Location(of)
             | ExprKind::Seq(_, of) => f(of),
             ExprKind::Bits { value, .. }
             | ExprKind::Log2Bucket { value, .. }
@@ -381,6 +397,9 @@ impl Expr {
             | ExprKind::Or(left, right)
             | ExprKind::ReadBuf { addr: left, len: right }
             | ExprKind::Element { base: left, index: right, .. }
+            | ExprKind::MemCompare { left, right, .. }
+            | ExprKind::StrConcat(left, right)
+            | ExprKind::StrFind { hay: left, needle: right }
             | ExprKind::StrContains { hay: left, needle: right } => {
                 f(left);
                 f(right);

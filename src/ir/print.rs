@@ -169,6 +169,10 @@ impl<'a> Printer<'a> {
                 None => format!("differs({}, {})", one(left), one(right)),
             },
             ExprKind::StrContains { hay, needle } => format!("contains({}, {})", one(hay), one(needle)),
+            ExprKind::StrFind { hay, needle } => format!("find({}, {})", one(hay), one(needle)),
+            ExprKind::MemCompare { left, right, len } => format!("order({}, {}, {len})", one(left), one(right)),
+            ExprKind::Location(of) => format!("location({})", one(of)),
+            ExprKind::StrConcat(left, right) => format!("concat[{}]({}, {})", expr.ty, one(left), one(right)),
             ExprKind::StrLen(of) => format!("length({})", one(of)),
             ExprKind::Log2Bucket { value, bits } => format!("log2_bucket({}, {bits})", one(value)),
             ExprKind::LinearBucket { value, min, max, step } => {

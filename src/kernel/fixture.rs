@@ -1,7 +1,7 @@
 //! A folder of files as a [`Kernel`], so that checking and code generation are tested alike on every machine.
 //!
 //! The folder holds `version` (`6.18`), `cpus` (`4`), `features` (names of [`Feature`], one a line), `functions` (one a line),
-//! `symbols` (as `/proc/kallsyms`), `tracepoints/CATEGORY/EVENT/format` and `btf`, all of them copied from a kernel, and
+//! `symbols` (as `/proc/kallsyms`), `cgroups` (a path and its id a line), `tracepoints/CATEGORY/EVENT/format` and `btf`, all of them copied from a kernel, and
 //! `binaries/NAME.txt`: the path, then `function offset size` lines (its first megabyte is mapped at address 0). All but `version` may be missing.
 
 use std::fs;
@@ -96,6 +96,13 @@ impl Kernel for Fixture {
         let functions = functions.lines().filter_map(parse_function).collect();
         let segments = vec![Segment { address: 0, offset: 0, size: 1 << 20 }];
         Ok(Binary { path: path.to_string(), functions, segments })
+    }
+
+    fn cgroup(&self, path: &str) -> Result<u64> {
+        let text = fs::read_to_string(self.root.join("cgroups")).unwrap_or_default();
+        let found = text.lines().filter_map(|line| line.split_once(' ')).find(|(known, _)| *known == path);
+        let id = found.and_then(|(_, id)| id.parse().ok());
+        id.ok_or_else(|| Error::usage("No such file or directory"))
     }
 
     fn pid_namespace(&self) -> Option<(u64, u64)> {

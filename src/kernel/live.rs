@@ -11,7 +11,7 @@ use super::mounts::Mount;
 use super::tracefs::Tracefs;
 use super::{Binary, Feature, Kernel, TracepointFormat, elf};
 use crate::btf::{Btf, Kind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Tells by trying whether the kernel accepts a link of this kind. Asked only for [`Feature::KprobeMulti`] and
 /// [`Feature::UprobeMulti`], which no file and no version tells.
@@ -140,6 +140,18 @@ impl Kernel for Live {
 
     fn binary(&self, name: &str) -> Result<Binary> {
         elf::read(name)
+    }
+
+    /// The inode of its folder.
+    fn cgroup(&self, path: &str) -> Result<u64> {
+        match fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => Ok(meta.st_ino()),
+            Ok(_) => Err(Error::usage("Not a directory")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(Error::usage("No such file or directory"))
+            }
+            Err(error) => Err(Error::usage(error.to_string())),
+        }
     }
 
     fn pid_namespace(&self) -> Option<(u64, u64)> {

@@ -34,6 +34,8 @@ pub trait Kernel {
     fn symbol(&self, name: &str) -> Option<u64>;
     /// Finds a program or library (path, name on PATH, library name) and reads its function symbols.
     fn binary(&self, name: &str) -> Result<Binary>;
+    /// Id of the cgroup (version 2) with this folder.
+    fn cgroup(&self, path: &str) -> Result<u64>;
     /// The PID namespace rtrace runs in, as (device, inode); `None` when it is the initial one.
     fn pid_namespace(&self) -> Option<(u64, u64)>;
 }

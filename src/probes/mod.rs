@@ -84,6 +84,8 @@ pub struct Context {
     pub func: Option<Expr>,
     /// `reg("name")`: name and byte offset in the context; empty where there are no registers.
     pub registers: &'static [(&'static str, u32)],
+    /// The C type of the program's context, as `ctx` has it.
+    pub ctx: Option<&'static str>,
     /// The saved code segment register, whose low two bits tell user mode.
     pub code_segment: Option<Expr>,
     /// Whose memory plain numbers used as addresses (`str(arg0)`) point into.

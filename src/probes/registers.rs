@@ -90,24 +90,27 @@ mod layout {
     pub const CODE_SEGMENT: Option<u32> = None;
 }
 
+/// What programs on code get: the saved processor state.
+const SAVED: &str = "pt_regs";
+
 /// How many arguments can be named: those in registers, and the rest on the stack.
 const ARGS: usize = 10;
 
 /// What a timer or a counted event interrupted: only registers.
 pub fn interrupted(span: Span) -> Context {
     let code_segment = layout::CODE_SEGMENT.map(|offset| saved(offset, span));
-    Context { registers: layout::NAMES, code_segment, ..Context::default() }
+    Context { registers: layout::NAMES, code_segment, ctx: Some("bpf_perf_event_data"), ..Context::default() }
 }
 
 /// The entry of a function whose stack lies in `space`.
 pub fn entry(space: Space, span: Span) -> Context {
     let args = (0..ARGS).map(|index| argument(index, space, span)).collect();
-    Context { args, space, ..interrupted(span) }
+    Context { args, space, ctx: Some(SAVED), ..interrupted(span) }
 }
 
 /// The return from a function.
 pub fn returned(space: Space, span: Span) -> Context {
-    Context { retval: Some(saved(layout::RESULT, span)), space, ..interrupted(span) }
+    Context { retval: Some(saved(layout::RESULT, span)), space, ctx: Some(SAVED), ..interrupted(span) }
 }
 
 /// The instruction the probe is on.

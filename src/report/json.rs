@@ -4,9 +4,10 @@ use std::io::Write;
 
 use super::histogram::{self, Bucket};
 use super::text::{Chattiness, average, key};
-use super::{Sink, written};
+use super::{Message, Sink, Warnings, written};
 use crate::config::Config;
 use crate::diag::Severity;
+use crate::errno;
 use crate::error::Result;
 use crate::value::{Entries, MapReport, Value};
 
@@ -18,11 +19,12 @@ pub struct JsonSink {
     out: Box<dyn Write>,
     config: Config,
     chattiness: Chattiness,
+    warnings: Warnings,
 }
 
 impl JsonSink {
-    pub fn new(out: Box<dyn Write>, config: Config, chattiness: Chattiness) -> Self {
-        Self { out, config, chattiness }
+    pub fn new(out: Box<dyn Write>, config: Config, chattiness: Chattiness, warnings: Warnings) -> Self {
+        Self { out, config, chattiness, warnings }
     }
 
     fn object(&mut self, kind: &str, data: &str) -> Result<()> {
@@ -75,12 +77,24 @@ impl Sink for JsonSink {
         ))
     }
 
-    fn message(&mut self, severity: Severity, text: &str) -> Result<()> {
-        let kind = match severity {
-            Severity::Error => "error",
-            Severity::Warning => "runtime_error",
+    /// What helpers did not do is told by their error alone.
+    fn message(&mut self, message: &Message<'_>) -> Result<()> {
+        if message.severity == Severity::Warning && self.warnings == Warnings::Hidden {
+            return Ok(());
+        }
+        let (text, helper) = match message.helper {
+            Some(fault) => (
+                errno::describe(-i64::from(fault.code)),
+                format!(", \"helper\": \"{}\", \"retcode\": {}", fault.helper, fault.code),
+            ),
+            None => (message.text.to_string(), String::new()),
         };
-        written(writeln!(self.out, "{{\"type\": \"{kind}\", \"msg\": {}}}", quoted(text.as_bytes())))
+        let place = message.place.map_or(String::new(), |place| {
+            let file = quoted(place.file.as_bytes());
+            format!(", \"filename\": {file}, \"line\": {}, \"col\": {}", place.line, place.column)
+        });
+        let (kind, text) = (message.kind, quoted(text.as_bytes()));
+        written(writeln!(self.out, "{{\"type\": \"{kind}\", \"msg\": {text}{helper}{place}}}"))
     }
 
     fn flush(&mut self) -> Result<()> {

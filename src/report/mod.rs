@@ -4,7 +4,7 @@ pub mod histogram;
 pub mod json;
 pub mod text;
 
-use crate::diag::Severity;
+use crate::diag::{Place, Severity};
 use crate::error::{Error, Result};
 use crate::value::{MapReport, Value};
 
@@ -22,10 +22,58 @@ pub trait Sink {
     fn finale(&mut self) -> Result<()>;
     /// Events that were lost so far.
     fn lost(&mut self, events: u64) -> Result<()>;
-    /// A word to the user about the run, already worded and located.
-    fn message(&mut self, severity: Severity, text: &str) -> Result<()>;
+    /// A word to the user about the run.
+    fn message(&mut self, message: &Message<'_>) -> Result<()>;
     /// Hands everything on to the reader.
     fn flush(&mut self) -> Result<()>;
+}
+
+/// Something that the user should know of the run.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'a> {
+    pub severity: Severity,
+    /// The type of its JSON object: `errorf`, `runtime_error`, `helper_error`, …
+    pub kind: &'static str,
+    pub text: &'a str,
+    /// Where in the script it happened.
+    pub place: Option<&'a Place>,
+    pub source: Excerpt,
+    /// The kernel helper that failed.
+    pub helper: Option<HelperFault>,
+}
+
+/// Whether the line of the script is shown, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excerpt {
+    Shown,
+    Hidden,
+}
+
+/// A kernel helper by its name, and the error number that it gave (negative).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HelperFault {
+    pub helper: &'static str,
+    pub code: i32,
+}
+
+/// Whether warnings of the run are heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Warnings {
+    #[default]
+    Shown,
+    /// `--no-warnings`.
+    Hidden,
+}
+
+impl<'a> Message<'a> {
+    /// One that is about no place.
+    pub fn new(severity: Severity, text: &'a str) -> Self {
+        let kind = match severity {
+            Severity::Error => "error",
+            Severity::Warning => "runtime_error",
+        };
+        Self { severity, kind, text, place: None, source: Excerpt::Hidden, helper: None }
+    }
 }
 
 /// A write that failed, worded.

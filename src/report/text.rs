@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{Sink, histogram, written};
+use super::{Excerpt, Message, Sink, Warnings, histogram, written};
 use crate::config::Config;
 use crate::diag::Severity;
 use crate::error::Result;
@@ -15,6 +15,7 @@ pub struct TextSink {
     chatter: Box<dyn Write>,
     config: Config,
     chattiness: Chattiness,
+    warnings: Warnings,
 }
 
 /// Whether the run is commented (`Attached 2 probes`), or silent as with `-q`.
@@ -25,8 +26,14 @@ pub enum Chattiness {
 }
 
 impl TextSink {
-    pub fn new(out: Box<dyn Write>, chatter: Box<dyn Write>, config: Config, chattiness: Chattiness) -> Self {
-        Self { out, chatter, config, chattiness }
+    pub fn new(
+        out: Box<dyn Write>,
+        chatter: Box<dyn Write>,
+        config: Config,
+        chattiness: Chattiness,
+        warnings: Warnings,
+    ) -> Self {
+        Self { out, chatter, config, chattiness, warnings }
     }
 
     fn put(&mut self, text: &[u8]) -> Result<()> {
@@ -66,8 +73,10 @@ impl Sink for TextSink {
         written(writeln!(self.chatter, "Attached {probes} probe{plural}"))
     }
 
-    fn text(&mut self, _kind: &'static str, text: &[u8]) -> Result<()> {
-        self.put(text)
+    fn text(&mut self, kind: &'static str, text: &[u8]) -> Result<()> {
+        self.put(text)?;
+        // bpftrace ends a command's output with a line's end of its own.
+        if kind == "system" { self.put(b"\n") } else { Ok(()) }
     }
 
     fn value(&mut self, value: &Value) -> Result<()> {
@@ -94,18 +103,34 @@ impl Sink for TextSink {
         written(writeln!(self.chatter, "Lost {events} events"))
     }
 
-    fn message(&mut self, severity: Severity, text: &str) -> Result<()> {
+    fn message(&mut self, message: &Message<'_>) -> Result<()> {
+        if message.severity == Severity::Warning && self.warnings == Warnings::Hidden {
+            return Ok(());
+        }
         self.flush()?;
-        let severity = match severity {
-            Severity::Error => "ERROR",
-            Severity::Warning => "WARNING",
-        };
-        written(writeln!(self.chatter, "{severity}: {text}"))
+        written(self.chatter.write_all(worded(message).as_bytes()))
     }
 
     fn flush(&mut self) -> Result<()> {
         written(self.out.flush())
     }
+}
+
+/// A message as bpftrace shows it, with a newline at its end.
+fn worded(message: &Message<'_>) -> String {
+    let severity = match message.severity {
+        Severity::Error => "ERROR",
+        Severity::Warning => "WARNING",
+    };
+    let position = message.place.map_or(String::new(), |place| format!("{}: ", place.position));
+    let helper = message.helper.map_or(String::new(), |fault| {
+        format!("Additional Info - helper: {}, retcode: {}\n", fault.helper, fault.code)
+    });
+    let excerpt = match (message.source, message.place) {
+        (Excerpt::Shown, Some(place)) => place.excerpt.as_str(),
+        (Excerpt::Shown, None) | (Excerpt::Hidden, _) => "",
+    };
+    format!("{position}{severity}: {}\n{helper}{excerpt}", message.text.trim_end_matches('\n'))
 }
 
 /// The text of a value, as `print(v)` and `%s` give it. A text that filled its buffer ends with the configured trailer.

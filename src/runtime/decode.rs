@@ -59,6 +59,9 @@ impl Decoder<'_> {
             }
             Type::KSym => Value::Symbol(self.symbols.kernel_name(number(bytes, 0, 8))),
             Type::USym => Value::Symbol(self.symbols.user_name(number(bytes, 8, 8) as u32, number(bytes, 0, 8))),
+            Type::Named(naming) => {
+                Value::Str { text: self.symbols.names.of(naming, number(bytes, 0, 8) as i64).into(), cut: false }
+            }
             Type::Stack(of) => Value::Stack { mode: of.mode, frames: self.stack(*of, number(bytes, 0, 8)) },
         }
     }

@@ -12,6 +12,7 @@ mod links;
 mod load;
 mod maps;
 mod merge;
+mod names;
 mod notify;
 mod order;
 mod perf;
@@ -37,4 +38,9 @@ pub use privilege::check as check_privilege;
 /// Nanoseconds since boot, by the clock of `nsecs`.
 pub fn boot_time() -> u64 {
     sys::process::boot_time() as u64
+}
+
+/// Nanoseconds that the TAI clock is ahead of that.
+pub fn tai_offset() -> i64 {
+    sys::process::tai_time().wrapping_sub(sys::process::boot_time()) as i64
 }

@@ -87,7 +87,9 @@ fn rank(value: &Value) -> i128 {
 fn compare(ty: &Type, one: &[u8], other: &[u8]) -> Ordering {
     match ty {
         Type::Int(_) | Type::Enum(_) => integer(ty, one).cmp(&integer(ty, other)),
-        Type::Bool | Type::Ptr(..) | Type::Timestamp(_) | Type::KSym | Type::Stack(_) => word(one).cmp(&word(other)),
+        Type::Bool | Type::Ptr(..) | Type::Timestamp(_) | Type::KSym | Type::Stack(_) | Type::Named(_) => {
+            word(one).cmp(&word(other))
+        }
         Type::USym => word(one).cmp(&word(other)).then_with(|| one.cmp(other)),
         Type::Tuple(elements) | Type::Record(_, elements) => {
             let offsets = ty.offsets();

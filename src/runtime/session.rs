@@ -22,11 +22,12 @@ use super::sys::process::{self, Limit};
 use super::warnings::Warnings;
 use crate::codegen::Compiled;
 use crate::config::Config;
+use crate::diag::{self, Place};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::plan::{Action, ActionId, Attach, Host, MapId, Plan, Role, Target, When};
 use crate::report::Sink;
-use crate::source::Sources;
+use crate::source::{Sources, Span};
 use crate::strftime;
 use crate::types::MapValue;
 use crate::value::{Entries, MapReport, Value};
@@ -81,9 +82,13 @@ struct State<'k> {
     links: Links,
     symbols: Symbols,
     boot: i128,
+    sources: Sources,
     /// The code of the last `exit()`.
     exit: Option<i64>,
 }
+
+/// The exit code of a run that failed by its own account.
+const FAILED: i64 = 1;
 
 /// How often counters are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -124,7 +129,16 @@ impl<'k> Session<'k> {
             looked: Instant::now(),
             ends: Ends { stop, signal, process, child, alone },
             probes: targets().count(),
-            state: State { plan: Rc::new(plan), maps, kernel, links, symbols, boot, exit: None },
+            state: State {
+                plan: Rc::new(plan),
+                maps,
+                kernel,
+                links,
+                symbols,
+                boot,
+                sources: sources.clone(),
+                exit: None,
+            },
         })
     }
 
@@ -318,6 +332,14 @@ impl Host for Desk<'_, '_> {
 
     fn exit(&mut self, code: i64) {
         self.state.exit = Some(code);
+    }
+
+    fn place(&self, span: Span) -> Option<Place> {
+        diag::place(span, &self.state.sources)
+    }
+
+    fn fail(&mut self) {
+        self.state.exit = Some(FAILED);
     }
 
     fn remember_process(&mut self, pid: u32) {

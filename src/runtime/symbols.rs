@@ -1,6 +1,7 @@
-//! Addresses become names: those of the kernel, and those of processes.
+//! Addresses become names: those of the kernel, and those of processes. So do numbers that have names.
 
 use super::kernel_symbols::KernelSymbols;
+use super::names::Names;
 use super::user_symbols::{Demangle, UserSymbols};
 use crate::config::Config;
 use crate::plan::{Plan, Role};
@@ -12,12 +13,13 @@ pub struct Symbols {
     kernel: KernelSymbols,
     user: Option<UserSymbols>,
     demangle: Demangle,
+    pub names: Names,
 }
 
 impl Symbols {
     pub fn new(config: &Config) -> Symbols {
         let demangle = if config.cpp_demangle { Demangle::Yes } else { Demangle::No };
-        Symbols { kernel: KernelSymbols::new(), user: None, demangle }
+        Symbols { kernel: KernelSymbols::new(), user: None, demangle, names: Names::default() }
     }
 
     /// Gets ready for what the plan will want: the kernel's symbols are read in the background, and a process that is seen may be

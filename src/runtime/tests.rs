@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::features;
 use super::{Child, Options, Session, Status, Stop, privilege};
-use crate::diag::Severity;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::kernel::{Feature, Kernel, Live};
-use crate::report::Sink;
+use crate::report::{Message, Sink};
 use crate::value::{Entries, MapReport, Value};
 
 /// Everything a session said, a line for each thing.
@@ -55,8 +54,8 @@ impl Sink for Notes {
         self.note(format!("lost {events}"))
     }
 
-    fn message(&mut self, _: Severity, text: &str) -> Result<()> {
-        self.note(text.to_string())
+    fn message(&mut self, message: &Message<'_>) -> Result<()> {
+        self.note(message.text.to_string())
     }
 
     fn flush(&mut self) -> Result<()> {

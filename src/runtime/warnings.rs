@@ -1,10 +1,11 @@
 //! What went wrong in the kernel, counted there, becomes words to the user.
 
 use super::maps::Maps;
-use crate::diag::{self, Severity};
+use crate::diag::{self, Place, Severity};
+use crate::errno;
 use crate::error::Result;
 use crate::plan::{Cause, MapId, Plan, Role};
-use crate::report::Sink;
+use crate::report::{Excerpt, HelperFault, Message, Sink};
 use crate::source::Sources;
 
 /// The counters, what is said of each, and how much of it has been said.
@@ -16,14 +17,22 @@ pub struct Warnings {
 
 struct Told {
     /// `None` for lost events, which the sink words.
-    text: Option<String>,
+    words: Option<Words>,
+    place: Option<Place>,
     told: u64,
+}
+
+/// What is said of a cause.
+struct Words {
+    text: String,
+    helper: Option<HelperFault>,
 }
 
 impl Warnings {
     pub fn new(plan: &Plan, sources: &Sources) -> Warnings {
         let counters = plan.counters.values().map(|counter| Told {
-            text: words(&counter.cause).map(|words| diag::place(counter.span, sources) + &words),
+            words: words(&counter.cause),
+            place: diag::place(counter.span, sources),
             told: 0,
         });
         let map = plan.maps.iter().find(|(_, map)| map.role == Role::Counters).map(|(id, _)| id);
@@ -38,12 +47,12 @@ impl Warnings {
         let mut lost = 0;
         for (counter, count) in self.counters.iter_mut().zip(counts) {
             let new = count - counter.told.min(count);
-            match &counter.text {
+            counter.told = count;
+            match &counter.words {
                 None => lost += new,
-                Some(text) if new > 0 => sink.message(Severity::Warning, &with_count(text, new))?,
+                Some(words) if new > 0 => words.say(new, counter.place.as_ref(), sink)?,
                 Some(_) => {}
             }
-            counter.told = count;
         }
         self.lost += lost;
         if lost > 0 { sink.lost(lost) } else { Ok(()) }
@@ -53,33 +62,52 @@ impl Warnings {
     pub fn total(&self, sink: &mut dyn Sink) -> Result<()> {
         match self.lost {
             0 => Ok(()),
-            lost => sink.message(Severity::Warning, &format!("Total lost event count: {lost}")),
+            lost => {
+                let text = format!("Total lost event count: {lost}");
+                sink.message(&Message::new(Severity::Warning, &text))
+            }
         }
     }
 }
 
-fn with_count(text: &str, count: u64) -> String {
-    if count == 1 { text.to_string() } else { format!("{text} ({count} times)") }
+impl Words {
+    fn say(&self, times: u64, place: Option<&Place>, sink: &mut dyn Sink) -> Result<()> {
+        let text = if times == 1 { self.text.clone() } else { format!("{} ({times} times)", self.text) };
+        let kind = if self.helper.is_some() { "helper_error" } else { "runtime_error" };
+        let (severity, source, helper) = (Severity::Warning, Excerpt::Shown, self.helper);
+        sink.message(&Message { severity, kind, text: &text, place, source, helper })
+    }
 }
 
-fn words(cause: &Cause) -> Option<String> {
+fn words(cause: &Cause) -> Option<Words> {
+    let only = |text: &str| Some(Words { text: text.to_string(), helper: None });
     match cause {
         Cause::RingFull => None,
-        Cause::MapFull { map } => Some(format!(
-            "Map full; can't update element. Try increasing max_map_keys config or manually setting the max entries in a \
-             map declaration e.g. `let {map} = hash(5000)`"
-        )),
-        Cause::DivideByZero => Some(
-            "Divide or modulo by 0 detected. This can lead to unexpected results. 1 is being used as the result."
-                .to_string(),
-        ),
-        Cause::OutOfBounds => Some("Array access out of bounds. 0 is being used as the result.".to_string()),
-        Cause::StackCollision => Some(
-            "A stack could not be stored, as its hash collides with another's; it is shown as an empty one."
-                .to_string(),
-        ),
+        Cause::MapFull { map } => Some(Words {
+            text: format!(
+                "Map full; can't update element. Try increasing max_map_keys config or manually setting the max entries in a \
+                 map declaration e.g. `let {map} = hash(5000)`"
+            ),
+            helper: Some(HelperFault { helper: "map_update_elem", code: -libc::E2BIG }),
+        }),
+        Cause::MissingKey => Some(Words {
+            text: "Can't lookup map element because it does not exist.".to_string(),
+            helper: Some(HelperFault { helper: "map_lookup_elem", code: 0 }),
+        }),
+        Cause::HelperFailed { helper, code } => {
+            Some(Words { text: errno::describe(-i64::from(*code)), helper: Some(HelperFault { helper, code: *code }) })
+        }
+        Cause::DivideByZero => {
+            only("Divide or modulo by 0 detected. This can lead to unexpected results. 1 is being used as the result.")
+        }
+        Cause::OutOfBounds => {
+            only("Array access out of bounds. This can lead to unexpected results. 0 is being used as the result.")
+        }
+        Cause::StackCollision => {
+            only("A stack could not be stored, as its hash collides with another's; it is shown as an empty one.")
+        }
         Cause::LoopBound { limit } => {
-            Some(format!("A loop was ended after {limit} rounds, the most that this kernel's verifier allows."))
+            only(&format!("A loop was ended after {limit} rounds, the most that this kernel's verifier allows."))
         }
     }
 }

@@ -49,6 +49,12 @@ pub fn bpf_loop() -> bool {
     failure(load(RAW_TRACEPOINT, 0, 0, &calls)) == Some(libc::EACCES)
 }
 
+/// Likewise; a number is no memory to write from.
+pub fn write_user() -> bool {
+    let calls = [[0x01b7, 0x02b7, 0x03b7].as_slice(), &[36 << 32 | 0x85], &NOTHING].concat();
+    failure(load(KPROBE, 0, 0, &calls)) == Some(libc::EACCES)
+}
+
 /// Makes a link of a program that does nothing; `link` is given the program's descriptor.
 fn attach<const N: usize>(attach_type: u32, link: impl Fn(u64) -> [u64; N]) -> io::Result<i64> {
     let program = load(KPROBE, attach_type, 0, &NOTHING)?;

@@ -19,7 +19,7 @@ const fn need(name: &'static str, missing: &'static str, probe: fn() -> bool) ->
     Need { name, missing, is_met: LazyLock::new(probe) }
 }
 
-static NEEDS: [Need; 14] = [
+static NEEDS: [Need; 15] = [
     need("root", "not root", is_root),
     need("btf", "the kernel has no BTF", || exists("/sys/kernel/btf/vmlinux")),
     need("kprobe", "the kernel has no kprobes", || exists("/sys/bus/event_source/devices/kprobe/type")),
@@ -29,6 +29,7 @@ static NEEDS: [Need; 14] = [
     need("raw_tp_test_run", "the kernel cannot run a raw tracepoint program on request", attempts::raw_tp_test_run),
     need("fentry", "the kernel has no trampolines", attempts::fentry),
     need("bpf_loop", "the kernel has no bpf_loop", attempts::bpf_loop),
+    need("write_user", "programs may not write to processes here", attempts::write_user),
     need("bash", "there is no /bin/bash", || exists("/bin/bash")),
     need("gcc", "there is no C compiler", || exists("/usr/bin/gcc")),
     need("pmu", "the processor's counters are not offered", || exists("/sys/bus/event_source/devices/cpu/type")),

@@ -158,8 +158,17 @@ pub fn raise(limit: Limit) {
 
 /// Nanoseconds since boot, time asleep included.
 pub fn boot_time() -> i128 {
+    clock(libc::CLOCK_BOOTTIME)
+}
+
+/// Nanoseconds since 1970, leap seconds included.
+pub fn tai_time() -> i128 {
+    clock(libc::CLOCK_TAI)
+}
+
+fn clock(clock: libc::clockid_t) -> i128 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure is valid for the call, which cannot fail for this clock.
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    // SAFETY: the structure is valid for the call, which cannot fail for these clocks.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
     i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec)
 }

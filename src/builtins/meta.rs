@@ -1,0 +1,93 @@
+//! What the compiler knows of a value or of the kernel: constants, all of them.
+
+use super::Builtin;
+use crate::check::{Call, Cx, Fallible};
+use crate::ir::{Expr, ExprKind};
+use crate::types::{Int, Sign, Type};
+
+pub const ROWS: &[Builtin] = &[
+    Builtin::function(
+        "is_integer",
+        "value",
+        (1, 1),
+        "Whether it is an integer.",
+        "begin { print(is_integer(pid)); }",
+        |cx, call| of_type(cx, call, |ty| matches!(ty, Type::Int(_))),
+    ),
+    Builtin::function(
+        "is_unsigned_integer",
+        "value",
+        (1, 1),
+        "Whether it is an integer without a sign.",
+        "begin { print(is_unsigned_integer(pid)); }",
+        |cx, call| of_type(cx, call, |ty| matches!(ty, Type::Int(Int { sign: Sign::Unsigned, .. }))),
+    ),
+    Builtin::function(
+        "is_str",
+        "value",
+        (1, 1),
+        "Whether it is text.",
+        "begin { print(is_str(comm)); }",
+        |cx, call| of_type(cx, call, |ty| matches!(ty, Type::Str(_))),
+    ),
+    Builtin::function(
+        "is_ptr",
+        "value",
+        (1, 1),
+        "Whether it is a pointer.",
+        "begin { print(is_ptr(curtask)); }",
+        |cx, call| of_type(cx, call, |ty| matches!(ty, Type::Ptr(..))),
+    ),
+    Builtin::function(
+        "is_array",
+        "value",
+        (1, 1),
+        "Whether it is an array.",
+        "begin { print(is_array(pton(\"::1\"))); }",
+        |cx, call| of_type(cx, call, |ty| matches!(ty, Type::Array(..))),
+    ),
+    Builtin::function(
+        "is_literal",
+        "value",
+        (1, 1),
+        "Whether it is known when the program is compiled.",
+        "begin { print(is_literal(5)); }",
+        is_literal,
+    ),
+    Builtin::function(
+        "default_str_length",
+        "",
+        (0, 0),
+        "Size of texts whose length is not given: the setting max_strlen.",
+        "begin { print(default_str_length()); }",
+        |cx, call| Ok(super::number(cx.config.max_strlen as i64, call.span)),
+    ),
+    Builtin::function(
+        "kfunc_exist",
+        "\"name\"",
+        (1, 1),
+        "Whether this kernel has a function of this name.",
+        "begin { print(kfunc_exist(\"bpf_task_from_pid\")); }",
+        kfunc_exist,
+    ),
+];
+
+fn of_type(cx: &mut Cx<'_>, call: &Call<'_>, is_meant: fn(&Type) -> bool) -> Fallible<Expr> {
+    let value = cx.expr(&call.args[0])?;
+    Ok(truth(is_meant(&value.ty), call))
+}
+
+fn is_literal(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let value = cx.expr(&call.args[0])?;
+    Ok(truth(matches!(*value.kind, ExprKind::Int(_) | ExprKind::Str(_)), call))
+}
+
+fn kfunc_exist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let name = cx.literal_str(&call.args[0], "kfunc_exist()")?;
+    let exists = cx.kernel.btf().is_some_and(|btf| btf.func(&String::from_utf8_lossy(&name)).is_some());
+    Ok(truth(exists, call))
+}
+
+fn truth(holds: bool, call: &Call<'_>) -> Expr {
+    Expr::int(i64::from(holds), Type::Bool, call.span)
+}
