@@ -4,6 +4,7 @@
 //! The modules stand in the order of use: each uses only those above it, but for the language block (`ir` to `check`), whose
 //! members may see each other.
 
+pub mod demangle;
 pub mod diag;
 pub mod errno;
 pub mod error;

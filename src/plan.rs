@@ -183,12 +183,14 @@ pub enum Attach {
         offset: u64,
         at: Point,
     },
-    /// `uprobe` or `uretprobe`, by file offset within `path`.
+    /// `uprobe` or `uretprobe`, by offset in a file (of an archive, for `archive!/entry`).
     Uprobe {
         path: String,
         offset: u64,
         at: Point,
         pid: Option<u32>,
+        /// Offset in the file of a counter to be raised in all processes while the probe is there.
+        semaphore: Option<u64>,
     },
     /// A clock or counter of perf.
     Perf {

@@ -12,7 +12,7 @@ mod names;
 mod net;
 mod output;
 mod probe;
-mod process;
+pub(crate) mod process;
 mod stacks;
 mod strings;
 mod symbols;

@@ -4,6 +4,7 @@ use super::{Builtin, process};
 use crate::check::{Call, Cx, Fallible, provider_word};
 use crate::diag::Diagnostic;
 use crate::ir::{BinaryOp, Expr, ExprKind, UnaryOp};
+use crate::probes::Context;
 use crate::types::{Space, Type};
 
 macro_rules! argument_rows {
@@ -102,20 +103,28 @@ fn text(text: Vec<u8>, call: &Call<'_>) -> Expr {
 }
 
 fn func(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    let func = offered(cx, call, |cx| cx.context.func.clone(), "'kprobe', 'kretprobe', 'uprobe' and 'uretprobe'")?;
+    let func = offered(cx, call, |context| context.func.clone(), "'kprobe', 'kretprobe', 'uprobe' and 'uretprobe'")?;
     Ok(if func.ty == Type::USym { process::announced(cx, func) } else { func })
 }
 
 fn retval(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    offered(cx, call, |cx| cx.context.retval.clone(), "'kretprobe' and 'uretprobe' and 'fentry'")
+    offered(cx, call, |context| context.retval.clone(), "'kretprobe' and 'uretprobe' and 'fentry'")
 }
 
 fn argument(cx: &mut Cx<'_>, call: &Call<'_>, index: usize) -> Fallible<Expr> {
-    offered(cx, call, |cx| cx.context.args.get(index).cloned(), "'kprobes', 'uprobes' and 'usdt'")
+    let value = offered(cx, call, |context| context.args.get(index).cloned(), "'kprobes', 'uprobes' and 'usdt'")?;
+    match (&value.ty, &*value.kind) {
+        (Type::Void, ExprKind::Str(operand)) => {
+            let operand = String::from_utf8_lossy(operand);
+            let message = format!("{} of this probe cannot be read by a program: it is {operand}", call.builtin.name);
+            Err(cx.error(Diagnostic::error(call.span, message)))
+        }
+        _ => Ok(value),
+    }
 }
 
-fn offered(cx: &mut Cx<'_>, call: &Call<'_>, of: impl Fn(&Cx<'_>) -> Option<Expr>, probes: &str) -> Fallible<Expr> {
-    let Some(value) = of(cx) else {
+fn offered(cx: &mut Cx<'_>, call: &Call<'_>, of: impl Fn(&Context) -> Option<Expr>, probes: &str) -> Fallible<Expr> {
+    let Some(value) = of(cx.offered()) else {
         let message = format!("The {} builtin can only be used with {probes} probes", call.builtin.name);
         let hint = match cx.probe.name() {
             "tracepoint" | "rawtracepoint" => {
@@ -149,7 +158,7 @@ fn ctx(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 
 fn usermode(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let segment =
-        offered(cx, call, |cx| cx.context.code_segment.clone(), "'profile', 'interval', 'kprobe' and 'uprobe'")?;
+        offered(cx, call, |context| context.code_segment.clone(), "'profile', 'interval', 'kprobe' and 'uprobe'")?;
     // The low two bits of the code segment are the privilege level: 3 is user mode.
     let ring = super::binary(BinaryOp::And, segment, 3, Type::U64);
     let kernel = Expr::new(ExprKind::Unary(UnaryOp::Not, ring), Type::Bool, call.span);

@@ -12,7 +12,7 @@ use crate::id::IdVec;
 use crate::ir::{Expr, Stmt, StmtKind, Var, VarId};
 use crate::kernel::Kernel;
 use crate::plan::{Action, Attach, Cause, CounterId, Field, Host, Map, MapId, MapKind, Plan, Role, Target};
-use crate::probes::{Context, ContextField, ProbeType};
+use crate::probes::{Context, ContextField, Likeness, ProbeType};
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::types::{StackType, Type};
@@ -74,6 +74,8 @@ pub(super) struct Local {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sharing {
     Possible,
+    /// It uses what only targets with an equal context have.
+    WithinContext,
     /// It names its target, or fields of it.
     Impossible,
 }
@@ -165,6 +167,14 @@ impl Cx<'_> {
     pub fn target_attach(&mut self) -> &Attach {
         self.sharing = Sharing::Impossible;
         &self.target.attach
+    }
+
+    /// What the context offers, which other targets may have elsewhere.
+    pub fn offered(&mut self) -> &Context {
+        if self.context.likeness == Likeness::Differing && self.sharing == Sharing::Possible {
+            self.sharing = Sharing::WithinContext;
+        }
+        self.context
     }
 
     /// Whether the statement being lowered stands in a loop.

@@ -3,10 +3,11 @@
 use super::cx::Sharing;
 use super::env::Env;
 use super::{Cx, Options};
+use crate::builtins::process;
 use crate::config::{Config, MissingProbes};
 use crate::diag::Diagnostic;
 use crate::id::IdVec;
-use crate::ir::{self, BinaryOp, Block, CompareOp, Expr, ExprKind, Stmt, StmtKind};
+use crate::ir::{self, Block, CompareOp, Expr, ExprKind, Stmt, StmtKind};
 use crate::kernel::Kernel;
 use crate::plan::Target;
 use crate::probes::{self, Context, PidFilter, ProbeType, Request};
@@ -163,23 +164,52 @@ impl Lowering<'_> {
         let (probe, sharing) = self.body(of, first);
         match sharing {
             Sharing::Possible => probes.push(ir::Probe { targets: targets.to_vec(), ..probe }),
+            Sharing::WithinContext => {
+                let groups = self.by_context(of, targets);
+                self.one_each(of, probe, groups, probes);
+            }
             Sharing::Impossible => {
-                if targets.len() as u64 > self.config.max_bpf_progs {
-                    let limit = self.config.max_bpf_progs;
-                    let message = format!(
-                        "Your program is trying to generate more than {limit} BPF programs ({}).",
-                        targets.len()
-                    );
-                    let hint = "it names 'probe' or 'args', so each target needs its own; raise max_bpf_progs or narrow the pattern";
-                    self.env.report(Diagnostic::error(self.probe.span, message).hint(hint));
-                    return;
-                }
-                probes.push(probe);
-                for target in &targets[1..] {
-                    probes.push(self.body(of, target).0);
-                }
+                let groups = targets.iter().map(|target| vec![target.clone()]).collect();
+                self.one_each(of, probe, groups, probes);
             }
         }
+    }
+
+    /// A program for each group of targets; that for the first is there already.
+    fn one_each(
+        &mut self,
+        of: &'static ProbeType,
+        first: ir::Probe,
+        groups: Vec<Vec<Target>>,
+        probes: &mut Vec<ir::Probe>,
+    ) {
+        if groups.len() as u64 > self.config.max_bpf_progs {
+            let limit = self.config.max_bpf_progs;
+            let message =
+                format!("Your program is trying to generate more than {limit} BPF programs ({}).", groups.len());
+            let hint =
+                "it names 'probe' or 'args', so each target needs its own; raise max_bpf_progs or narrow the pattern";
+            self.env.report(Diagnostic::error(self.probe.span, message).hint(hint));
+            return;
+        }
+        let mut first = Some(first);
+        for group in groups {
+            let probe = first.take().unwrap_or_else(|| self.body(of, &group[0]).0);
+            probes.push(ir::Probe { targets: group, ..probe });
+        }
+    }
+
+    /// Targets that offer the same to a body, in the order of their first ones.
+    fn by_context(&self, of: &'static ProbeType, targets: &[Target]) -> Vec<Vec<Target>> {
+        let mut groups: Vec<(Context, Vec<Target>)> = Vec::new();
+        for target in targets {
+            let context = (of.context)(self.kernel, target);
+            match groups.iter_mut().find(|(known, _)| *known == context) {
+                Some((_, group)) => group.push(target.clone()),
+                None => groups.push((context, vec![target.clone()])),
+            }
+        }
+        groups.into_iter().map(|(_, group)| group).collect()
     }
 
     fn body(&mut self, of: &'static ProbeType, target: &Target) -> (ir::Probe, Sharing) {
@@ -209,7 +239,9 @@ impl Lowering<'_> {
             Some(Err(_)) | None => body,
         };
         let body = match self.options.pid {
-            Some(pid) if of.pid_filter == PidFilter::Predicate => guarded(process_is(pid, self.probe.span), body),
+            Some(pid) if of.pid_filter == PidFilter::Predicate => {
+                guarded(is_process(process::process(&cx, self.probe.span), pid), body)
+            }
             _ => body,
         };
         let (vars, sharing) = (cx.vars, cx.sharing);
@@ -223,13 +255,10 @@ fn guarded(cond: Expr, body: Block) -> Block {
     vec![Stmt::new(StmtKind::If { cond, then: body, otherwise: Block::new() }, span)]
 }
 
-/// Whether the current thread belongs to this process.
-fn process_is(pid: u32, span: Span) -> Expr {
-    let both = Expr::new(ExprKind::Call(crate::bpf::Helper::GET_CURRENT_PID_TGID, Vec::new()), Type::U64, span);
-    let shift = Expr::int(32, Type::U64, span);
-    let sign = Sign::Unsigned;
-    let process = ExprKind::Binary { op: BinaryOp::Shr, sign, left: both, right: shift, zero: None };
-    let left = Expr::new(process, Type::U32, span);
+/// Whether the current process is this one.
+fn is_process(current: Expr, pid: u32) -> Expr {
+    let span = current.span;
     let right = Expr::int(i64::from(pid), Type::U32, span);
-    Expr::new(ExprKind::Compare { op: CompareOp::Eq, sign, left, right }, Type::Bool, span)
+    let kind = ExprKind::Compare { op: CompareOp::Eq, sign: Sign::Unsigned, left: current, right };
+    Expr::new(kind, Type::Bool, span)
 }

@@ -2,15 +2,18 @@
 //!
 //! The folder holds `version` (`6.18`), `cpus` (`4`), `features` (names of [`Feature`], one a line), `functions` (one a line),
 //! `symbols` (as `/proc/kallsyms`), `cgroups` (a path and its id a line), `tracepoints/CATEGORY/EVENT/format` and `btf`, all of them copied from a kernel, and
-//! `binaries/NAME.txt`: the path, then `function offset size` lines (its first megabyte is mapped at address 0). All but `version` may be missing.
+//! `binaries/NAME.txt`: the path, then `function offset size` and
+//! `marker provider name offset semaphore arguments` lines (its first megabyte is mapped at address 0). All but `version` may be missing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::kallsyms::Kallsyms;
-use super::{Binary, Feature, Function, Kernel, Segment, TracepointFormat, tracefs};
+use super::{Binary, Feature, Function, Kernel, Marker, Segment, TracepointFormat, tracefs};
 use crate::btf::Btf;
 use crate::error::{Error, Result};
+use crate::names;
 
 /// A kernel that exists on paper.
 pub struct Fixture {
@@ -42,6 +45,13 @@ impl Fixture {
     pub fn without(mut self, feature: Feature) -> Fixture {
         self.features.retain(|name| *name != format!("{feature:?}"));
         self
+    }
+
+    /// Path and lines of each program.
+    fn programs(&self) -> impl Iterator<Item = (String, String)> {
+        let folder = self.root.join("binaries");
+        let texts = names_in(&folder).into_iter().filter_map(move |file| fs::read_to_string(folder.join(file)).ok());
+        texts.filter_map(|text| text.split_once('\n').map(|(path, lines)| (path.to_string(), lines.to_string())))
     }
 
     fn events(&self, category: &str) -> Vec<String> {
@@ -87,15 +97,20 @@ impl Kernel for Fixture {
         self.symbols.address(name)
     }
 
-    fn binary(&self, name: &str) -> Result<Binary> {
-        let file = name.rsplit('/').next().unwrap_or(name);
-        let path = self.root.join("binaries").join(format!("{file}.txt"));
-        let text = fs::read_to_string(path)
-            .map_err(|_| Error::usage(format!("'{name}' does not exist or is not executable")))?;
-        let (path, functions) = text.split_once('\n').unwrap_or((&text, ""));
-        let functions = functions.lines().filter_map(parse_function).collect();
+    fn files(&self, name: &str, _: Option<u32>) -> Vec<String> {
+        let last = |path: &str| path.rsplit('/').next().unwrap_or(path).to_string();
+        let wanted =
+            |path: &String| names::matches(name, path) || !name.contains('/') && names::matches(name, &last(path));
+        self.programs().map(|(path, _)| path).filter(wanted).collect()
+    }
+
+    fn binary(&self, path: &str) -> Result<Arc<Binary>> {
+        let found = self.programs().find(|(known, _)| known == path);
+        let (path, lines) = found.ok_or_else(|| Error::usage(format!("cannot read {path}: entity not found")))?;
+        let functions = lines.lines().filter_map(parse_function).collect();
+        let markers = lines.lines().filter_map(parse_marker).collect();
         let segments = vec![Segment { address: 0, offset: 0, size: 1 << 20 }];
-        Ok(Binary { path: path.to_string(), functions, segments })
+        Ok(Arc::new(Binary { path, functions, markers, segments }))
     }
 
     fn cgroup(&self, path: &str) -> Result<u64> {
@@ -116,6 +131,16 @@ fn parse_function(line: &str) -> Option<Function> {
     let name = words.next()?.to_string();
     let offset = u64::from_str_radix(words.next()?.trim_start_matches("0x"), 16).ok()?;
     Some(Function { name, offset, size: words.next()?.parse().ok()? })
+}
+
+/// Reads `marker provider name 0xoffset 0xsemaphore arguments`, the semaphore being 0 for none.
+fn parse_marker(line: &str) -> Option<Marker> {
+    let mut words = line.strip_prefix("marker ")?.splitn(5, ' ');
+    let mut word = || words.next().map(str::to_string);
+    let (provider, name) = (word()?, word()?);
+    let mut number = || u64::from_str_radix(word()?.trim_start_matches("0x"), 16).ok();
+    let (offset, semaphore) = (number()?, number().filter(|semaphore| *semaphore != 0));
+    Some(Marker { provider, name, offset, semaphore, arguments: word().unwrap_or_default() })
 }
 
 fn lines(text: &str) -> Vec<String> {
@@ -144,6 +169,6 @@ mod tests {
         assert!(kernel.tracepoints().unwrap().contains(&"sched:sched_switch".to_string()));
         assert_eq!(kernel.symbol("vfs_read"), Some(0xffff_ffff_8140_1000));
         assert_eq!(kernel.binary("/bin/bash").unwrap().functions.len(), 7);
-        assert!(kernel.binary("nosuch").is_err() && Fixture::open(Path::new("/nosuch")).is_err());
+        assert!(kernel.binary("/nosuch").is_err() && Fixture::open(Path::new("/nosuch")).is_err());
     }
 }

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::kallsyms::Kallsyms;
 use super::mounts::Mount;
 use super::tracefs::Tracefs;
-use super::{Binary, Feature, Kernel, TracepointFormat, elf};
+use super::{Binary, Feature, Kernel, TracepointFormat, elf, paths};
 use crate::btf::{Btf, Kind};
 use crate::error::{Error, Result};
 
@@ -27,6 +27,7 @@ pub struct Live {
     events: OnceLock<Vec<String>>,
     functions: OnceLock<Vec<String>>,
     features: Mutex<HashMap<Feature, bool>>,
+    binaries: Mutex<HashMap<String, Arc<Binary>>>,
 }
 
 impl Live {
@@ -40,6 +41,7 @@ impl Live {
             events: OnceLock::new(),
             functions: OnceLock::new(),
             features: Mutex::default(),
+            binaries: Mutex::default(),
         }
     }
 
@@ -56,6 +58,11 @@ impl Live {
     /// What was found out so far.
     fn features(&self) -> MutexGuard<'_, HashMap<Feature, bool>> {
         self.features.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Programs and libraries read so far.
+    fn binaries(&self) -> MutexGuard<'_, HashMap<String, Arc<Binary>>> {
+        self.binaries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What no file tells is told by the version in which it came; a vendor's kernel may have it earlier, at no harm.
@@ -138,8 +145,17 @@ impl Kernel for Live {
         self.symbols().address(name)
     }
 
-    fn binary(&self, name: &str) -> Result<Binary> {
-        elf::read(name)
+    fn files(&self, name: &str, process: Option<u32>) -> Vec<String> {
+        paths::find(name, process)
+    }
+
+    fn binary(&self, path: &str) -> Result<Arc<Binary>> {
+        if let Some(known) = self.binaries().get(path) {
+            return Ok(Arc::clone(known));
+        }
+        let binary = Arc::new(elf::read(path)?);
+        self.binaries().insert(path.to_string(), Arc::clone(&binary));
+        Ok(binary)
     }
 
     /// The inode of its folder.

@@ -1,12 +1,18 @@
 //! What the compiler may ask of a kernel: answered by this machine ([`live`]) or by a folder of fixtures ([`fixture`]).
 
+mod archive;
 mod elf;
 pub mod fixture;
 pub(crate) mod kallsyms;
+mod libraries;
 pub mod live;
+mod markers;
 pub mod mounts;
+mod paths;
 mod sys;
 pub mod tracefs;
+
+use std::sync::Arc;
 
 use crate::btf::Btf;
 use crate::error::Result;
@@ -32,8 +38,11 @@ pub trait Kernel {
     fn functions(&self) -> Result<Vec<String>>;
     /// Address of a kernel symbol.
     fn symbol(&self, name: &str) -> Option<u64>;
-    /// Finds a program or library (path, name on PATH, library name) and reads its function symbols.
-    fn binary(&self, name: &str) -> Result<Binary>;
+    /// The files that the name of a program or library stands for: a path, a name on PATH, a library's name, a pattern of them,
+    /// or an entry of an archive. With a process, names are meant as it sees them, no name is its program, and `*` is all it has mapped.
+    fn files(&self, name: &str, process: Option<u32>) -> Vec<String>;
+    /// Reads the symbols and markers of such a file.
+    fn binary(&self, path: &str) -> Result<Arc<Binary>>;
     /// Id of the cgroup (version 2) with this folder.
     fn cgroup(&self, path: &str) -> Result<u64>;
     /// The PID namespace rtrace runs in, as (device, inode); `None` when it is the initial one.
@@ -82,13 +91,15 @@ pub struct TracepointField {
     pub sign: crate::types::Sign,
 }
 
-/// An ELF file's function symbols.
+/// What an ELF file has to offer to probes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Binary {
     /// Absolute path.
     pub path: String,
     /// Sorted by name.
     pub functions: Vec<Function>,
+    /// Places marked for tracing, in no order.
+    pub markers: Vec<Marker>,
     /// What of the file is mapped where.
     pub segments: Vec<Segment>,
 }
@@ -120,4 +131,17 @@ pub struct Function {
     /// Offset of its first instruction in the file, as uprobes want it.
     pub offset: u64,
     pub size: u64,
+}
+
+/// A place in a program that its authors marked for tracing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Marker {
+    pub provider: String,
+    pub name: String,
+    /// Offset in the file.
+    pub offset: u64,
+    /// Offset in the file of the counter that tells the program that somebody listens.
+    pub semaphore: Option<u64>,
+    /// What it passes, as assembler operands.
+    pub arguments: String,
 }

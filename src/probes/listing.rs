@@ -74,8 +74,11 @@ impl Pattern {
     fn check(&self, kernel: &dyn Kernel) -> Result<()> {
         match self.provider.map(ProbeType::name) {
             Some("tracepoint") => kernel.tracepoints().map(drop),
-            Some("uprobe" | "uretprobe") => match self.text.split(':').nth(1) {
-                Some(program) if !names::is_pattern(program) => kernel.binary(program).map(drop),
+            Some("uprobe" | "uretprobe" | "usdt") => match self.text.split(':').nth(1) {
+                Some(program) if program != "*" && !kernel.files(program, None).is_empty() => Ok(()),
+                Some(program) if program != "*" => {
+                    Err(Error::usage(format!("'{program}' does not exist or is not executable")))
+                }
                 Some(_) | None => Err(Error::usage("user functions can only be listed for a given program")
                     .hint("for example: rtrace -l 'uprobe:/bin/bash:*'")),
             },

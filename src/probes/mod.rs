@@ -7,8 +7,11 @@ mod interval;
 mod kprobe;
 mod listing;
 mod number;
+mod operand;
 mod own;
+mod place;
 mod profile;
+mod program;
 mod rate;
 mod rawtracepoint;
 mod record;
@@ -17,6 +20,7 @@ mod software;
 mod special;
 mod tracepoint;
 mod uprobe;
+mod usdt;
 mod watchpoint;
 
 use std::ops::RangeInclusive;
@@ -75,9 +79,9 @@ pub enum PidFilter {
 }
 
 /// What the kernel hands to a program at a target, as expressions over the program's context.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Context {
-    /// `arg0…`; empty where there are none.
+    /// `arg0…`; empty where there are none. One of type `Void` cannot be read, and its text says what it is.
     pub args: Vec<Expr>,
     pub retval: Option<Expr>,
     /// The traced function's address: type `KSym` or `USym`.
@@ -90,6 +94,16 @@ pub struct Context {
     pub code_segment: Option<Expr>,
     /// Whose memory plain numbers used as addresses (`str(arg0)`) point into.
     pub space: Space,
+    pub likeness: Likeness,
+}
+
+/// Whether other targets of the same attach point have the same context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Likeness {
+    #[default]
+    Alike,
+    /// Their arguments may lie elsewhere.
+    Differing,
 }
 
 /// One `args.NAME`.
@@ -116,6 +130,7 @@ pub static TYPES: &[&ProbeType] = &[
     &tracepoint::TRACEPOINT,
     &uprobe::UPROBE,
     &uprobe::URETPROBE,
+    &usdt::USDT,
     &watchpoint::WATCHPOINT,
 ];
 

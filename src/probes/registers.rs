@@ -41,6 +41,27 @@ mod layout {
     pub const PC: u32 = 128;
     pub const SP: u32 = 152;
     pub const CODE_SEGMENT: Option<u32> = Some(136);
+
+    /// `rdi`, `edi` and `dil` are parts of `di`; `r8d` is one of `r8`.
+    pub fn whole(name: &str) -> &str {
+        if let Some(number) =
+            name.strip_prefix('r').filter(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
+        {
+            return &name[..1 + number.trim_end_matches(['d', 'w', 'b']).len()];
+        }
+        match name {
+            "al" => "ax",
+            "bl" => "bx",
+            "cl" => "cx",
+            "dl" => "dx",
+            "sil" => "si",
+            "dil" => "di",
+            "bpl" => "bp",
+            "spl" => "sp",
+            _ if name.len() == 3 => name.strip_prefix(['r', 'e']).unwrap_or(name),
+            _ => name,
+        }
+    }
 }
 
 /// Names for `reg()`, and byte offsets in arm64's `struct user_pt_regs` (`arch/arm64/include/uapi/asm/ptrace.h`).
@@ -88,6 +109,12 @@ mod layout {
     pub const PC: u32 = 256;
     pub const SP: u32 = 248;
     pub const CODE_SEGMENT: Option<u32> = None;
+
+    /// `x5` and `w5` are what the kernel calls `r5`.
+    pub fn whole(name: &str) -> &str {
+        let number = name.strip_prefix(['x', 'w']).and_then(|number| number.parse::<usize>().ok());
+        number.and_then(|number| NAMES.get(number)).map_or(name, |(register, _)| register)
+    }
 }
 
 /// What programs on code get: the saved processor state.
@@ -111,6 +138,12 @@ pub fn entry(space: Space, span: Span) -> Context {
 /// The return from a function.
 pub fn returned(space: Space, span: Span) -> Context {
     Context { retval: Some(saved(layout::RESULT, span)), space, ctx: Some(SAVED), ..interrupted(span) }
+}
+
+/// A register by the name that assemblers give it or a part of it; of a part, the upper bits are not cut off.
+pub fn named(name: &str, span: Span) -> Option<Expr> {
+    let name = layout::whole(name);
+    layout::NAMES.iter().find(|(known, _)| *known == name).map(|(_, offset)| saved(*offset, span))
 }
 
 /// The instruction the probe is on.
@@ -152,6 +185,23 @@ pub fn user_symbol(address: Expr, span: Span) -> Expr {
 #[cfg(target_arch = "x86_64")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_of_registers() {
+        for (name, whole) in [
+            ("rdi", "di"),
+            ("edi", "di"),
+            ("dil", "di"),
+            ("di", "di"),
+            ("r10d", "r10"),
+            ("r8", "r8"),
+            ("al", "ax"),
+            ("rip", "ip"),
+        ] {
+            assert_eq!(layout::whole(name), whole, "{name}");
+        }
+        assert!(named("rsp", Span::default()).is_some() && named("xmm0", Span::default()).is_none());
+    }
 
     #[test]
     fn arguments_leave_the_registers_after_the_sixth() {

@@ -8,7 +8,8 @@ use crate::diag::Diagnostic;
 use crate::kernel::Fixture;
 use crate::plan::Target;
 use crate::source::Span;
-use crate::syntax::ast::{AttachPoint, Name};
+use crate::syntax::ast::AttachPoint;
+use crate::syntax::attach;
 
 pub fn fixture() -> Fixture {
     Fixture::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/kernel")).unwrap()
@@ -29,6 +30,5 @@ fn request<'a>(kernel: &'a Fixture, point: &'a AttachPoint) -> Request<'a> {
 }
 
 fn parse(text: &str) -> AttachPoint {
-    let span = Span::new(0, text.len());
-    AttachPoint { parts: text.split(':').map(|part| Name { text: part.to_string(), span }).collect(), span }
+    attach::split(text, Span::new(0, text.len()))
 }

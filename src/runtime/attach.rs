@@ -10,6 +10,7 @@ use super::load::Loader;
 use super::perf::{self, Source};
 use super::refusal::refused;
 use super::sys;
+use super::sys::link::Location;
 use super::sys::perf::{Counting, Event, Place};
 use crate::bpf::unit::Unit;
 use crate::error::{Error, Result};
@@ -146,10 +147,11 @@ impl Attacher<'_> {
             }
             Attach::Kprobe { module, function, offset, at } => {
                 let name = module.as_ref().map_or(function.clone(), |module| format!("{module}:{function}"));
-                self.probe(program, target, Source::Kprobe, (&name, *offset), *at, None)
+                self.probe(program, target, (Source::Kprobe, Source::Kprobe.config(*at)), (&name, *offset), None)
             }
-            Attach::Uprobe { path, offset, at, pid } => {
-                self.probe(program, target, Source::Uprobe, (path, *offset), *at, *pid)
+            Attach::Uprobe { path, offset, at, pid, semaphore } => {
+                let config = Source::Uprobe.config(*at) | semaphore.unwrap_or(0) << SEMAPHORE;
+                self.probe(program, target, (Source::Uprobe, config), (file(path), *offset), *pid)
             }
             Attach::Perf { event, sample, scope } => {
                 let (kind, config) = (event.kind, event.config);
@@ -179,15 +181,14 @@ impl Attacher<'_> {
         &mut self,
         program: BorrowedFd<'_>,
         target: &Target,
-        source: Source,
+        (source, config): (Source, u64),
         (name, offset): (&str, u64),
-        at: Point,
         pid: Option<u32>,
     ) -> Result<()> {
         let name = c_string(name, target)?;
         let event = Event {
             kind: source.kind().map_err(|error| error.at(target.span))?,
-            config: source.config(at),
+            config,
             sample: Sample::Period(1),
             place: Place::Code { name: &name, offset },
         };
@@ -255,27 +256,36 @@ impl Attacher<'_> {
     }
 
     fn uprobes(&mut self, part: &Part<'_>) -> Result<()> {
-        let mut groups: Vec<(Group<'_>, Vec<u64>, Vec<&Target>)> = Vec::new();
+        let mut groups: Vec<(Group<'_>, Vec<Location>, Vec<&Target>)> = Vec::new();
         for target in &part.targets {
-            let Attach::Uprobe { path, offset, at, pid } = &target.attach else { continue };
-            let group = Group { path, at: *at, pid: *pid };
-            if let Some((_, offsets, targets)) = groups.iter_mut().find(|other| other.0 == group) {
-                offsets.push(*offset);
+            let Attach::Uprobe { path, offset, at, pid, semaphore } = &target.attach else { continue };
+            let group = Group { path: file(path), at: *at, pid: *pid };
+            let location = Location { offset: *offset, semaphore: semaphore.unwrap_or(0) };
+            if let Some((_, locations, targets)) = groups.iter_mut().find(|other| other.0 == group) {
+                locations.push(location);
                 targets.push(target);
             } else {
-                groups.push((group, vec![*offset], vec![target]));
+                groups.push((group, vec![location], vec![target]));
             }
         }
-        for (group, offsets, targets) in groups {
+        for (group, locations, targets) in groups {
             let path = c_string(group.path, targets[0])?;
             let attach = |range: std::ops::Range<usize>| {
                 let program = part.program.as_fd();
-                sys::link::uprobe_multi(program, &path, &offsets[range], group.at, group.pid.unwrap_or(0))
+                sys::link::uprobe_multi(program, &path, &locations[range], group.at, group.pid.unwrap_or(0))
             };
             self.links.add_fast([together(&targets, attach)?]);
         }
         Ok(())
     }
+}
+
+/// Where in `perf_event_attr.config` a uprobe's semaphore stands.
+const SEMAPHORE: u32 = 32;
+
+/// The file in which a program lies: for `archive!/entry`, the archive.
+fn file(path: &str) -> &str {
+    path.split_once("!/").map_or(path, |(archive, _)| archive)
 }
 
 /// Uprobes that one link can hold.

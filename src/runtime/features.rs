@@ -40,8 +40,10 @@ fn kprobe_on_nothing() -> io::Result<OwnedFd> {
 
 /// A kernel with uprobe multi links finds that a folder is no program.
 fn uprobe_on_folder() -> io::Result<OwnedFd> {
-    link::uprobe_multi(trial(link::UPROBE_MULTI)?.as_fd(), c"/", &[0], Point::Entry, 0)
+    link::uprobe_multi(trial(link::UPROBE_MULTI)?.as_fd(), c"/", &[NOWHERE], Point::Entry, 0)
 }
+
+const NOWHERE: link::Location = link::Location { offset: 0, semaphore: 0 };
 
 fn trial(expected_attach_type: u32) -> io::Result<OwnedFd> {
     let new = program::NewProgram {

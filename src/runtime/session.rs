@@ -115,6 +115,9 @@ impl<'k> Session<'k> {
         let ring = plan.maps.iter().find(|(_, map)| map.role == Role::Ring).map(|(id, _)| Ring::open(maps.fd(id)));
         let mut symbols = Symbols::new(&plan.config);
         symbols.prepare(&plan);
+        if let Some(pid) = pid.filter(|_| wants_names(&plan)) {
+            symbols.remember(pid);
+        }
         let boot = strftime::now() - process::boot_time();
         let runs = placed.runs();
         runs.begin.iter().try_for_each(Run::run)?;
@@ -174,7 +177,7 @@ impl<'k> Session<'k> {
     fn release_child(&mut self) -> Result<()> {
         let Some(child) = self.ends.child.as_mut().filter(|child| child.is_held()) else { return Ok(()) };
         let pid = child.pid();
-        let wants_names = self.state.plan.maps.values().any(|map| map.role == Role::SeenProcesses);
+        let wants_names = wants_names(&self.state.plan);
         let symbols = &mut self.state.symbols;
         // Should the child end at once, its program's own functions still have their names.
         child.release(|| {
@@ -294,6 +297,11 @@ impl State<'_> {
         };
         sink.map(&MapReport { name: name.clone(), entries })
     }
+}
+
+/// Whether addresses of processes are to have names.
+fn wants_names(plan: &Plan) -> bool {
+    plan.maps.values().any(|map| map.role == Role::SeenProcesses)
 }
 
 fn value_of(decoder: &mut Decoder<'_>, ty: &MapValue, entry: &Entry) -> Value {

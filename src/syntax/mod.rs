@@ -1,7 +1,7 @@
 //! Text in, [`ast::Program`] out.
 
 pub mod ast;
-mod attach;
+pub(crate) mod attach;
 mod build;
 mod build_expr;
 mod build_stmt;

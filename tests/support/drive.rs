@@ -34,13 +34,23 @@ pub fn run(case: &Case, bench: &Bench) -> Result<Outcome, String> {
         work(command, Instant::now() + limit, &folder)?;
     }
     let target = match &case.filled(&placeholders)?.target {
-        Some(command) => Some(shell(command, &folder.file("target")?)?),
+        Some(command) => Some(settled(shell(command, &folder.file("target")?)?)),
         None => None,
     };
     if let Some(target) = &target {
         placeholders.push(("{pid}", target.0.id().to_string()));
     }
     trace(case.filled(&placeholders)?, bench, &folder)
+}
+
+/// Gives a shell the time to become the program that it ends in.
+fn settled(target: Group) -> Group {
+    let comm = format!("/proc/{}/comm", target.0.id());
+    let limit = Instant::now() + Duration::from_millis(300);
+    while Instant::now() < limit && fs::read_to_string(&comm).is_ok_and(|name| name.trim() == "sh") {
+        thread::sleep(Duration::from_millis(5));
+    }
+    target
 }
 
 fn trace(case: Case, bench: &Bench, folder: &Folder) -> Result<Outcome, String> {

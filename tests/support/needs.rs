@@ -19,7 +19,7 @@ const fn need(name: &'static str, missing: &'static str, probe: fn() -> bool) ->
     Need { name, missing, is_met: LazyLock::new(probe) }
 }
 
-static NEEDS: [Need; 15] = [
+static NEEDS: [Need; 18] = [
     need("root", "not root", is_root),
     need("btf", "the kernel has no BTF", || exists("/sys/kernel/btf/vmlinux")),
     need("kprobe", "the kernel has no kprobes", || exists("/sys/bus/event_source/devices/kprobe/type")),
@@ -32,6 +32,9 @@ static NEEDS: [Need; 15] = [
     need("write_user", "programs may not write to processes here", attempts::write_user),
     need("bash", "there is no /bin/bash", || exists("/bin/bash")),
     need("gcc", "there is no C compiler", || exists("/usr/bin/gcc")),
+    need("g++", "there is no C++ compiler", || exists("/usr/bin/g++")),
+    need("python3.11", "there is no /usr/bin/python3.11", || exists("/usr/bin/python3.11")),
+    need("rustc", "there is no rustc", || on_path("rustc")),
     need("pmu", "the processor's counters are not offered", || exists("/sys/bus/event_source/devices/cpu/type")),
     need("vm", "for virtual machines only", is_vm),
     need("host", "not for virtual machines", || !is_vm()),
@@ -57,6 +60,11 @@ fn row(name: &str) -> &'static Need {
 
 fn exists(path: &str) -> bool {
     Path::new(path).exists()
+}
+
+fn on_path(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).exists()))
 }
 
 fn is_root() -> bool {

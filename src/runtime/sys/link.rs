@@ -36,13 +36,31 @@ pub fn kprobe_multi(program: BorrowedFd<'_>, functions: &[CString], at: Point) -
     bpf_fd(Command::BPF_LINK_CREATE, &mut attr)
 }
 
+/// A place in a file, and that of the counter to be raised while the probe is there, or 0.
+#[derive(Debug, Clone, Copy)]
+pub struct Location {
+    pub offset: u64,
+    pub semaphore: u64,
+}
+
 /// Puts a program on many places of one file at once (6.6). A `pid` of 0 means all processes.
-pub fn uprobe_multi(program: BorrowedFd<'_>, path: &CStr, offsets: &[u64], at: Point, pid: u32) -> io::Result<OwnedFd> {
+pub fn uprobe_multi(
+    program: BorrowedFd<'_>,
+    path: &CStr,
+    locations: &[Location],
+    at: Point,
+    pid: u32,
+) -> io::Result<OwnedFd> {
+    let offsets: Vec<u64> = locations.iter().map(|location| location.offset).collect();
+    let semaphores: Vec<u64> = locations.iter().map(|location| location.semaphore).collect();
     let mut attr = attr();
     attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
     attr.link_create.attach_type = UPROBE_MULTI;
     attr.link_create.__bindgen_anon_3.uprobe_multi.path = path.as_ptr() as u64;
-    attr.link_create.__bindgen_anon_3.uprobe_multi.offsets = address(offsets);
+    attr.link_create.__bindgen_anon_3.uprobe_multi.offsets = address(&offsets);
+    if semaphores.iter().any(|semaphore| *semaphore != 0) {
+        attr.link_create.__bindgen_anon_3.uprobe_multi.ref_ctr_offsets = address(&semaphores);
+    }
     attr.link_create.__bindgen_anon_3.uprobe_multi.cnt = offsets.len() as u32;
     attr.link_create.__bindgen_anon_3.uprobe_multi.flags = flags(at);
     attr.link_create.__bindgen_anon_3.uprobe_multi.pid = pid;

@@ -1,0 +1,29 @@
+//! The programs and libraries that attach points name, found and read.
+
+use std::sync::Arc;
+
+use super::{ProbeType, Request};
+use crate::diag::Diagnostic;
+use crate::kernel::Binary;
+use crate::names;
+
+/// Every file that a name stands for. Of those that a pattern matches, only what is a program or library counts.
+pub fn open(request: &Request<'_>, of: &ProbeType, name: &str) -> Result<Vec<Arc<Binary>>, Diagnostic> {
+    let paths = request.kernel.files(name, request.pid);
+    if names::is_pattern(name) {
+        return Ok(paths.iter().filter_map(|path| request.kernel.binary(path).ok()).collect());
+    }
+    if paths.is_empty() {
+        return Err(not_found(request, of, name));
+    }
+    paths.iter().map(|path| request.kernel.binary(path).map_err(|error| request.fault(error))).collect()
+}
+
+fn not_found(request: &Request<'_>, of: &ProbeType, name: &str) -> Diagnostic {
+    let message = format!("{} target file '{name}' does not exist or is not executable", of.name());
+    let problem = request.error(message);
+    if name.contains('/') || name.is_empty() {
+        return problem;
+    }
+    problem.hint("a name without a slash is looked for on PATH, then among the system's libraries")
+}
