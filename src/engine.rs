@@ -6,6 +6,7 @@ use crate::config::{Config, Overrides};
 use crate::diag::Diagnostic;
 use crate::ir;
 use crate::kernel::Kernel;
+use crate::planner;
 use crate::source::Sources;
 use crate::syntax::{self, ast};
 
@@ -39,7 +40,7 @@ impl<'a> Engine<'a> {
         let mut faults = config.apply(&program.config);
         self.overrides.apply(&mut config);
         match check::check(program, self.kernel, config, &self.options) {
-            Ok(checked) if faults.is_empty() => Ok(checked),
+            Ok((program, warnings)) if faults.is_empty() => Ok((planner::choose(program, self.kernel), warnings)),
             Ok(_) => Err(faults),
             Err(more) => {
                 faults.extend(more);

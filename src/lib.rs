@@ -1,7 +1,7 @@
 //! rtrace: a tracing language for Linux. Source text becomes eBPF without any compiler infrastructure, is loaded and attached, and
 //! reports counts, histograms and stacks.
 //!
-//! The modules stand in the order of use: each uses only those above it, but for the language block (`ir` to `check`), whose
+//! The modules stand in the order of use: each uses only those above it, but for the language block (`bpf` to `probes`), whose
 //! members may see each other.
 
 pub mod demangle;
@@ -30,6 +30,7 @@ pub mod bpf;
 pub mod builtins;
 pub mod check;
 pub mod ir;
+pub mod planner;
 pub mod probes;
 
 pub mod cli;

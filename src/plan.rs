@@ -56,6 +56,8 @@ pub enum Role {
     Zeros,
     /// Processes whose user stacks or symbols were recorded, so that user space hears of each once.
     SeenProcesses,
+    /// Texts by number, there before programs run and never changed.
+    Table(Vec<(u32, Vec<u8>)>),
 }
 
 /// Kernel map types in use.

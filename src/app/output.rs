@@ -73,6 +73,16 @@ pub fn show_error_at(error: &Error, sources: &Sources, invocation: &Invocation) 
     }
 }
 
+/// Targets that could not be attached, where `missing_probes` says that this is no reason to end.
+pub fn show_skipped(skipped: &[Error], sources: &Sources, invocation: &Invocation) {
+    let warning = |error: &Error| {
+        let span = error.span.filter(|span| sources.locate(*span).is_some()).unwrap_or_default();
+        let warning = Diagnostic::warning(span, format!("{}. Skipping.", error.message));
+        error.hint.iter().fold(warning, |warning, hint| warning.hint(hint.clone()))
+    };
+    show_diagnostics(&skipped.iter().map(warning).collect::<Vec<_>>(), sources, invocation);
+}
+
 pub fn show_diagnostics(diagnostics: &[Diagnostic], sources: &Sources, invocation: &Invocation) {
     for diagnostic in diagnostics {
         let is_shown = diagnostic.severity == Severity::Error || invocation.warnings == Warnings::Shown;

@@ -119,7 +119,9 @@ pub fn trace(
     let session = Session::start(compiled, &engine.sources, kernel, options)?;
     if invocation.verbosity == Verbosity::Verbose {
         tell_of_mounts(kernel);
+        session.mechanisms().iter().for_each(|line| eprintln!("{line}"));
     }
+    output::show_skipped(session.skipped(), &engine.sources, invocation);
     if invocation.mode == Mode::DryRun {
         return Ok(0);
     }

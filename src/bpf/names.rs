@@ -23,6 +23,7 @@ pub fn map_label(map: &Map) -> String {
         Role::Counters => "counters".to_owned(),
         Role::Zeros => "zeros".to_owned(),
         Role::SeenProcesses => "processes".to_owned(),
+        Role::Table(_) => "names".to_owned(),
     }
 }
 

@@ -89,8 +89,7 @@ pub const ROWS: &[Builtin] = &{
 };
 
 fn probe(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    let name = cx.target_name().as_bytes().to_vec();
-    Ok(text(name, call))
+    Ok(cx.target_name(call.span))
 }
 
 fn probetype(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {

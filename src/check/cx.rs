@@ -4,18 +4,19 @@ use std::collections::HashMap;
 
 use super::env::{Env, VarKey};
 use super::{Fallible, Options, Reported};
+use crate::bpf::Helper;
 use crate::builtins::Builtin;
 use crate::config::Config;
 use crate::diag::{Diagnostic, Severity};
 use crate::format::Format;
 use crate::id::IdVec;
-use crate::ir::{Expr, Stmt, StmtKind, Var, VarId};
-use crate::kernel::Kernel;
-use crate::plan::{Action, Attach, Cause, CounterId, Field, Host, Map, MapId, MapKind, Plan, Role, Target};
+use crate::ir::{Expr, ExprKind, Stmt, StmtKind, Var, VarId};
+use crate::kernel::{Feature, Kernel};
+use crate::plan::{Action, Attach, Cause, CounterId, Field, Host, Map, MapId, MapKind, Plan, ProgKind, Role, Target};
 use crate::probes::{Context, ContextField, Likeness, ProbeType};
 use crate::source::Span;
 use crate::syntax::ast;
-use crate::types::{StackType, Type};
+use crate::types::{Space, StackType, Type};
 use crate::value::Value;
 
 /// A use of a builtin.
@@ -44,8 +45,8 @@ pub struct Cx<'a> {
     /// What the body can see of the event.
     pub context: &'a Context,
     pub(super) env: &'a mut Env,
-    /// The first of the targets; what is asked of it decides whether the others can share the program.
-    pub(super) target: &'a Target,
+    /// What is asked of the first of them decides whether the others can share the program.
+    pub(super) targets: &'a [Target],
     pub(super) clause: usize,
     pub(super) group: usize,
     pub(super) sharing: Sharing,
@@ -71,7 +72,7 @@ pub(super) struct Local {
 }
 
 /// Whether the body would be the same for another target with the same context.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Sharing {
     Possible,
     /// It uses what only targets with an equal context have.
@@ -141,7 +142,7 @@ impl Cx<'_> {
         if let Some(fields) = &self.fields {
             return Ok(fields.clone());
         }
-        match (self.probe.fields)(self.kernel, self.target) {
+        match (self.probe.fields)(self.kernel, self.target()) {
             Ok(fields) if fields.is_empty() => {
                 let provider = provider_word(self.probe);
                 let message = format!(
@@ -157,16 +158,49 @@ impl Cx<'_> {
         }
     }
 
-    /// Full name of the attach point. Each target gets a program of its own then.
-    pub fn target_name(&mut self) -> &str {
-        self.sharing = Sharing::Impossible;
-        &self.target.name
+    /// Full name of the attach point. Targets that share a program are told apart by their numbers, where the kernel can.
+    pub fn target_name(&mut self, span: Span) -> Expr {
+        if self.targets.len() > 1 {
+            let cookie = match self.probe.kind {
+                ProgKind::RawTracepoint => Feature::RawTracepointCookie,
+                ProgKind::Kprobe | ProgKind::Tracepoint | ProgKind::PerfEvent => Feature::Cookie,
+            };
+            if self.kernel.has(cookie) {
+                return self.name_by_number(span);
+            }
+            self.sharing = Sharing::Impossible;
+        }
+        let name = self.target().name.as_bytes().to_vec();
+        let ty = Type::Str(name.len() as u32 + 1);
+        Expr::new(ExprKind::Str(name), ty, span)
     }
 
-    /// How the target is attached; likewise.
+    fn name_by_number(&mut self, span: Span) -> Expr {
+        let rows = (0..).zip(self.targets).map(|(number, target)| (number, target.name.clone().into_bytes()));
+        let rows: Vec<(u32, Vec<u8>)> = rows.collect();
+        let size = rows.iter().map(|(_, name)| name.len() as u32 + 1).max().unwrap_or(1);
+        let map = self.env.plan.shared_map(Map {
+            kind: MapKind::Array,
+            key_size: 4,
+            value_size: size,
+            max_entries: rows.len() as u32,
+            role: Role::Table(rows),
+        });
+        let ctx = Expr::new(ExprKind::Ctx, Type::pointer(Type::Void, Space::Kernel), span);
+        let number = Expr::new(ExprKind::Call(Helper::GET_ATTACH_COOKIE, vec![ctx]), Type::U64, span);
+        let key = Some(Expr::new(ExprKind::Convert(number), Type::U32, span));
+        Expr::new(ExprKind::MapGet { map, key }, Type::Str(size), span)
+    }
+
+    /// How the target is attached. Each target gets a program of its own then.
     pub fn target_attach(&mut self) -> &Attach {
         self.sharing = Sharing::Impossible;
-        &self.target.attach
+        &self.target().attach
+    }
+
+    /// The target, or the first of several that may share the program.
+    pub(super) fn target(&self) -> &Target {
+        &self.targets[0]
     }
 
     /// What the context offers, which other targets may have elsewhere.

@@ -46,7 +46,7 @@ impl Cx<'_> {
         if let Some(field) = fields.iter().find(|field| field.name == name.text) {
             return Ok(Expr { span, ..field.value.clone() });
         }
-        let target = &self.target.name;
+        let target = &self.target().name;
         let message =
             format!("Struct/union of type 'struct {target}_args' does not contain a field named '{}'", name.text);
         let known: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();

@@ -160,43 +160,30 @@ struct Lowering<'a> {
 
 impl Lowering<'_> {
     fn targets(&mut self, of: &'static ProbeType, targets: &[Target], probes: &mut Vec<ir::Probe>) {
-        let Some(first) = targets.first() else { return };
-        let (probe, sharing) = self.body(of, first);
-        match sharing {
-            Sharing::Possible => probes.push(ir::Probe { targets: targets.to_vec(), ..probe }),
-            Sharing::WithinContext => {
-                let groups = self.by_context(of, targets);
-                self.one_each(of, probe, groups, probes);
-            }
-            Sharing::Impossible => {
-                let groups = targets.iter().map(|target| vec![target.clone()]).collect();
-                self.one_each(of, probe, groups, probes);
-            }
-        }
-    }
-
-    /// A program for each group of targets; that for the first is there already.
-    fn one_each(
-        &mut self,
-        of: &'static ProbeType,
-        first: ir::Probe,
-        groups: Vec<Vec<Target>>,
-        probes: &mut Vec<ir::Probe>,
-    ) {
-        if groups.len() as u64 > self.config.max_bpf_progs {
-            let limit = self.config.max_bpf_progs;
-            let message =
-                format!("Your program is trying to generate more than {limit} BPF programs ({}).", groups.len());
-            let hint =
-                "it names 'probe' or 'args', so each target needs its own; raise max_bpf_progs or narrow the pattern";
-            self.env.report(Diagnostic::error(self.probe.span, message).hint(hint));
+        if targets.is_empty() {
             return;
         }
-        let mut first = Some(first);
-        for group in groups {
-            let probe = first.take().unwrap_or_else(|| self.body(of, &group[0]).0);
-            probes.push(ir::Probe { targets: group, ..probe });
+        let plan = self.env.plan.clone();
+        let (probe, sharing) = self.body(of, targets);
+        let groups = match sharing {
+            Sharing::Possible => return probes.push(probe),
+            Sharing::WithinContext => self.by_context(of, targets),
+            Sharing::Impossible => targets.iter().map(std::slice::from_ref).map(<[Target]>::to_vec).collect(),
+        };
+        // What the attempt needed is made anew for each group.
+        self.env.plan = plan;
+        if groups.len() as u64 > self.config.max_bpf_progs {
+            return self.env.report(self.too_many_programs(groups.len()));
         }
+        probes.extend(groups.iter().map(|group| self.body(of, group).0));
+    }
+
+    fn too_many_programs(&self, count: usize) -> Diagnostic {
+        let limit = self.config.max_bpf_progs;
+        let message = format!("Your program is trying to generate more than {limit} BPF programs ({count}).");
+        let hint = "it names 'args', or 'probe' on a kernel that cannot tell the targets of one program apart, so each target needs \
+                    its own; raise max_bpf_progs or narrow the pattern";
+        Diagnostic::error(self.probe.span, message).hint(hint)
     }
 
     /// Targets that offer the same to a body, in the order of their first ones.
@@ -212,8 +199,9 @@ impl Lowering<'_> {
         groups.into_iter().map(|(_, group)| group).collect()
     }
 
-    fn body(&mut self, of: &'static ProbeType, target: &Target) -> (ir::Probe, Sharing) {
-        let context: Context = (of.context)(self.kernel, target);
+    /// The body for targets that share a program, or, if it turns out that they cannot, for nobody.
+    fn body(&mut self, of: &'static ProbeType, targets: &[Target]) -> (ir::Probe, Sharing) {
+        let context: Context = (of.context)(self.kernel, &targets[0]);
         let mut cx = Cx {
             kernel: self.kernel,
             options: self.options,
@@ -221,7 +209,7 @@ impl Lowering<'_> {
             probe: of,
             context: &context,
             env: self.env,
-            target,
+            targets,
             clause: self.clause,
             group: self.group,
             sharing: Sharing::Possible,
@@ -245,7 +233,7 @@ impl Lowering<'_> {
             _ => body,
         };
         let (vars, sharing) = (cx.vars, cx.sharing);
-        let probe = ir::Probe { kind: of.kind, targets: vec![target.clone()], vars, body, span: self.probe.span };
+        let probe = ir::Probe { kind: of.kind, targets: targets.to_vec(), vars, body, span: self.probe.span };
         (probe, sharing)
     }
 }

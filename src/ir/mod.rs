@@ -5,6 +5,7 @@
 //! Faults at run time (a bad address, a missing key) give zero. The printed form is what `-d ast,ir` shows.
 
 pub mod print;
+pub mod rewrite;
 
 use crate::bpf::Helper;
 use crate::id::IdVec;

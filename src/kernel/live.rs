@@ -73,6 +73,7 @@ impl Live {
             Feature::KprobeMulti => self.has(Feature::Kprobes) && (self.probe)(feature),
             Feature::UprobeMulti => (self.probe)(feature),
             Feature::PerfLink | Feature::FuncIp | Feature::Cookie => self.version() >= (5, 15),
+            Feature::RawTracepointCookie => self.version() >= (6, 10),
             Feature::Loop => self.version() >= (5, 17),
             Feature::PerCpuLookup => self.version() >= (5, 19),
             Feature::ForEachMapElem => self.version() >= (5, 13),

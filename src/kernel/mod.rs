@@ -69,6 +69,8 @@ pub enum Feature {
     UnallocatedHash,
     /// The `cookie` of perf links and multi links.
     Cookie,
+    /// The `cookie` of raw tracepoints (6.10).
+    RawTracepointCookie,
     /// `bpf_ktime_get_tai_ns` (6.1).
     TaiClock,
     ModuleBtf,

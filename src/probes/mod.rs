@@ -135,6 +135,7 @@ pub static TYPES: &[&ProbeType] = &[
 ];
 
 pub use listing::{list, list_verbose};
+pub use rawtracepoint::event_exists as raw_event_exists;
 
 /// The probe type of this name or alias, in any case.
 pub fn find(name: &str) -> Option<&'static ProbeType> {

@@ -47,11 +47,16 @@ fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
         attach: Attach::RawTracepoint { event: event.to_string() },
         span: request.point.span,
     };
-    if !names::is_pattern(event) && request.kernel.btf().is_some_and(|btf| type_of(btf, event).is_some()) {
+    if !names::is_pattern(event) && event_exists(request.kernel, event) {
         return Ok(vec![target(event)]);
     }
     let known = events(request.kernel);
     Ok(known.iter().filter(|known| names::matches(event, known)).map(|event| target(event)).collect())
+}
+
+/// Whether the kernel's types have this event.
+pub fn event_exists(kernel: &dyn Kernel, event: &str) -> bool {
+    kernel.btf().is_some_and(|btf| type_of(btf, event).is_some())
 }
 
 /// All events by name, sorted: from the kernel's types, or else from tracefs, which names nearly the same.

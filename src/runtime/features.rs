@@ -28,6 +28,7 @@ pub fn probe(feature: Feature) -> bool {
         | Feature::FuncIp
         | Feature::UnallocatedHash
         | Feature::Cookie
+        | Feature::RawTracepointCookie
         | Feature::TaiClock
         | Feature::ModuleBtf => false,
     }
@@ -35,7 +36,7 @@ pub fn probe(feature: Feature) -> bool {
 
 /// A kernel with kprobe multi links finds no function of this name.
 fn kprobe_on_nothing() -> io::Result<OwnedFd> {
-    link::kprobe_multi(trial(link::KPROBE_MULTI)?.as_fd(), &[c"rtrace has no such function".into()], Point::Entry)
+    link::kprobe_multi(trial(link::KPROBE_MULTI)?.as_fd(), &[c"rtrace has no such function".into()], &[0], Point::Entry)
 }
 
 /// A kernel with uprobe multi links finds that a folder is no program.
@@ -43,7 +44,7 @@ fn uprobe_on_folder() -> io::Result<OwnedFd> {
     link::uprobe_multi(trial(link::UPROBE_MULTI)?.as_fd(), c"/", &[NOWHERE], Point::Entry, 0)
 }
 
-const NOWHERE: link::Location = link::Location { offset: 0, semaphore: 0 };
+const NOWHERE: link::Location = link::Location { offset: 0, semaphore: 0, cookie: 0 };
 
 fn trial(expected_attach_type: u32) -> io::Result<OwnedFd> {
     let new = program::NewProgram {

@@ -136,7 +136,20 @@ impl Made {
             let _ = map::freeze(fd.as_fd());
         }
         let (stride, value) = value_bytes(of, cpus);
-        Ok(Made { fd, shape: Shape { key: of.key_size as usize, value }, stride, mark: mark(of) })
+        let made = Made { fd, shape: Shape { key: of.key_size as usize, value }, stride, mark: mark(of) };
+        if let Role::Table(rows) = &of.role {
+            made.fill(rows).map_err(|error| refused("cannot fill the map of names", &error))?;
+        }
+        Ok(made)
+    }
+
+    /// Writes texts, each padded with zeros.
+    fn fill(&self, rows: &[(u32, Vec<u8>)]) -> io::Result<()> {
+        rows.iter().try_for_each(|(number, text)| {
+            let mut value = text.clone();
+            value.resize(self.shape.value, 0);
+            self.write(&number.to_ne_bytes(), &value)
+        })
     }
 
     fn read(&self) -> io::Result<Vec<Entry>> {
@@ -266,6 +279,7 @@ fn name(role: &Role) -> String {
         Role::Counters => "rtrace_counters".to_string(),
         Role::Zeros => "rtrace_zeros".to_string(),
         Role::SeenProcesses => "rtrace_seen".to_string(),
+        Role::Table(_) => "rtrace_names".to_string(),
     };
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(15).collect()
 }

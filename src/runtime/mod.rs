@@ -4,6 +4,7 @@
 //! calls of our own, as its loader cannot share maps between loads and cannot make multi links.
 
 mod attach;
+mod attacher;
 mod child;
 mod decode;
 pub mod features;

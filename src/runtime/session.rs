@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::attach::{Placed, Run, Runs};
+use super::attach::{Attached, Placed, Run, Runs};
 use super::child::{self, Child};
 use super::decode::Decoder;
 use super::links::Links;
@@ -18,11 +18,12 @@ use super::refusal::refused;
 use super::ring::Ring;
 use super::stop::Stop;
 use super::symbols::Symbols;
+use super::sys;
 use super::sys::process::{self, Limit};
 use super::warnings::Warnings;
 use crate::codegen::Compiled;
 use crate::config::Config;
-use crate::diag::{self, Place};
+use crate::diag::{self, Place, Severity};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::plan::{Action, ActionId, Attach, Host, MapId, Plan, Role, Target, When};
@@ -62,6 +63,9 @@ pub struct Session<'k> {
     looked: Instant,
     ends: Ends,
     probes: usize,
+    skipped: Vec<Error>,
+    mechanisms: Vec<String>,
+    programs: Vec<(String, Rc<OwnedFd>)>,
 }
 
 /// What may end a session from outside, or speak to it.
@@ -121,7 +125,7 @@ impl<'k> Session<'k> {
         let boot = strftime::now() - process::boot_time();
         let runs = placed.runs();
         runs.begin.iter().try_for_each(Run::run)?;
-        let links = placed.attach(kernel)?;
+        let Attached { links, skipped } = placed.attach(kernel, plan.config.missing_probes)?;
         let targets = || units.iter().flat_map(|unit| &unit.targets);
         let at_once = |target: &Target| matches!(target.attach, Attach::Run(When::Begin | When::End));
         let alone = child.is_none() && pid.is_none() && targets().all(at_once);
@@ -131,7 +135,10 @@ impl<'k> Session<'k> {
             warnings: Warnings::new(&plan, sources),
             looked: Instant::now(),
             ends: Ends { stop, signal, process, child, alone },
-            probes: targets().count(),
+            probes: targets().count() - skipped.len(),
+            skipped,
+            mechanisms: placed.describe(),
+            programs: placed.programs(),
             state: State {
                 plan: Rc::new(plan),
                 maps,
@@ -148,6 +155,16 @@ impl<'k> Session<'k> {
     /// How many probes are attached, `begin` and `end` included.
     pub fn probes(&self) -> usize {
         self.probes
+    }
+
+    /// What could not be attached and was passed over.
+    pub fn skipped(&self) -> &[Error] {
+        &self.skipped
+    }
+
+    /// Which mechanisms serve how many targets, a line each.
+    pub fn mechanisms(&self) -> &[String] {
+        &self.mechanisms
     }
 
     /// The process id of the `-c` child.
@@ -190,6 +207,7 @@ impl<'k> Session<'k> {
     /// Detaches, runs the `end` probes, prints the maps; gives the exit code.
     pub fn finish(mut self, sink: &mut dyn Sink) -> Result<i32> {
         drop(std::mem::take(&mut self.state.links));
+        self.tell_missed(sink)?;
         self.drain(sink, usize::MAX)?;
         // What was asked before does not silence the end.
         let asked = self.state.exit.take();
@@ -204,6 +222,19 @@ impl<'k> Session<'k> {
         }
         sink.flush()?;
         Ok((code & 0xff) as i32)
+    }
+
+    /// Hits on which the kernel did not run a program, as it was running on that CPU already.
+    fn tell_missed(&self, sink: &mut dyn Sink) -> Result<()> {
+        for (name, program) in &self.programs {
+            // Kernels before 5.12 do not count them.
+            let missed = sys::program::missed(program.as_fd()).unwrap_or(0);
+            if missed > 0 {
+                let text = format!("{name}: {missed} hits were missed, as the probe was hit while it was running");
+                sink.message(Severity::Warning, &text)?;
+            }
+        }
+        Ok(())
     }
 
     /// Acts on records until none are left, or so many were seen. After an exit, they are dropped.

@@ -16,16 +16,18 @@ pub const UPROBE_MULTI: u32 = 48;
 const MULTI_RETURN: u32 = 1;
 
 /// Runs a program on each occurrence of a perf event (5.15).
-pub fn perf(program: BorrowedFd<'_>, event: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+pub fn perf(program: BorrowedFd<'_>, event: BorrowedFd<'_>, cookie: u64) -> io::Result<OwnedFd> {
     let mut attr = attr();
     attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
     attr.link_create.__bindgen_anon_2.target_fd = event.as_raw_fd() as u32;
     attr.link_create.attach_type = PERF_EVENT;
+    attr.link_create.__bindgen_anon_3.perf_event.bpf_cookie = cookie;
     bpf_fd(Command::BPF_LINK_CREATE, &mut attr)
 }
 
 /// Puts a program on many kernel functions at once (5.18).
-pub fn kprobe_multi(program: BorrowedFd<'_>, functions: &[CString], at: Point) -> io::Result<OwnedFd> {
+pub fn kprobe_multi(program: BorrowedFd<'_>, functions: &[CString], cookies: &[u64], at: Point) -> io::Result<OwnedFd> {
+    assert_eq!(functions.len(), cookies.len());
     let symbols: Vec<u64> = functions.iter().map(|name| name.as_ptr() as u64).collect();
     let mut attr = attr();
     attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
@@ -33,14 +35,16 @@ pub fn kprobe_multi(program: BorrowedFd<'_>, functions: &[CString], at: Point) -
     attr.link_create.__bindgen_anon_3.kprobe_multi.flags = flags(at);
     attr.link_create.__bindgen_anon_3.kprobe_multi.cnt = symbols.len() as u32;
     attr.link_create.__bindgen_anon_3.kprobe_multi.syms = address(&symbols);
+    attr.link_create.__bindgen_anon_3.kprobe_multi.cookies = address(cookies);
     bpf_fd(Command::BPF_LINK_CREATE, &mut attr)
 }
 
-/// A place in a file, and that of the counter to be raised while the probe is there, or 0.
+/// A place in a file, that of the counter to be raised while the probe is there, or 0, and what the program is told of the place.
 #[derive(Debug, Clone, Copy)]
 pub struct Location {
     pub offset: u64,
     pub semaphore: u64,
+    pub cookie: u64,
 }
 
 /// Puts a program on many places of one file at once (6.6). A `pid` of 0 means all processes.
@@ -52,12 +56,14 @@ pub fn uprobe_multi(
     pid: u32,
 ) -> io::Result<OwnedFd> {
     let offsets: Vec<u64> = locations.iter().map(|location| location.offset).collect();
+    let cookies: Vec<u64> = locations.iter().map(|location| location.cookie).collect();
     let semaphores: Vec<u64> = locations.iter().map(|location| location.semaphore).collect();
     let mut attr = attr();
     attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
     attr.link_create.attach_type = UPROBE_MULTI;
     attr.link_create.__bindgen_anon_3.uprobe_multi.path = path.as_ptr() as u64;
     attr.link_create.__bindgen_anon_3.uprobe_multi.offsets = address(&offsets);
+    attr.link_create.__bindgen_anon_3.uprobe_multi.cookies = address(&cookies);
     if semaphores.iter().any(|semaphore| *semaphore != 0) {
         attr.link_create.__bindgen_anon_3.uprobe_multi.ref_ctr_offsets = address(&semaphores);
     }
@@ -67,11 +73,12 @@ pub fn uprobe_multi(
     bpf_fd(Command::BPF_LINK_CREATE, &mut attr)
 }
 
-/// Puts a program on a raw tracepoint.
-pub fn raw_tracepoint(program: BorrowedFd<'_>, event: &CStr) -> io::Result<OwnedFd> {
+/// Puts a program on a raw tracepoint. Kernels before 6.10 take no cookie but 0.
+pub fn raw_tracepoint(program: BorrowedFd<'_>, event: &CStr, cookie: u64) -> io::Result<OwnedFd> {
     let mut attr = attr();
     attr.raw_tracepoint.name = event.as_ptr() as u64;
     attr.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
+    attr.raw_tracepoint.cookie = cookie;
     bpf_fd(Command::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
 }
 

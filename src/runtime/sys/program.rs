@@ -4,6 +4,8 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+use aya_obj::generated::bpf_prog_info;
+
 use super::{Command, address, attr, bpf, bpf_fd, object_name};
 use crate::bpf::btf::{FUNC_INFO, LINE_INFO, ProgramBtf};
 use crate::bpf::unit::Insn;
@@ -64,4 +66,16 @@ pub fn test_run(program: BorrowedFd<'_>) -> io::Result<()> {
     attr.test.ctx_in = address(&CONTEXT);
     attr.test.ctx_size_in = size_of_val(&CONTEXT) as u32;
     bpf(Command::BPF_PROG_TEST_RUN, &mut attr).map(drop)
+}
+
+/// How often the program was not run, as it was running already.
+pub fn missed(program: BorrowedFd<'_>) -> io::Result<u64> {
+    // SAFETY: the structure consists of integers only, for which zero is a valid value.
+    let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
+    let mut attr = attr();
+    attr.info.bpf_fd = program.as_raw_fd() as u32;
+    attr.info.info_len = size_of::<bpf_prog_info>() as u32;
+    attr.info.info = std::ptr::from_mut(&mut info) as u64;
+    bpf(Command::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    Ok(info.recursion_misses)
 }

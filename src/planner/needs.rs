@@ -1,0 +1,51 @@
+//! What a body needs of the mechanism that runs it.
+
+use std::collections::BTreeSet;
+
+use crate::bpf::Helper;
+use crate::ir::{ExprKind, Probe, walk};
+use crate::types::{Side, Type};
+
+pub struct Needs {
+    pub context: Context,
+    pub kernel_stack: bool,
+    /// The number of the target among those of the program.
+    pub cookie: bool,
+}
+
+/// What is used of the memory that the kernel hands to the program.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Context {
+    Nothing,
+    /// Scalars at these offsets.
+    Fields(BTreeSet<u32>),
+    /// Its address.
+    Whole,
+}
+
+impl Needs {
+    pub fn of(probe: &Probe) -> Needs {
+        let mut fields = BTreeSet::new();
+        let mut addresses = 0usize;
+        let (mut kernel_stack, mut cookies) = (false, 0usize);
+        walk(&probe.body, &mut |expr| match &*expr.kind {
+            ExprKind::Ctx => addresses += 1,
+            ExprKind::CtxLoad { offset } => {
+                fields.insert(*offset);
+            }
+            ExprKind::Call(Helper::GET_ATTACH_COOKIE, _) => cookies += 1,
+            ExprKind::Stack { .. } => {
+                kernel_stack |= !matches!(&expr.ty, Type::Stack(stack) if stack.side == Side::User)
+            }
+            ExprKind::StackLen { of } => kernel_stack |= of.side == Side::Kernel,
+            _ => {}
+        });
+        // Each cookie is asked for with the context's address, which is all that it is used for.
+        let context = match (addresses - cookies, fields.is_empty()) {
+            (0, true) => Context::Nothing,
+            (0, false) => Context::Fields(fields),
+            _ => Context::Whole,
+        };
+        Needs { context, kernel_stack, cookie: cookies > 0 }
+    }
+}
