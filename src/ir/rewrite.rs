@@ -70,6 +70,8 @@ fn parts(expr: &mut Expr) -> Vec<&mut Expr> {
         | ExprKind::Convert(of)
         | ExprKind::Resize(of)
         | ExprKind::StrLen(of)
+        | ExprKind::Terminate(of)
+        | ExprKind::Reinterpret(of)
         | ExprKind::Seq(_, of)
         | ExprKind::Bits { value: of, .. }
         | ExprKind::Log2Bucket { value: of, .. }
@@ -83,10 +85,12 @@ fn parts(expr: &mut Expr) -> Vec<&mut Expr> {
         | ExprKind::And(left, right)
         | ExprKind::Or(left, right)
         | ExprKind::ReadBuf { addr: left, len: right }
+        | ExprKind::Element { base: left, index: right, .. }
         | ExprKind::StrContains { hay: left, needle: right } => vec![left, right],
-        ExprKind::MapGet { key, .. } | ExprKind::MapDelete { key, .. } | ExprKind::Merge { key, .. } => {
-            key.iter_mut().collect()
-        }
+        ExprKind::MapGet { key, .. }
+        | ExprKind::MapDelete { key, .. }
+        | ExprKind::MapAddress { key, .. }
+        | ExprKind::Merge { key, .. } => key.iter_mut().collect(),
         ExprKind::ReadStr { addr, max } => std::iter::once(addr).chain(max).collect(),
         ExprKind::Cond { cond, then, otherwise } => vec![cond, then, otherwise],
         ExprKind::Compose(parts) => parts.iter_mut().map(|(_, part)| part).collect(),
@@ -98,6 +102,7 @@ fn parts(expr: &mut Expr) -> Vec<&mut Expr> {
         | ExprKind::Stack { .. }
         | ExprKind::StackLen { .. }
         | ExprKind::Var(_)
+        | ExprKind::Address(_)
         | ExprKind::Zero
         | ExprKind::Str(_)
         | ExprKind::Bytes(_)
