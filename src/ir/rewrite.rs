@@ -72,6 +72,7 @@ fn parts(expr: &mut Expr) -> Vec<&mut Expr> {
         | ExprKind::StrLen(of)
         | ExprKind::Terminate(of)
         | ExprKind::Reinterpret(of)
+        | ExprKind::Location(of)
         | ExprKind::Seq(_, of)
         | ExprKind::Bits { value: of, .. }
         | ExprKind::Log2Bucket { value: of, .. }
@@ -85,6 +86,9 @@ fn parts(expr: &mut Expr) -> Vec<&mut Expr> {
         | ExprKind::And(left, right)
         | ExprKind::Or(left, right)
         | ExprKind::ReadBuf { addr: left, len: right }
+        | ExprKind::MemCompare { left, right, .. }
+        | ExprKind::StrConcat(left, right)
+        | ExprKind::StrFind { hay: left, needle: right }
         | ExprKind::Element { base: left, index: right, .. }
         | ExprKind::StrContains { hay: left, needle: right } => vec![left, right],
         ExprKind::MapGet { key, .. }

@@ -27,7 +27,7 @@ use crate::diag::{self, Place, Severity};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::plan::{Action, ActionId, Attach, Host, MapId, Plan, Role, Target, When};
-use crate::report::Sink;
+use crate::report::{Message, Sink};
 use crate::source::{Sources, Span};
 use crate::strftime;
 use crate::types::MapValue;
@@ -231,7 +231,7 @@ impl<'k> Session<'k> {
             let missed = sys::program::missed(program.as_fd()).unwrap_or(0);
             if missed > 0 {
                 let text = format!("{name}: {missed} hits were missed, as the probe was hit while it was running");
-                sink.message(Severity::Warning, &text)?;
+                sink.message(&Message::new(Severity::Warning, &text))?;
             }
         }
         Ok(())
