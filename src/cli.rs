@@ -1,8 +1,13 @@
 //! Arguments in, an [`Invocation`] out. One table of options makes both the parser and the help.
 
+mod flags;
+
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::check::{Named, Safety};
+use crate::kernel::Feature;
 use crate::report::Warnings;
+use flags::FLAGS;
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -11,6 +16,8 @@ pub struct Invocation {
     pub program: Option<Program>,
     /// `$1`, `$2`, …; with `-l`, the pattern is the first.
     pub params: Vec<String>,
+    /// `--name=value` after `--`, for `getopt()`.
+    pub named: Vec<Named>,
     pub verbosity: Verbosity,
     pub pid: Option<u32>,
     pub command: Option<String>,
@@ -18,9 +25,15 @@ pub struct Invocation {
     pub format: Format,
     pub buffering: Buffering,
     pub warnings: Warnings,
-    pub safety: crate::check::Safety,
+    pub safety: Safety,
     pub emit_elf: Option<String>,
     pub dump: Vec<Stage>,
+    /// A regular expression for the names of probes.
+    pub probe_filter: Option<String>,
+    /// Features not to be used although the kernel has them.
+    pub unused: Vec<Feature>,
+    /// File with the functions that may be traced, one a line.
+    pub traceable: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,6 +43,14 @@ pub enum Mode {
     Run,
     /// Compile, load and attach, then end.
     DryRun,
+    /// Compile, then end.
+    Compile,
+    /// Tell how long compiling takes.
+    CompileBench,
+    /// Run the `test` probes.
+    Test,
+    /// Run the `bench` probes.
+    Bench,
     List,
     Info,
     Version,
@@ -77,101 +98,28 @@ pub enum Stage {
     Ast,
     Ir,
     Insns,
+    /// What the kernel's verifier says of the programs.
+    Verifier,
 }
 
-/// One option of the command line.
-struct Flag {
-    short: Option<char>,
-    long: &'static str,
-    /// Name of its value in the help; empty if it takes none.
-    value: &'static str,
-    doc: &'static str,
-    set: fn(&mut Invocation, &str) -> Result<(), String>,
+/// What is wrong with the arguments.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// There is no such option: the help may show the right one.
+    Unknown(String),
+    /// An option is used wrongly.
+    Wrong(String),
 }
 
-const FLAGS: &[Flag] = &[
-    flag(Some('e'), "eval", "PROGRAM", "run this program", |to, value| {
-        to.program = Some(Program::Text(value.to_string()));
-        Ok(())
-    }),
-    flag(Some('l'), "list", "", "list probes that match the pattern, or those of the program", |to, _| {
-        to.mode = Mode::List;
-        Ok(())
-    }),
-    flag(Some('p'), "pid", "PID", "trace this process only; end when it ends", |to, value| {
-        let pid =
-            value.parse().map_err(|_| format!("'{value}' is not a process id; try: -p {}", std::process::id()))?;
-        to.pid = Some(pid);
-        Ok(())
-    }),
-    flag(Some('c'), "cmd", "COMMAND", "run this command once attached; end when it ends", |to, value| {
-        to.command = Some(value.to_string());
-        Ok(())
-    }),
-    flag(Some('o'), "output", "FILE", "write the program's output to this file", |to, value| {
-        to.output = Some(value.to_string());
-        Ok(())
-    }),
-    flag(Some('f'), "format", "FORMAT", "output format: text, json", |to, value| {
-        to.format = one_of(value, "format", &[("text", Format::Text), ("json", Format::Json)])?;
-        Ok(())
-    }),
-    flag(Some('B'), "buffering", "MODE", "buffering of the output: line, full, none", |to, value| {
-        let modes = [("line", Buffering::Line), ("full", Buffering::Full), ("none", Buffering::None)];
-        to.buffering = one_of(value, "buffering mode", &modes)?;
-        Ok(())
-    }),
-    flag(Some('d'), "debug", "STAGE", "show a stage of compilation and end: ast, ir, insns", |to, value| {
-        for stage in value.split(',') {
-            let stages = [("ast", Stage::Ast), ("ir", Stage::Ir), ("insns", Stage::Insns)];
-            to.dump.push(one_of(stage, "stage", &stages)?);
-        }
-        Ok(())
-    }),
-    flag(None, "emit-elf", "FILE", "write the compiled programs as an eBPF object and end", |to, value| {
-        to.emit_elf = Some(value.to_string());
-        Ok(())
-    }),
-    flag(None, "dry-run", "", "compile, load and attach, then end", |to, _| {
-        to.mode = Mode::DryRun;
-        Ok(())
-    }),
-    flag(None, "unsafe", "", "allow actions that change the system, such as system()", |to, _| {
-        to.safety = crate::check::Safety::Unsafe;
-        Ok(())
-    }),
-    flag(Some('q'), "quiet", "", "print nothing but the program's output", |to, _| {
-        to.verbosity = Verbosity::Quiet;
-        Ok(())
-    }),
-    flag(Some('v'), "verbose", "", "say what is done; with -l, show arguments", |to, _| {
-        to.verbosity = Verbosity::Verbose;
-        Ok(())
-    }),
-    flag(None, "no-warnings", "", "hide warnings", |to, _| {
-        to.warnings = Warnings::Hidden;
-        Ok(())
-    }),
-    flag(None, "info", "", "show what this kernel offers", |to, _| {
-        to.mode = Mode::Info;
-        Ok(())
-    }),
-    flag(Some('V'), "version", "", "show the version", |to, _| {
-        to.mode = Mode::Version;
-        Ok(())
-    }),
-    flag(Some('h'), "help", "", "show this help", |to, _| {
-        to.mode = Mode::Help;
-        Ok(())
-    }),
-];
-
-/// Reads the arguments that follow the program's name.
-pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation, String> {
+/// Reads the arguments that follow the program's name. What stands behind `--` belongs to the script.
+pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation, Fault> {
+    let mut args: Vec<String> = args.into_iter().collect();
+    let of_script = args.iter().position(|arg| arg == "--").map(|at| args.split_off(at)).unwrap_or_default();
     let mut invocation = Invocation::default();
     let mut words = Vec::new();
+    let wrong = |error: lexopt::Error| Fault::Wrong(error.to_string());
     let mut parser = Parser::from_args(args);
-    while let Some(arg) = parser.next().map_err(|error| error.to_string())? {
+    while let Some(arg) = parser.next().map_err(wrong)? {
         match arg {
             Arg::Short(short) => {
                 apply(&mut invocation, &mut parser, |flag| flag.short == Some(short), &format!("-{short}"))?
@@ -180,7 +128,13 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation, Strin
                 let long = long.to_string();
                 apply(&mut invocation, &mut parser, |flag| flag.long == long, &format!("--{long}"))?;
             }
-            Arg::Value(word) => words.push(word.string().map_err(|error| error.to_string())?),
+            Arg::Value(word) => words.push(word.string().map_err(wrong)?),
+        }
+    }
+    for word in of_script.into_iter().skip(1) {
+        match word.strip_prefix("--") {
+            Some(named) => invocation.named.push(named_parameter(named)),
+            None => words.push(word),
         }
     }
     assign_words(&mut invocation, words);
@@ -194,12 +148,14 @@ pub fn help() -> String {
         .iter()
         .map(|flag| {
             let short = flag.short.map_or("   ".to_string(), |short| format!("-{short},"));
-            format!("  {short} {:<22} {}\n", format!("--{} {}", flag.long, flag.value), flag.doc)
+            format!("  {short} {:<27} {}\n", format!("--{} {}", flag.long, flag.value), flag.doc)
         })
         .collect();
     format!(
         "USAGE:\n  rtrace [OPTIONS] FILE [PARAMS]        run a script ('-' reads it from standard input)\n  \
-         rtrace [OPTIONS] -e PROGRAM [PARAMS]  run a one-liner\n  rtrace -l [PATTERN]                   list probes\n  \
+         rtrace [OPTIONS] -e PROGRAM [PARAMS]  run a one-liner\n  \
+         rtrace [OPTIONS] FILE -- --NAME=VALUE give a script its named parameters (-- --help lists them)\n  \
+         rtrace -l [PATTERN]                   list probes\n  \
          rtrace                                start the interactive shell\n\nOPTIONS:\n{options}\nEXAMPLES:\n  \
          rtrace -e 'tracepoint:raw_syscalls:sys_enter {{ @[comm] = count(); }}'\n      count system calls by program until Ctrl-C\n  \
          rtrace -e 'profile:hz:99 {{ @[kstack] = count(); }}'\n      sample kernel stacks 99 times a second\n  \
@@ -207,45 +163,37 @@ pub fn help() -> String {
     )
 }
 
-const fn flag(
-    short: Option<char>,
-    long: &'static str,
-    value: &'static str,
-    doc: &'static str,
-    set: fn(&mut Invocation, &str) -> Result<(), String>,
-) -> Flag {
-    Flag { short, long, value, doc, set }
-}
-
 fn apply(
     invocation: &mut Invocation,
     parser: &mut Parser,
-    is_meant: impl Fn(&Flag) -> bool,
+    is_meant: impl Fn(&flags::Flag) -> bool,
     written: &str,
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     let flag = FLAGS.iter().find(|flag| is_meant(flag)).ok_or_else(|| unknown(written))?;
     let value = if flag.value.is_empty() {
         String::new()
     } else {
-        let value = parser.value().map_err(|_| format!("{written} needs a value: {written} {}", flag.value))?;
-        value.string().map_err(|error| error.to_string())?
+        let missing = |_| Fault::Wrong(format!("{written} needs a value: {written} {}", flag.value));
+        let value = parser.value().map_err(missing)?;
+        value.string().map_err(|error| Fault::Wrong(error.to_string()))?
     };
-    (flag.set)(invocation, &value)
+    (flag.set)(invocation, &value).map_err(Fault::Wrong)
 }
 
-fn unknown(written: &str) -> String {
+fn unknown(written: &str) -> Fault {
     let names = FLAGS.iter().map(|flag| flag.long);
-    match crate::names::nearest(written.trim_start_matches('-'), names) {
-        Some(name) => format!("unknown option {written}; did you mean --{name}?"),
-        None => format!("unknown option {written}"),
-    }
+    Fault::Unknown(match crate::names::nearest(written.trim_start_matches('-'), names) {
+        Some(name) => format!("unrecognized option '{written}'; did you mean --{name}?"),
+        None => format!("unrecognized option '{written}'"),
+    })
 }
 
-fn one_of<T: Copy>(value: &str, what: &str, choices: &[(&str, T)]) -> Result<T, String> {
-    choices.iter().find(|(name, _)| *name == value).map(|(_, choice)| *choice).ok_or_else(|| {
-        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-        format!("'{value}' is not a {what}; it is one of: {}", names.join(", "))
-    })
+/// `name=value`, or `name` alone.
+fn named_parameter(text: &str) -> Named {
+    match text.split_once('=') {
+        Some((name, value)) => Named { name: name.to_string(), value: Some(value.to_string()) },
+        None => Named { name: text.to_string(), value: None },
+    }
 }
 
 /// The first word is the script, unless the program was given by `-e` or a pattern is meant.
@@ -258,9 +206,10 @@ fn assign_words(invocation: &mut Invocation, mut words: Vec<String>) {
     invocation.params = words;
 }
 
-fn exclude(invocation: &Invocation) -> Result<(), String> {
+fn exclude(invocation: &Invocation) -> Result<(), Fault> {
     if invocation.pid.is_some() && invocation.command.is_some() {
-        return Err("-p and -c exclude each other: one names a running process, the other starts one".to_string());
+        let why = "USAGE: Cannot use both -c and -p. -p names a running process, -c starts one";
+        return Err(Fault::Wrong(why.to_string()));
     }
     Ok(())
 }
@@ -294,8 +243,30 @@ mod tests {
     #[test]
     fn mistakes_say_what_to_type() {
         let failed = |line: &str| parse(line.split_whitespace().map(str::to_string)).unwrap_err();
-        assert_eq!(failed("--dry-rn"), "unknown option --dry-rn; did you mean --dry-run?");
-        assert_eq!(failed("-f xml"), "'xml' is not a format; it is one of: text, json");
-        assert_eq!(failed("-e"), "-e needs a value: -e PROGRAM");
+        let wrong = |text: &str| Fault::Wrong(text.to_string());
+        assert_eq!(
+            failed("--dry-rn"),
+            Fault::Unknown("unrecognized option '--dry-rn'; did you mean --dry-run?".into())
+        );
+        assert_eq!(failed("-f xml"), wrong("Invalid output format \"xml\"\nValid formats: 'text', 'json'"));
+        assert_eq!(failed("-e"), wrong("-e needs a value: -e PROGRAM"));
+        assert_eq!(failed("-d foo"), wrong("USAGE: invalid option for -d: foo (stages: ast, ir, insns, verifier)"));
+        assert!(matches!(failed("--aot x"), Fault::Wrong(why) if why.contains("no compiler")));
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_the_scripts() {
+        let run = parsed("a.bt 1 -- --n=7 two --flag");
+        assert_eq!(run.params, ["1", "two"]);
+        let named = |name: &str, value: Option<&str>| Named { name: name.into(), value: value.map(str::to_string) };
+        assert_eq!(run.named, [named("n", Some("7")), named("flag", None)]);
+    }
+
+    #[test]
+    fn stages_go_by_bpftraces_names_too() {
+        assert_eq!(parsed("-d types,dis -e x").dump, [Stage::Ir, Stage::Insns]);
+        assert_eq!(parsed("-d all -e x").dump, [Stage::Ast, Stage::Ir, Stage::Insns]);
+        assert_eq!(parsed("--no-feature uprobe_multi -e x").unused, [Feature::UprobeMulti]);
+        assert_eq!(parsed("--mode test -e x").mode, Mode::Test);
     }
 }

@@ -31,6 +31,10 @@ impl<'a> Engine<'a> {
         Self { sources: Sources::new(), options, kernel, overrides }
     }
 
+    pub fn kernel(&self) -> &'a dyn Kernel {
+        self.kernel
+    }
+
     pub fn parse(&mut self, name: &str, text: &str) -> Result<ast::Program, Faults> {
         syntax::parse(self.sources.add(name, text))
     }

@@ -1,9 +1,13 @@
 //! The command: arguments in, exit code out. Everything that prints, reads the environment or handles signals is here.
 
+#[path = "app/bench.rs"]
+mod bench;
 #[path = "app/info.rs"]
 mod info;
 #[path = "app/output.rs"]
 mod output;
+#[path = "app/parameters.rs"]
+mod parameters;
 #[path = "app/run.rs"]
 mod run;
 #[path = "app/shell.rs"]
@@ -13,7 +17,7 @@ mod signals;
 
 use std::process::ExitCode;
 
-use rtrace::cli::{self, Invocation, Mode, Program, Verbosity};
+use rtrace::cli::{self, Fault, Invocation, Mode, Program, Verbosity};
 use rtrace::error::{Error, Kind, Result};
 use rtrace::kernel::live::Live;
 use rtrace::probes;
@@ -22,8 +26,12 @@ use rtrace::runtime::features;
 fn main() -> ExitCode {
     let invocation = match cli::parse(std::env::args().skip(1)) {
         Ok(invocation) => invocation,
-        Err(message) => {
+        Err(Fault::Unknown(message)) => {
             eprintln!("ERROR: {message}\n\n{}", cli::help());
+            return ExitCode::from(1);
+        }
+        Err(Fault::Wrong(message)) => {
+            eprintln!("ERROR: {message}");
             return ExitCode::from(1);
         }
     };
@@ -37,16 +45,22 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(invocation: &Invocation) -> Result<u8> {
-    let kernel = Live::new(features::probe);
+    let kernel = Live::new(features::probe).without(&invocation.unused);
+    let kernel = match &invocation.traceable {
+        Some(path) => kernel.with_functions(path)?,
+        None => kernel,
+    };
     match invocation.mode {
         Mode::Help => output::line(&cli::help())?,
         Mode::Version => output::line(&format!("rtrace v{}\n", env!("CARGO_PKG_VERSION")))?,
         Mode::Info => output::line(&info::text(&kernel))?,
         Mode::List => list(invocation, &kernel)?,
-        Mode::Run | Mode::DryRun => match &invocation.program {
-            Some(program) => return run::program(invocation, program, &kernel),
-            None => shell::run(invocation, &kernel)?,
-        },
+        Mode::Run | Mode::DryRun | Mode::Compile | Mode::CompileBench | Mode::Test | Mode::Bench => {
+            match &invocation.program {
+                Some(program) => return run::program(invocation, program, &kernel),
+                None => shell::run(invocation, &kernel)?,
+            }
+        }
     }
     Ok(0)
 }

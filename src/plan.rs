@@ -26,6 +26,17 @@ pub struct Plan {
     pub actions: IdVec<ActionId, Action>,
     pub counters: IdVec<CounterId, Counter>,
     pub config: Config,
+    /// Named parameters that the program takes.
+    pub parameters: Vec<Parameter>,
+}
+
+/// A named parameter, as `getopt()` declares it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    pub name: String,
+    /// Its value when it is not given, as it is written.
+    pub default: String,
+    pub description: String,
 }
 
 /// A BPF map, and what it is for.

@@ -12,7 +12,8 @@ use rtrace::kernel::live::Live;
 use rtrace::report::Sink;
 use rtrace::runtime::{self, Child, Session, Status, Stop};
 
-use crate::{output, signals, source};
+use crate::parameters::{self, Settled};
+use crate::{bench, output, signals, source};
 
 /// Seconds that one wait for events lasts at the most.
 const WAIT: Duration = Duration::from_secs(1);
@@ -37,6 +38,11 @@ pub fn program(invocation: &Invocation, program: &Program, kernel: &Live) -> Res
     };
     if let Some(path) = &invocation.emit_elf {
         return write_object(&compiled, &engine, path).map(|()| 0);
+    }
+    match invocation.mode {
+        Mode::Compile => return Ok(0),
+        Mode::CompileBench => return bench::compile(&mut engine, &name, &text).map(|()| 0),
+        _ => {}
     }
     let stop = signals::stop_handle()?;
     let code = trace(&engine, compiled, kernel, invocation, Some(stop), child);
@@ -65,6 +71,7 @@ pub fn engine<'k>(invocation: &Invocation, kernel: &'k Live, child: Option<&Chil
     let overrides = Overrides::from_environment(std::env::vars()).map_err(Error::usage)?;
     let options = Options {
         params: invocation.params.clone(),
+        named: invocation.named.clone(),
         pid: invocation.pid,
         child: child.map(Child::pid),
         safety: invocation.safety,
@@ -95,6 +102,9 @@ pub fn compile(
     let parsed = engine.parse(name, text).map_err(Stopped::Faults)?;
     show(Stage::Ast, &|| rtrace::syntax::print::program(&parsed))?;
     let (program, warnings) = engine.check(&parsed).map_err(Stopped::Faults)?;
+    if parameters::settle(&program.plan.parameters, &invocation.named).map_err(Stopped::Error)? == Settled::Shown {
+        return Err(Stopped::Done);
+    }
     output::show_diagnostics(&warnings, &engine.sources, invocation);
     show(Stage::Ir, &|| rtrace::ir::print::program(&program))?;
     let compiled = engine.generate(program).map_err(Stopped::Faults)?;
@@ -102,6 +112,10 @@ pub fn compile(
         let listing = |unit| rtrace::bpf::list::Listing { unit, plan: &compiled.plan, sources: &engine.sources };
         compiled.units.iter().map(|unit| format!("{}\n", listing(unit))).collect()
     })?;
+    if invocation.dump.contains(&Stage::Verifier) {
+        let log = runtime::verifier_log(&compiled, &engine.sources, engine.kernel()).map_err(Stopped::Error)?;
+        output::line(&log).map_err(Stopped::Error)?;
+    }
     if invocation.dump.is_empty() { Ok(compiled) } else { Err(Stopped::Done) }
 }
 

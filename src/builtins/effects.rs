@@ -97,7 +97,7 @@ fn named(cx: &mut Cx<'_>, call: &Call<'_>, name: &str) -> Fallible<Expr> {
         return Ok(super::number(position as i64 + 1, call.span));
     }
     let diagnostic = Diagnostic::error(call.args[0].span, format!("Invalid string for signal: {name}"));
-    let near = names::nearest(bare, NAMES.into_iter()).map(|near| format!("did you mean \"{near}\"?"));
+    let near = names::nearest(bare, NAMES).map(|near| format!("did you mean \"{near}\"?"));
     Err(cx.error(near.into_iter().fold(diagnostic, Diagnostic::hint)))
 }
 

@@ -4,6 +4,7 @@ mod aggregate;
 mod commands;
 mod control;
 mod effects;
+mod getopt;
 mod join;
 mod maps;
 mod memory;
@@ -80,6 +81,7 @@ pub static TABLES: &[&[Builtin]] = &[
     control::ROWS,
     effects::ROWS,
     meta::ROWS,
+    getopt::ROWS,
 ];
 
 pub fn find(name: &str) -> Option<&'static Builtin> {

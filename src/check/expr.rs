@@ -224,10 +224,15 @@ impl Cx<'_> {
             self.warn(span, format!("Positional parameter ${number} is empty or not provided: it counts as 0"));
             return Ok(integer(0, "", span));
         };
-        match parse_integer(&text) {
-            Some(value) => Ok(Expr::int(value as i64, literal_type(value), span)),
+        match self.integer(&text, span) {
+            Some(number) => Ok(number),
             None => self.string(text.into_bytes(), span),
         }
+    }
+
+    /// A number of the command line, in any of the forms of a literal, as a constant.
+    pub fn integer(&self, text: &str, span: Span) -> Option<Expr> {
+        parse_integer(text).map(|value| Expr::int(value as i64, literal_type(value), span))
     }
 
     /// The type that a name stands for.

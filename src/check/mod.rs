@@ -44,6 +44,8 @@ const PASSES: usize = 32;
 pub struct Options {
     /// `$1`, `$2`, …
     pub params: Vec<String>,
+    /// What `getopt()` gets.
+    pub named: Vec<Named>,
     /// `-p PID`.
     pub pid: Option<u32>,
     /// Process id of the `-c` child.
@@ -53,6 +55,13 @@ pub struct Options {
     pub start_ns: u64,
     /// What the TAI clock is ahead of boot time, for `nsecs(sw_tai)`.
     pub tai_offset_ns: i64,
+}
+
+/// A named parameter of the script: `--name=value` or `--name`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    pub name: String,
+    pub value: Option<String>,
 }
 
 /// Whether actions that change the system may be used.

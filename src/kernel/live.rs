@@ -11,6 +11,7 @@ use super::mounts::Mount;
 use super::tracefs::Tracefs;
 use super::{Binary, Feature, Kernel, TracepointFormat, elf, paths};
 use crate::btf::{Btf, Kind};
+use crate::errno;
 use crate::error::{Error, Result};
 
 /// Tells by trying whether the kernel accepts a link of this kind. Asked only for [`Feature::KprobeMulti`] and
@@ -43,6 +44,21 @@ impl Live {
             features: Mutex::default(),
             binaries: Mutex::default(),
         }
+    }
+
+    /// The same kernel, with features that are not to be used.
+    pub fn without(self, features: &[Feature]) -> Live {
+        self.features().extend(features.iter().map(|feature| (*feature, false)));
+        self
+    }
+
+    /// The same kernel, with the functions that may be traced from a file, one a line, as the kernel's own list has them.
+    pub fn with_functions(self, path: &str) -> Result<Live> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            let reason = errno::describe(error.raw_os_error().unwrap_or_default().into());
+            Error::usage(format!("Could not read functions from '{path}': {reason}"))
+        })?;
+        Ok(Live { functions: OnceLock::from(super::tracefs::parse_functions(&text)), ..self })
     }
 
     /// The tracefs in use, once it was needed: `-v` tells if rtrace mounted it.

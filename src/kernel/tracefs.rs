@@ -109,7 +109,7 @@ fn split_declaration(text: &str) -> Option<(String, String)> {
 }
 
 /// Reads lines like `vfs_read` and `nf_hook [nf_tables]`.
-fn parse_functions(text: &str) -> Vec<String> {
+pub fn parse_functions(text: &str) -> Vec<String> {
     let name = |line: &str| match line.split_once(" [") {
         Some((name, module)) => format!("{}:{name}", module.trim_end_matches(']')),
         None => line.to_string(),

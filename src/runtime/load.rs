@@ -55,6 +55,28 @@ impl Loader<'_> {
         }
     }
 
+    /// What the verifier says of a unit, whether it takes it or not.
+    pub fn log(&self, unit: &Unit) -> String {
+        let insns = self.relocated(unit);
+        let btf = program_btf(unit, self.sources);
+        let blob = program::load_btf(&btf.blob).ok();
+        let new = NewProgram {
+            kind: kind(unit.kind),
+            expected_attach_type: 0,
+            insns: &insns,
+            name: &unit.name,
+            license: &self.license,
+            btf: blob.as_ref().map(|fd| (fd.as_fd(), &btf)),
+        };
+        let mut log = vec![0; LOG_BYTES];
+        let outcome = program::load(&new, &mut log);
+        let said = text_of(&log);
+        match outcome {
+            Ok(_) => format!("{}:\n{said}", unit.name),
+            Err(error) => format!("{}: refused ({error})\n{said}", unit.name),
+        }
+    }
+
     /// Loads without a log, which is faster; only what fails is verified again with one.
     fn attempt(&self, new: &NewProgram<'_>) -> std::result::Result<OwnedFd, Failed> {
         let error = match program::load(new, &mut []) {
@@ -67,10 +89,7 @@ impl Loader<'_> {
         let mut log = vec![0; LOG_BYTES];
         match program::load(new, &mut log) {
             Ok(program) => Ok(program),
-            Err(error) => {
-                log.truncate(log.iter().position(|byte| *byte == 0).unwrap_or(log.len()));
-                Err(Failed { error, log: String::from_utf8_lossy(&log).into_owned() })
-            }
+            Err(error) => Err(Failed { error, log: text_of(&log) }),
         }
     }
 
@@ -87,6 +106,12 @@ impl Loader<'_> {
         }
         insns
     }
+}
+
+/// The log up to its NUL.
+fn text_of(log: &[u8]) -> String {
+    let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
+    String::from_utf8_lossy(&log[..end]).into_owned()
 }
 
 /// A load that was refused.

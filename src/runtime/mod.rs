@@ -29,12 +29,28 @@ mod tests;
 mod user_symbols;
 mod warnings;
 
+use std::ffi::CString;
+
+use crate::codegen::Compiled;
+use crate::error::Result;
+use crate::kernel::Kernel;
+use crate::source::Sources;
+
 pub use child::Child;
 pub use notify::notify_ready;
 pub use session::{Options, Session, Status};
 pub use stop::Stop;
 
 pub use privilege::check as check_privilege;
+
+/// What the kernel's verifier says of each program of a run that is not to be.
+pub fn verifier_log(compiled: &Compiled, sources: &Sources, kernel: &dyn Kernel) -> Result<String> {
+    privilege::check()?;
+    let maps = maps::Maps::create(&compiled.plan, kernel)?;
+    let license = CString::new(compiled.plan.config.license.as_str()).unwrap_or_default();
+    let loader = load::Loader { maps: &maps, sources, license };
+    Ok(compiled.units.iter().map(|unit| loader.log(unit) + "\n").collect())
+}
 
 /// Nanoseconds since boot, by the clock of `nsecs`.
 pub fn boot_time() -> u64 {

@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn numbers_have_their_names() {
         let mut names = Names::default();
-        assert_eq!([9, 0, 64].map(|number| signal(number)), ["Killed", "Unknown signal 0", "Real-time signal 30"]);
+        assert_eq!([9, 0, 64].map(signal), ["Killed", "Unknown signal 0", "Real-time signal 30"]);
         assert_eq!(names.of(&Naming::User, 0), "root");
         assert_eq!(names.of(&Naming::SystemCall, 99_999), "99999");
         assert_eq!(users("root:x:0:0::\ntoor:x:0:0::\n")[&0], "root");

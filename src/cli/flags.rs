@@ -1,0 +1,169 @@
+//! The options, one row each.
+
+use super::{Buffering, Format, Invocation, Mode, Program, Stage, Verbosity};
+use crate::check::Safety;
+use crate::kernel::Feature;
+use crate::report::Warnings;
+
+/// One option of the command line.
+pub struct Flag {
+    pub short: Option<char>,
+    pub long: &'static str,
+    /// Name of its value in the help; empty if it takes none.
+    pub value: &'static str,
+    pub doc: &'static str,
+    pub set: fn(&mut Invocation, &str) -> Result<(), String>,
+}
+
+pub const FLAGS: &[Flag] = &[
+    flag(Some('e'), "eval", "PROGRAM", "run this program", |to, value| {
+        to.program = Some(Program::Text(value.to_string()));
+        Ok(())
+    }),
+    flag(Some('l'), "list", "", "list probes that match the pattern, or those of the program", |to, _| {
+        mode(to, Mode::List)
+    }),
+    flag(Some('p'), "pid", "PID", "trace this process only; end when it ends", |to, value| {
+        to.pid = Some(value.parse().map_err(|_| format!("Failed to parse pid: invalid integer: {value}"))?);
+        Ok(())
+    }),
+    flag(Some('c'), "cmd", "COMMAND", "run this command once attached; end when it ends", |to, value| {
+        to.command = Some(value.to_string());
+        Ok(())
+    }),
+    flag(Some('o'), "output", "FILE", "write the program's output to this file", |to, value| {
+        to.output = Some(value.to_string());
+        Ok(())
+    }),
+    flag(Some('f'), "format", "FORMAT", "output format: text, json", |to, value| {
+        let formats = [("text", Format::Text), ("json", Format::Json)];
+        let wrong = || format!("Invalid output format \"{value}\"\nValid formats: 'text', 'json'");
+        to.format = one_of(value, &formats).ok_or_else(wrong)?;
+        Ok(())
+    }),
+    flag(Some('B'), "buffering", "MODE", "buffering of the output: line, full, none", |to, value| {
+        let modes = [("line", Buffering::Line), ("full", Buffering::Full), ("none", Buffering::None)];
+        to.buffering = one_of(value, &modes).ok_or("USAGE: -B must be either 'line', 'full', or 'none'.")?;
+        Ok(())
+    }),
+    flag(Some('d'), "debug", "STAGE", "show a stage of compilation and end: ast, ir, insns, verifier", stages),
+    flag(None, "emit-elf", "FILE", "write the compiled programs as an eBPF object and end", |to, value| {
+        to.emit_elf = Some(value.to_string());
+        Ok(())
+    }),
+    flag(None, "dry-run", "", "compile, load and attach, then end", |to, _| mode(to, Mode::DryRun)),
+    flag(None, "unsafe", "", "allow actions that change the system, such as system()", |to, _| {
+        to.safety = Safety::Unsafe;
+        Ok(())
+    }),
+    flag(Some('q'), "quiet", "", "print nothing but the program's output", |to, _| {
+        to.verbosity = Verbosity::Quiet;
+        Ok(())
+    }),
+    flag(Some('v'), "verbose", "", "say what is done; with -l, show arguments", |to, _| {
+        to.verbosity = Verbosity::Verbose;
+        Ok(())
+    }),
+    flag(None, "no-warnings", "", "hide warnings", |to, _| {
+        to.warnings = Warnings::Hidden;
+        Ok(())
+    }),
+    flag(None, "test", "", "run the program's test probes", |to, _| mode(to, Mode::Test)),
+    flag(None, "bench", "", "run the program's bench probes", |to, _| mode(to, Mode::Bench)),
+    flag(None, "mode", "MODE", "codegen, compiler-bench, bench or test", |to, value| {
+        let modes = [
+            ("codegen", Mode::Compile),
+            ("compiler-bench", Mode::CompileBench),
+            ("bench", Mode::Bench),
+            ("test", Mode::Test),
+        ];
+        let wrong = "USAGE: --mode can only be 'codegen', 'compiler-bench', 'bench' or 'test'.";
+        mode(to, one_of(value, &modes).ok_or(wrong)?)
+    }),
+    flag(
+        None,
+        "probe-filter",
+        "REGEX",
+        "run only probes whose name matches (begin and end run always)",
+        |to, value| {
+            to.probe_filter = Some(value.to_string());
+            Ok(())
+        },
+    ),
+    flag(None, "no-feature", "FEATURES", "do without: kprobe_multi, kprobe_session, uprobe_multi", without),
+    flag(None, "traceable-functions", "FILE", "the functions that may be traced, one a line", |to, value| {
+        to.traceable = Some(value.to_string());
+        Ok(())
+    }),
+    flag(None, "verify-llvm-ir", "", "accepted for bpftrace's sake: there is no LLVM here to be verified", |_, _| {
+        Ok(())
+    }),
+    flag(None, "emit-llvm", "FILE", "not possible: there is no LLVM here", |_, _| {
+        Err("--emit-llvm: there is no LLVM in rtrace. -d ir and -d insns show what is generated, --emit-elf writes it"
+            .to_string())
+    }),
+    flag(None, "aot", "FILE", "not needed: there is no compiler here to be left behind", |_, _| {
+        Err("--aot: rtrace has no compiler to leave behind: take rtrace itself, one file, and the script".to_string())
+    }),
+    flag(None, "info", "", "show what this kernel offers", |to, _| mode(to, Mode::Info)),
+    flag(Some('V'), "version", "", "show the version", |to, _| mode(to, Mode::Version)),
+    flag(Some('h'), "help", "", "show this help", |to, _| mode(to, Mode::Help)),
+];
+
+const fn flag(
+    short: Option<char>,
+    long: &'static str,
+    value: &'static str,
+    doc: &'static str,
+    set: fn(&mut Invocation, &str) -> Result<(), String>,
+) -> Flag {
+    Flag { short, long, value, doc, set }
+}
+
+fn mode(to: &mut Invocation, mode: Mode) -> Result<(), String> {
+    to.mode = mode;
+    Ok(())
+}
+
+/// Stages go by bpftrace's names as well, where there is something like them.
+fn stages(to: &mut Invocation, value: &str) -> Result<(), String> {
+    let all = [Stage::Ast, Stage::Ir, Stage::Insns];
+    let names: [(&str, &[Stage]); 11] = [
+        ("ast", &[Stage::Ast]),
+        ("parse", &[Stage::Ast]),
+        ("ir", &[Stage::Ir]),
+        ("types", &[Stage::Ir]),
+        ("codegen", &[Stage::Ir]),
+        ("insns", &[Stage::Insns]),
+        ("codegen-opt", &[Stage::Insns]),
+        ("dis", &[Stage::Insns]),
+        ("libbpf", &[Stage::Verifier]),
+        ("verifier", &[Stage::Verifier]),
+        ("all", &all),
+    ];
+    for stage in value.split(',') {
+        let wrong = || format!("USAGE: invalid option for -d: {stage} (stages: ast, ir, insns, verifier)");
+        to.dump.extend(one_of(stage, &names).ok_or_else(wrong)?);
+    }
+    Ok(())
+}
+
+/// kprobe_session is one of bpftrace's own optimisations, so there is nothing to do without.
+fn without(to: &mut Invocation, value: &str) -> Result<(), String> {
+    for name in value.split(',') {
+        match name {
+            "kprobe_multi" => to.unused.push(Feature::KprobeMulti),
+            "uprobe_multi" => to.unused.push(Feature::UprobeMulti),
+            "kprobe_session" => {}
+            _ => {
+                let why = "USAGE: --no-feature can only have values 'kprobe_multi,kprobe_session,uprobe_multi'.";
+                return Err(why.to_string());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn one_of<T: Copy>(value: &str, choices: &[(&str, T)]) -> Option<T> {
+    choices.iter().find(|(name, _)| *name == value).map(|(_, choice)| *choice)
+}
