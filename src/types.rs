@@ -84,6 +84,8 @@ pub struct StructRef {
     /// The BTF type id.
     pub btf: u32,
     pub size: u32,
+    /// Whose memory the pointers in it lead into: of a value, that of the memory it was read from.
+    pub space: Space,
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

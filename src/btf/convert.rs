@@ -31,7 +31,7 @@ impl Btf {
             "" => self.typedef_name(id).to_string(),
             tag => format!("{word} {tag}"),
         };
-        Some(StructRef { name: name.into(), btf: bare.0, size })
+        Some(StructRef { name: name.into(), btf: bare.0, size, space: Space::Unknown })
     }
 
     /// Goes through one layer; `depth` ends cycles, which only broken data has.

@@ -99,6 +99,14 @@ fn delete(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         }
         (Some(key), None, _) => Some(key),
         (None, Some(key), _) => Some(key.clone()),
+        (None, None, None) if matches!(map.value, MapValue::Aggregate(_)) && !cx.kernel.has(Feature::PerCpuLookup) => {
+            let message = format!(
+                "delete() of the {} value of {} needs kernel 5.19 or later (bpf_map_lookup_percpu_elem)",
+                map.value, map.name
+            );
+            let hint = format!("clear({}) works everywhere", map.name);
+            return Err(cx.error(Diagnostic::error(call.span, message).hint(hint)));
+        }
         (None, None, None) => None,
         (None, None, Some(_)) => {
             let message = "call to delete() with a single argument expects a map without explicit keys (scalar map)";

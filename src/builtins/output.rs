@@ -136,10 +136,8 @@ fn print(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     }
     if let ast::ExprKind::Map { keys: Some(_), .. } = &*call.args[0].kind {
         let map = cx.map_arg(&call.args[0], "print")?;
-        if let MapValue::Aggregate(of @ (Aggregate::Stats(_) | Aggregate::Hist { .. } | Aggregate::LHist { .. })) =
-            map.value
-        {
-            return Err(no_single_value(cx, call, &map, of));
+        if let MapValue::Aggregate(Aggregate::Hist { .. } | Aggregate::LHist { .. }) = map.value {
+            return Err(no_single_value(cx, call, &map));
         }
     }
     if call.args.len() > 1 {
@@ -155,13 +153,9 @@ fn print(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     Ok(Expr::effect(vec![send], call.span))
 }
 
-fn no_single_value(cx: &mut Cx<'_>, call: &Call<'_>, map: &MapArg, of: Aggregate) -> crate::check::Reported {
-    let message = match of {
-        Aggregate::Hist { .. } | Aggregate::LHist { .. } => {
-            format!("Map type {} cannot print the value of individual keys. You must print the whole map.", map.value)
-        }
-        _ => format!("print() of one entry of an aggregation ({}) is not supported yet", map.value),
-    };
+fn no_single_value(cx: &mut Cx<'_>, call: &Call<'_>, map: &MapArg) -> crate::check::Reported {
+    let message =
+        format!("Map type {} cannot print the value of individual keys. You must print the whole map.", map.value);
     cx.error(Diagnostic::error(call.span, message).hint(format!("print({}) prints all its entries", map.name)))
 }
 

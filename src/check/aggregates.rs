@@ -1,5 +1,6 @@
 //! Aggregations as values: what one of them comes to over all CPUs.
 
+use super::convert::record;
 use super::{Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{BinaryOp, CompareOp, Expr, ExprKind, Merge, Stmt, StmtKind};
@@ -47,8 +48,20 @@ impl Cx<'_> {
             Aggregate::Sum(sign) => merge(Merge::Sum(0), sign, key),
             Aggregate::Min(sign) => merge(Merge::Min(sign), sign, key),
             Aggregate::Max(sign) => merge(Merge::Max(sign), sign, key),
-            Aggregate::Avg(sign) => self.average(map, key, sign, span),
-            Aggregate::Stats(_) | Aggregate::Hist { .. } | Aggregate::LHist { .. } => {
+            Aggregate::Avg(sign) => {
+                let mut block = Vec::new();
+                let [_, average, _] = self.totals(map, key, sign, &mut block, span);
+                let ty = average.ty.clone();
+                Expr::new(ExprKind::Seq(block, average), ty, span)
+            }
+            Aggregate::Stats(sign) => {
+                let mut block = Vec::new();
+                let totals = self.totals(map, key, sign, &mut block, span);
+                let record = record(&["count", "average", "total"], totals.to_vec(), span);
+                let ty = record.ty.clone();
+                Expr::new(ExprKind::Seq(block, record), ty, span)
+            }
+            Aggregate::Hist { .. } | Aggregate::LHist { .. } => {
                 let of = MapValue::Aggregate(of);
                 let diagnostic = Diagnostic::error(span, format!("{name} is a '{of}': it is no single value"));
                 return Err(self.error(diagnostic.hint(format!("print({name}) shows all of it"))));
@@ -56,26 +69,28 @@ impl Cx<'_> {
         })
     }
 
-    /// Total by count; 0 of nothing.
-    fn average(&mut self, map: MapId, key: Option<Expr>, sign: Sign, span: Span) -> Expr {
+    /// Count, average (0 of nothing) and total. The block sets the variables that they are made of.
+    fn totals(&mut self, map: MapId, key: Option<Expr>, sign: Sign, block: &mut Vec<Stmt>, span: Span) -> [Expr; 3] {
         let ty = Type::Int(Int { bits: 64, sign });
-        let mut block = Vec::new();
         // The key is made once for both sums.
-        let key = key.map(|key| self.named("key", key, &mut block));
-        let sum = |index| {
+        let key = key.map(|key| self.named("key", key, block));
+        let sum = |index, ty: &Type| {
             let kind = ExprKind::Merge { map, key: key.clone(), how: Merge::Sum(index) };
             Expr::new(kind, ty.clone(), span)
         };
-        let count = self.named("count", sum(0), &mut block);
-        let quotient = ExprKind::Binary { op: BinaryOp::Div, sign, left: sum(1), right: count.clone(), zero: None };
+        let count = self.named("count", sum(0, &Type::I64), block);
+        let total = self.named("total", sum(1, &ty), block);
+        let (left, right) = (total.clone(), count.clone());
+        let quotient = ExprKind::Binary { op: BinaryOp::Div, sign, left, right, zero: None };
         let none = Expr::int(0, ty.clone(), span);
-        let test = ExprKind::Compare { op: CompareOp::Ne, sign: Sign::Unsigned, left: count, right: none.clone() };
+        let (left, right) = (count.clone(), none.clone());
+        let test = ExprKind::Compare { op: CompareOp::Ne, sign: Sign::Unsigned, left, right };
         let kind = ExprKind::Cond {
             cond: Expr::new(test, Type::Bool, span),
             then: Expr::new(quotient, ty.clone(), span),
             otherwise: none,
         };
-        Expr::new(ExprKind::Seq(block, Expr::new(kind, ty.clone(), span)), ty, span)
+        [count, Expr::new(kind, ty, span), total]
     }
 
     /// Keeps a value in a variable of the compiler's own; the statement that sets it is appended to the block.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
-use crate::types::{Int, Sign, Space, Type};
+use crate::types::{Int, Sign, Space, StructRef, Type};
 
 /// The narrowest type that holds all values of both; `None` if there is none.
 pub fn join(left: &Type, right: &Type) -> Option<Type> {
@@ -17,6 +17,9 @@ pub fn join(left: &Type, right: &Type) -> Option<Type> {
         (Type::Ptr(..), Type::Ptr(..)) => join_pointers(left, right),
         (Type::Enum(_), Type::Int(int)) | (Type::Int(int), Type::Enum(_)) => Type::Int(join_ints(*int, Int::U32)),
         (Type::Tuple(_), Type::Tuple(_)) | (Type::Record(..), Type::Record(..)) => join_elements(left, right)?,
+        (Type::Struct(one), Type::Struct(other)) if one.btf == other.btf => {
+            Type::Struct(StructRef { space: Space::Unknown, ..one.clone() })
+        }
         (Type::Stack(one), Type::Stack(other)) if one.side == other.side => left.clone(),
         _ => return None,
     })
@@ -116,6 +119,14 @@ pub fn narrow(number: i64, int: Int) -> i64 {
 pub fn tuple(elements: Vec<Expr>, span: crate::source::Span) -> Expr {
     let types: Arc<[Type]> = elements.iter().map(|element| element.ty.clone()).collect();
     let ty = Type::Tuple(types);
+    let parts = ty.offsets().into_iter().zip(elements).collect();
+    Expr::new(ExprKind::Compose(parts), ty, span)
+}
+
+/// A record of these values.
+pub fn record(names: &[&str], elements: Vec<Expr>, span: crate::source::Span) -> Expr {
+    let types: Arc<[Type]> = elements.iter().map(|element| element.ty.clone()).collect();
+    let ty = Type::Record(names.iter().map(|name| Arc::from(*name)).collect(), types);
     let parts = ty.offsets().into_iter().zip(elements).collect();
     Expr::new(ExprKind::Compose(parts), ty, span)
 }

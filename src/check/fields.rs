@@ -76,7 +76,8 @@ impl Cx<'_> {
             let ty = self.btf_type(info.ty, space);
             return Ok(read(addr, offset, info, of.size, ty, space, span));
         }
-        let ty = self.btf_type(info.ty, Space::Kernel);
+        let space = if of.space == Space::Unknown { self.context.space } else { of.space };
+        let ty = from_space(self.btf_type(info.ty, space), space);
         Ok(within(value, info, of.size, ty, span))
     }
 
@@ -247,7 +248,16 @@ pub fn load(addr: Expr, offset: i64, ty: Type, span: Span) -> Expr {
         let addr = shifted(addr, offset, span);
         return Expr::new(ExprKind::ReadStr { addr, max: None }, ty, span);
     }
+    let ty = from_space(ty, space_of(&addr));
     Expr::new(ExprKind::Load { addr, offset }, ty, span)
+}
+
+/// The type of a value that was read from memory of this kind.
+fn from_space(ty: Type, space: Space) -> Type {
+    match ty {
+        Type::Struct(of) => Type::Struct(StructRef { space, ..of }),
+        other => other,
+    }
 }
 
 /// Where an array in the memory of the kernel or a process lies: an address and how far from it. The error is the array itself,

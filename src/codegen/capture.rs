@@ -40,7 +40,7 @@ impl Gen<'_> {
         for var in found.vars {
             let size = probe.vars[var].ty.size().max(1).next_multiple_of(8);
             let kept = if self.is_large(size) {
-                Kept::Scratch(self.reserve_scratch(size))
+                Kept::Scratch(self.keep_scratch(size))
             } else {
                 end += size as i32;
                 Kept::Captured(end - size as i32)

@@ -137,6 +137,9 @@ impl Gen<'_> {
         let (Some(mark), place) = (self.mark_offset(map), Place::new(Base::Map(map), 0)) else {
             return Ok(Operand::Imm(0));
         };
+        if self.plan.maps[map].kind == MapKind::PerCpuArray {
+            return Ok(self.clear_slots(map, mark, size));
+        }
         let was_set = self.asm.load(Size::B8, at(place, mark));
         self.clear(place, size);
         Ok(was_set.into())

@@ -42,7 +42,9 @@ impl Gen<'_> {
         if let Some(Cached::Memory(place)) = key.as_ref().and_then(|key| self.cache.get(key)) {
             return Ok(place);
         }
-        let place = self.temporary(expr.ty.size());
+        // What is remembered must outlive the statement.
+        let size = expr.ty.size();
+        let place = if key.is_some() { self.lasting(size) } else { self.temporary(size) };
         self.write(expr, place, Padding::Zeros)?;
         if let Some(key) = key {
             self.cache.insert(key, Cached::Memory(place));

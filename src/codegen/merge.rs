@@ -13,11 +13,33 @@ impl Gen<'_> {
             Some(key) => self.key_place(key)?,
             None => self.only_key(),
         };
+        let (result, seen) = (self.asm.variable(), self.asm.variable());
+        self.asm.set(result, Operand::Imm(0));
+        self.asm.set(seen, Operand::Imm(0));
+        self.each_slot(map, key, |code, slot, next| code.merge_slot(slot, how, result, seen, next));
+        Ok(self.asm.get(result).into())
+    }
+
+    /// Clears the slots of all CPUs; 1 if there was a mark at this offset in any of them.
+    pub fn clear_slots(&mut self, map: MapId, mark: u32, size: u32) -> Operand {
+        let was_set = self.asm.variable();
+        self.asm.set(was_set, Operand::Imm(0));
+        let key = self.only_key();
+        self.each_slot(map, key, |code, slot, _| {
+            let old = code.asm.get(was_set);
+            let mark = code.asm.load(Size::B8, at(slot, mark));
+            let either = code.asm.alu(Alu::Or, old.into(), mark.into());
+            code.asm.set(was_set, either);
+            code.clear(slot, size);
+        });
+        self.asm.get(was_set).into()
+    }
+
+    /// Does something with the slot of every CPU that has one; it may go on to the next at any time.
+    fn each_slot(&mut self, map: MapId, key: Place, act: impl FnOnce(&mut Self, Place, Label)) {
         let cpus = i64::from(self.kernel.cpus());
-        let (cpu, result, seen) = (self.asm.variable(), self.asm.variable(), self.asm.variable());
-        for variable in [cpu, result, seen] {
-            self.asm.set(variable, Operand::Imm(0));
-        }
+        let cpu = self.asm.variable();
+        self.asm.set(cpu, Operand::Imm(0));
         let (head, next, end) = (self.asm.label(), self.asm.label(), self.asm.label());
         self.asm.place(head);
         self.enter();
@@ -27,7 +49,7 @@ impl Gen<'_> {
         let args = [Arg::Map(map), Arg::Address(key), Arg::Reg(now)];
         let slot = self.asm.call(Helper::MAP_LOOKUP_PERCPU_ELEM, &args);
         self.asm.branch(Cond::Eq, slot.into(), Operand::Imm(0), next);
-        self.merge_slot(Place::new(Base::Reg(slot), 0), how, result, seen, next);
+        act(self, Place::new(Base::Reg(slot), 0), next);
         self.asm.place(next);
         let now = self.asm.get(cpu);
         let following = self.asm.alu(Alu::Add, now.into(), Operand::Imm(1));
@@ -35,7 +57,6 @@ impl Gen<'_> {
         self.leave();
         self.asm.jump(head);
         self.asm.place(end);
-        Ok(self.asm.get(result).into())
     }
 
     /// Adds one CPU's slot to the result; `seen` is 1 once a marked slot was met.

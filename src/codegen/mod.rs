@@ -40,12 +40,37 @@ const ON_STACK: [u32; 3] = [64, 24, 8];
 /// Generates the programs. Fails only on what no kernel of this version could load, such as a value larger than its limits.
 pub fn generate(program: Program, kernel: &dyn Kernel) -> Result<Compiled, Vec<Diagnostic>> {
     let Program { probes, mut plan } = program;
-    let shared = SharedMaps::register(&mut plan);
+    let mut shared = SharedMaps::register(&mut plan);
+    let (mut units, mut needs) = all(&probes, &plan, kernel, &shared)?;
+    if needs.scratch > PER_CPU_VALUE {
+        shared.memory = Memory::ForEachCpu;
+        (units, needs) = all(&probes, &plan, kernel, &shared)?;
+    }
+    let memory = &mut plan.maps[shared.scratch];
+    memory.value_size = needs.scratch.next_multiple_of(8).max(8);
+    memory.max_entries = units.len().max(1) as u32;
+    if shared.memory == Memory::ForEachCpu {
+        memory.kind = MapKind::Array;
+        memory.max_entries *= kernel.cpus();
+    }
+    let counters = plan.counters.len().max(1) as u32;
+    plan.maps[shared.counters].value_size = 8 * counters;
+    plan.maps[shared.zeros].value_size = new_entry(&plan).max(needs.zeros).next_multiple_of(8).max(8);
+    Ok(Compiled { units, plan })
+}
+
+/// All programs, and the most that any of them needs of the shared maps.
+fn all(
+    probes: &[Probe],
+    plan: &Plan,
+    kernel: &dyn Kernel,
+    shared: &SharedMaps,
+) -> Result<(Vec<Unit>, Needs), Vec<Diagnostic>> {
     let mut units = Vec::new();
     let mut faults = Vec::new();
     let mut needs = Needs::default();
     for probe in probes {
-        match unit(&probe, units.len() as u32, &plan, kernel, &shared) {
+        match unit(probe, units.len() as u32, plan, kernel, shared) {
             Ok((unit, needed)) => {
                 needs.scratch = needed.scratch.max(needs.scratch);
                 needs.zeros = needed.zeros.max(needs.zeros);
@@ -54,16 +79,7 @@ pub fn generate(program: Program, kernel: &dyn Kernel) -> Result<Compiled, Vec<D
             Err(fault) => faults.push(fault),
         }
     }
-    if !faults.is_empty() {
-        return Err(faults);
-    }
-    let memory = &mut plan.maps[shared.scratch];
-    memory.value_size = needs.scratch.next_multiple_of(8).max(8);
-    memory.max_entries = units.len().max(1) as u32;
-    let counters = plan.counters.len().max(1) as u32;
-    plan.maps[shared.counters].value_size = 8 * counters;
-    plan.maps[shared.zeros].value_size = new_entry(&plan).max(needs.zeros).next_multiple_of(8).max(8);
-    Ok(Compiled { units, plan })
+    if faults.is_empty() { Ok((units, needs)) } else { Err(faults) }
 }
 
 /// Maps that the generated code itself works with.
@@ -72,7 +88,20 @@ struct SharedMaps {
     scratch: MapId,
     counters: MapId,
     zeros: MapId,
+    memory: Memory,
 }
+
+/// What the scratch map is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    /// One per-CPU entry for each program.
+    PerCpu,
+    /// An entry for each program and CPU, which may be larger than a per-CPU one.
+    ForEachCpu,
+}
+
+/// Bytes that a per-CPU value may have (`PCPU_MIN_UNIT_SIZE`).
+const PER_CPU_VALUE: u32 = 32 << 10;
 
 impl SharedMaps {
     fn register(plan: &mut Plan) -> Self {
@@ -83,7 +112,7 @@ impl SharedMaps {
         let counters = map(Role::Counters, MapKind::Array, 4);
         let zeros = map(Role::Zeros, MapKind::Array, 4);
         plan.maps[ring].max_entries = 0;
-        Self { ring, scratch, counters, zeros }
+        Self { ring, scratch, counters, zeros, memory: Memory::PerCpu }
     }
 }
 

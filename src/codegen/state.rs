@@ -1,9 +1,9 @@
 //! The state of generating one program.
 
-use super::SharedMaps;
 use super::cache::Cache;
+use super::{Memory, SharedMaps};
 use crate::bpf::Helper;
-use crate::bpf::asm::{Arg, Asm, AsmError, Assembled, Base, Cond, FunctionId, Label, Operand, Place, Size, VReg};
+use crate::bpf::asm::{Alu, Arg, Asm, AsmError, Assembled, Base, Cond, FunctionId, Label, Operand, Place, Size, VReg};
 use crate::diag::Diagnostic;
 use crate::ir::{Probe, VarId};
 use crate::kernel::Kernel;
@@ -82,12 +82,15 @@ pub enum Loop {
     Callback,
 }
 
-/// Scratch memory is looked up at the entry of a program only if it is used, which a first run finds out.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Scratch {
-    Unused,
-    /// Bytes handed out so far.
-    Used(u32),
+/// Bytes of scratch memory handed out so far. What is kept comes first; then the temporaries of a statement, which those of
+/// the next may overwrite.
+#[derive(Clone, Copy, Default)]
+struct Scratch {
+    /// Where temporaries begin, if the program needs scratch memory at all: a first run, whose code is thrown away, finds out.
+    temporaries: Option<u32>,
+    kept: u32,
+    transient: u32,
+    most: u32,
 }
 
 pub struct Outcome {
@@ -117,14 +120,11 @@ impl<'a> Gen<'a> {
             code.program()?;
             Ok(code)
         };
-        let mut code = generate(Scratch::Unused)?;
-        if code.scratch != Scratch::Unused {
-            code = generate(Scratch::Used(0))?;
+        let mut code = generate(Scratch::default())?;
+        let scratch = code.scratch.kept + code.scratch.most;
+        if scratch > 0 {
+            code = generate(Scratch { temporaries: Some(code.scratch.kept), ..Scratch::default() })?;
         }
-        let scratch = match code.scratch {
-            Scratch::Unused => 0,
-            Scratch::Used(bytes) => bytes,
-        };
         let needs = Needs { scratch, zeros: code.zeros };
         Ok(Outcome { assembled: code.asm.finish(), needs })
     }
@@ -146,9 +146,7 @@ impl<'a> Gen<'a> {
     }
 
     fn program(&mut self) -> Generated<()> {
-        if self.scratch != Scratch::Unused {
-            self.find_scratch();
-        }
+        self.find_scratch();
         self.capture_variables();
         self.keep_addressed();
         let probe = self.probe;
@@ -161,12 +159,13 @@ impl<'a> Gen<'a> {
 
     /// Looks up this program's scratch memory on this CPU. Without it (which cannot happen) the function does nothing.
     pub fn find_scratch(&mut self) {
-        if self.scratch == Scratch::Unused {
+        if self.scratch.temporaries.is_none() {
             return;
         }
         let key = Place::new(Base::Frame(self.asm.slot(4)), 0);
         self.asm.comment("scratch memory of this program");
-        self.asm.store(Size::B4, key, Operand::Imm(i64::from(self.index)));
+        let entry = self.scratch_entry();
+        self.asm.store(Size::B4, key, entry);
         let memory = self.asm.call(Helper::MAP_LOOKUP_ELEM, &[Arg::Map(self.shared.scratch), Arg::Address(key)]);
         let there = self.asm.label();
         self.asm.branch(Cond::Ne, memory.into(), Operand::Imm(0), there);
@@ -175,7 +174,27 @@ impl<'a> Gen<'a> {
         self.function.scratch = Some(memory);
     }
 
-    /// Memory for a temporary; its contents are undefined.
+    fn scratch_entry(&mut self) -> Operand {
+        let program = i64::from(self.index);
+        match self.shared.memory {
+            Memory::PerCpu => Operand::Imm(program),
+            Memory::ForEachCpu => {
+                let cpu = self.asm.call_constant(Helper::GET_SMP_PROCESSOR_ID, &[]);
+                self.asm.alu(Alu::Add, cpu.into(), Operand::Imm(program * i64::from(self.kernel.cpus())))
+            }
+        }
+    }
+
+    /// Memory for a value that other statements use too; its contents are undefined.
+    pub fn lasting(&mut self, bytes: u32) -> Place {
+        if !self.is_large(bytes) {
+            return self.stack(bytes);
+        }
+        let start = self.keep_scratch(bytes);
+        self.in_scratch(start)
+    }
+
+    /// Memory for a temporary of one statement; its contents are undefined.
     pub fn temporary(&mut self, bytes: u32) -> Place {
         if self.is_large(bytes) { self.scratch(bytes) } else { self.stack(bytes) }
     }
@@ -186,17 +205,24 @@ impl<'a> Gen<'a> {
 
     /// Memory beside the stack, where loads need not be aligned.
     pub fn scratch(&mut self, bytes: u32) -> Place {
-        let start = self.reserve_scratch(bytes);
-        self.in_scratch(start)
+        let Scratch { temporaries, transient, most, .. } = self.scratch;
+        self.scratch.transient = transient + bytes.next_multiple_of(8);
+        self.scratch.most = most.max(self.scratch.transient);
+        self.in_scratch(temporaries.unwrap_or(0) + transient)
+    }
+
+    /// Does something whose temporaries nobody needs afterwards.
+    pub fn with_temporaries<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.scratch.transient;
+        let result = act(self);
+        self.scratch.transient = before;
+        result
     }
 
     /// A piece of scratch memory: its offset, the same in all functions.
-    pub fn reserve_scratch(&mut self, bytes: u32) -> u32 {
-        let start = match self.scratch {
-            Scratch::Unused => 0,
-            Scratch::Used(bytes) => bytes,
-        };
-        self.scratch = Scratch::Used(start + bytes.next_multiple_of(8));
+    pub fn keep_scratch(&mut self, bytes: u32) -> u32 {
+        let start = self.scratch.kept;
+        self.scratch.kept = start + bytes.next_multiple_of(8);
         start
     }
 
@@ -238,14 +264,14 @@ impl<'a> Gen<'a> {
     fn keep_variable(&mut self, var: VarId) -> Kept {
         let ty = &self.probe.vars[var].ty;
         let kept =
-            if ty.is_scalar() { Kept::Register(self.asm.variable()) } else { Kept::Memory(self.temporary(ty.size())) };
+            if ty.is_scalar() { Kept::Register(self.asm.variable()) } else { Kept::Memory(self.lasting(ty.size())) };
         self.vars[var.0 as usize] = Some(kept);
         kept
     }
 
     pub fn keep_in_memory(&mut self, var: VarId) {
         if self.vars[var.0 as usize].is_none() {
-            let place = self.temporary(self.probe.vars[var].ty.size());
+            let place = self.lasting(self.probe.vars[var].ty.size());
             self.vars[var.0 as usize] = Some(Kept::Memory(place));
         }
     }

@@ -12,7 +12,7 @@ impl Gen<'_> {
                 break;
             }
             self.asm.at(statement.span);
-            self.statement(statement)?;
+            self.with_temporaries(|code| code.statement(statement))?;
         }
         Ok(())
     }

@@ -7,6 +7,9 @@ use crate::bpf::asm::{Alu, Arg, Base, Cond, Label, Operand, Place, Size, VReg};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
 
+/// Texts up to so many bytes are compared by code that is laid out for each of their words, longer ones in a loop.
+const UNROLLED: u32 = 512;
+
 /// Character comparisons that a search for a text only known at run time may come to, all laid out one after another.
 const SEARCH: u32 = 4096;
 
@@ -71,12 +74,44 @@ impl Gen<'_> {
     fn compare_texts(&mut self, left: &Expr, right: &Expr, len: Option<u32>, to: Label) -> Generated<()> {
         let size = left.ty.size().min(right.ty.size()).min(len.unwrap_or(u32::MAX));
         let (one, other) = (self.place_of(left)?, self.place_of(right)?);
-        for (offset, width) in chunks_of_both(one, other, size) {
+        if size > UNROLLED {
+            self.compare_in_loop(one, other, size / 8, to);
+        }
+        let rest = if size > UNROLLED { size - size % 8 } else { 0 };
+        for (offset, width) in chunks_of_both(at(one, rest), at(other, rest), size - rest) {
+            let offset = rest + offset;
             let left = self.asm.load(width, at(one, offset));
             let right = self.asm.load(width, at(other, offset));
             self.asm.branch(Cond::Ne, left.into(), right.into(), to);
         }
         Ok(())
+    }
+
+    /// Goes to `to` at the first of so many words that differs. Values this large lie beside the stack, where such loads may be.
+    fn compare_in_loop(&mut self, one: Place, other: Place, words: u32, to: Label) {
+        let (one, other) = (self.asm.address(one), self.asm.address(other));
+        let at = self.asm.variable();
+        self.asm.set(at, Operand::Imm(0));
+        let (head, done) = (self.asm.label(), self.asm.label());
+        self.asm.place(head);
+        self.enter();
+        let now = self.asm.get(at);
+        self.asm.branch(Cond::Ge, now.into(), Operand::Imm(8 * i64::from(words)), done);
+        let left = self.word_at(one, now);
+        let right = self.word_at(other, now);
+        self.asm.branch(Cond::Ne, left, right, to);
+        let next = self.asm.alu(Alu::Add, now.into(), Operand::Imm(8));
+        self.asm.set(at, next);
+        self.leave();
+        self.asm.jump(head);
+        self.asm.place(done);
+    }
+
+    fn word_at(&mut self, start: VReg, distance: VReg) -> Operand {
+        match self.asm.alu(Alu::Add, start.into(), distance.into()) {
+            Operand::Reg(address) => self.asm.load(Size::B8, Place::new(Base::Reg(address), 0)).into(),
+            constant => constant,
+        }
     }
 
     /// The helper that copies a text tells its length, the NUL included.

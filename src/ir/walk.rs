@@ -1,0 +1,141 @@
+//! Ways through the tree: what is directly part of a statement or an expression, and everything below.
+
+use super::{Block, Expr, ExprKind, Stmt, StmtKind};
+
+/// Every expression of a block, however deep.
+pub fn walk(block: &Block, f: &mut dyn FnMut(&Expr)) {
+    for statement in block {
+        statement.each_expr(&mut |expr| expr.walk(f));
+        statement.each_block(&mut |block| walk(block, f));
+    }
+}
+
+impl Expr {
+    /// This and every expression in it, those of statements included.
+    pub fn walk(&self, f: &mut dyn FnMut(&Expr)) {
+        f(self);
+        if let ExprKind::Seq(block, _) = &*self.kind {
+            walk(block, f);
+        }
+        self.each_child(&mut |child| child.walk(f));
+    }
+
+    /// Each expression that is directly part of this one (those within the statements of a `Seq` are not).
+    pub fn each_child(&self, f: &mut dyn FnMut(&Expr)) {
+        match &*self.kind {
+            ExprKind::Call(_, args) => args.iter().for_each(f),
+            ExprKind::Unary(_, of)
+            | ExprKind::Convert(of)
+            | ExprKind::Resize(of)
+            | ExprKind::StrLen(of)
+            | ExprKind::Terminate(of)
+            | ExprKind::Reinterpret(of)
+            | ExprKind::Location(of)
+            | ExprKind::Seq(_, of) => f(of),
+            ExprKind::Bits { value, .. }
+            | ExprKind::Log2Bucket { value, .. }
+            | ExprKind::LinearBucket { value, .. } => f(value),
+            ExprKind::Field { base, .. } => f(base),
+            ExprKind::Load { addr, .. } => f(addr),
+            ExprKind::Binary { left, right, .. }
+            | ExprKind::Compare { left, right, .. }
+            | ExprKind::StrCompare { left, right, .. }
+            | ExprKind::And(left, right)
+            | ExprKind::Or(left, right)
+            | ExprKind::ReadBuf { addr: left, len: right }
+            | ExprKind::Element { base: left, index: right, .. }
+            | ExprKind::MemCompare { left, right, .. }
+            | ExprKind::StrConcat(left, right)
+            | ExprKind::StrFind { hay: left, needle: right }
+            | ExprKind::StrContains { hay: left, needle: right } => {
+                f(left);
+                f(right);
+            }
+            ExprKind::MapHas { key, .. } => f(key),
+            ExprKind::MapGet { key, .. }
+            | ExprKind::MapDelete { key, .. }
+            | ExprKind::MapAddress { key, .. }
+            | ExprKind::Merge { key, .. } => {
+                key.iter().for_each(f);
+            }
+            ExprKind::ReadStr { addr, max } => {
+                f(addr);
+                max.iter().for_each(f);
+            }
+            ExprKind::Cond { cond, then, otherwise } => {
+                f(cond);
+                f(then);
+                f(otherwise);
+            }
+            ExprKind::Compose(parts) => parts.iter().for_each(|(_, part)| f(part)),
+            ExprKind::Int(_)
+            | ExprKind::Ctx
+            | ExprKind::CtxLoad { .. }
+            | ExprKind::NamespacedPid { .. }
+            | ExprKind::MapLen(_)
+            | ExprKind::Stack { .. }
+            | ExprKind::StackLen { .. }
+            | ExprKind::Var(_)
+            | ExprKind::Address(_)
+            | ExprKind::Zero
+            | ExprKind::Str(_)
+            | ExprKind::Bytes(_)
+            | ExprKind::Comm => {}
+        }
+    }
+}
+
+impl Stmt {
+    /// Each expression that stands directly in the statement.
+    pub fn each_expr(&self, f: &mut dyn FnMut(&Expr)) {
+        match &self.kind {
+            StmtKind::Eval(value) | StmtKind::Set(_, value) => f(value),
+            StmtKind::MapSet { key, value, .. } => {
+                key.iter().for_each(&mut *f);
+                f(value);
+            }
+            StmtKind::Update { key, steps, .. } => {
+                key.iter().for_each(&mut *f);
+                for step in steps {
+                    f(&step.index);
+                    f(&step.value);
+                }
+            }
+            StmtKind::Emit { values, .. } => values.iter().for_each(f),
+            StmtKind::If { cond, .. } | StmtKind::While { cond, .. } => f(cond),
+            StmtKind::For { from, to, .. } => {
+                f(from);
+                f(to);
+            }
+            StmtKind::ForMap { .. }
+            | StmtKind::Count(_)
+            | StmtKind::Announce(_)
+            | StmtKind::Break
+            | StmtKind::Continue
+            | StmtKind::Return
+            | StmtKind::Block(_) => {}
+        }
+    }
+
+    /// Each block that is part of the statement (those within its expressions are not).
+    pub fn each_block(&self, f: &mut dyn FnMut(&Block)) {
+        match &self.kind {
+            StmtKind::If { then, otherwise, .. } => {
+                f(then);
+                f(otherwise);
+            }
+            StmtKind::For { body, .. } | StmtKind::ForMap { body, .. } | StmtKind::While { body, .. } => f(body),
+            StmtKind::Block(block) => f(block),
+            StmtKind::Eval(_)
+            | StmtKind::Set(..)
+            | StmtKind::MapSet { .. }
+            | StmtKind::Update { .. }
+            | StmtKind::Count(_)
+            | StmtKind::Announce(_)
+            | StmtKind::Emit { .. }
+            | StmtKind::Break
+            | StmtKind::Continue
+            | StmtKind::Return => {}
+        }
+    }
+}
