@@ -11,7 +11,7 @@ use rtrace::syntax::{self, ast::Program};
 const ROUNDS: usize = 4000;
 
 /// Pieces that change the meaning of what stands around them.
-const PIECES: [&str; 38] = [
+const PIECES: [&str; 44] = [
     "{",
     "}",
     "(",
@@ -50,6 +50,12 @@ const PIECES: [&str; 38] = [
     "é",
     "\n",
     "config = {",
+    "{ $y = 1; 2 }",
+    "if 1 { 2 } else ",
+    "comptime ",
+    "typeof(",
+    "(a = 1)",
+    "let @m = hash(",
 ];
 
 #[test]

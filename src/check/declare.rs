@@ -16,8 +16,10 @@ const AGGREGATES: [&str; 9] =
 impl Cx<'_> {
     /// The type that `let $x: type` gives a variable.
     pub(super) fn declared_type(&mut self, ty: &ast::TypeName) -> Fallible<Type> {
-        if AGGREGATES.contains(&ty.base.as_str()) {
-            let message = format!("Invalid variable declaration type: {}", ty.base);
+        if let ast::TypeBase::Named(name) = &ty.base
+            && AGGREGATES.contains(&name.as_str())
+        {
+            let message = format!("Invalid variable declaration type: {name}");
             let hint = "only maps hold aggregations: @name = count();";
             return Err(self.error(Diagnostic::error(ty.span, message).hint(hint)));
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::convert::join;
+use super::declared::{Declarations, Declared};
 use crate::config::Config;
 use crate::diag::Diagnostic;
 use crate::plan::{Cause, CounterId, Map, MapId, MapKind, Plan, Role};
@@ -13,6 +14,7 @@ use crate::types::{MapValue, Type};
 #[derive(Default)]
 pub struct Env {
     maps: BTreeMap<String, MapInfo>,
+    declarations: Declarations,
     vars: HashMap<VarKey, Type>,
     pub plan: Plan,
     diagnostics: Vec<Diagnostic>,
@@ -71,8 +73,8 @@ enum Guess {
 }
 
 impl Env {
-    pub fn new(seen: Seen) -> Self {
-        Self { seen, ..Self::default() }
+    pub fn new(seen: Seen, declarations: Declarations) -> Self {
+        Self { seen, declarations, ..Self::default() }
     }
 
     pub fn begin_pass(&mut self, config: &Config) {
@@ -82,7 +84,7 @@ impl Env {
         // Maps come first and in the order of their names, so that their numbers do not depend on the pass.
         for (name, info) in &self.maps {
             if let Some(value) = &info.value {
-                self.plan.maps.push(user_map(name, info, value, config));
+                self.plan.maps.push(user_map(name, info, value, self.declarations.get(name), config));
             }
         }
     }
@@ -130,6 +132,13 @@ impl Env {
             if !self.diagnostics.iter().any(|other| other.message.ends_with(&format!(": {name}"))) {
                 self.report_undefined(Diagnostic::error(span, format!("Undefined map: {name}")));
             }
+        }
+    }
+
+    /// Declarations that do not fit their maps, or that nothing uses.
+    pub fn report_declared(&mut self) {
+        for diagnostic in self.declarations.judge(&self.maps) {
+            self.report(diagnostic);
         }
     }
 
@@ -219,16 +228,20 @@ impl Env {
     }
 }
 
-fn user_map(name: &str, info: &MapInfo, value: &MapValue, config: &Config) -> Map {
+fn user_map(name: &str, info: &MapInfo, value: &MapValue, declared: Option<Declared>, config: &Config) -> Map {
     let (key, max_entries) = match &info.keyed {
         Keyed::Scalar => (None, 1),
-        Keyed::By(ty) => (Some(ty.clone()), u32::try_from(config.max_map_keys).unwrap_or(u32::MAX)),
+        Keyed::By(ty) => {
+            let default = u32::try_from(config.max_map_keys).unwrap_or(u32::MAX);
+            (Some(ty.clone()), declared.map_or(default, |declared| declared.entries))
+        }
     };
-    let kind = match (&key, value) {
-        (None, MapValue::Plain(_)) => MapKind::Array,
-        (None, MapValue::Aggregate(_)) => MapKind::PerCpuArray,
-        (Some(_), MapValue::Plain(_)) => MapKind::Hash,
-        (Some(_), MapValue::Aggregate(_)) => MapKind::PerCpuHash,
+    let kind = match (&key, value, declared) {
+        (None, MapValue::Plain(_), _) => MapKind::Array,
+        (None, MapValue::Aggregate(_), _) => MapKind::PerCpuArray,
+        (Some(_), _, Some(declared)) => declared.kind,
+        (Some(_), MapValue::Plain(_), None) => MapKind::Hash,
+        (Some(_), MapValue::Aggregate(_), None) => MapKind::PerCpuHash,
     };
     let key_size = key.as_ref().map_or(4, |ty| ty.size().max(1));
     let value_size = if key.is_none() { Plan::mark_offset(value) + 8 } else { value.size().max(1) };

@@ -93,14 +93,17 @@ impl Cx<'_> {
                 let elements: Vec<Fallible<Expr>> = elements.iter().map(|element| self.value(element)).collect();
                 Ok(tuple(elements.into_iter().collect::<Fallible<_>>()?, span))
             }
-            ast::ExprKind::SizeofType(ty) => {
-                let ty = self.type_named(ty)?;
-                Ok(Expr::int(i64::from(ty.size()), Type::U64, span))
-            }
-            ast::ExprKind::SizeofExpr(of) => {
-                let size = self.value(of)?.ty.size();
+            ast::ExprKind::Sizeof(of) => {
+                let size = self.type_of(of)?.size();
                 Ok(Expr::int(i64::from(size), Type::U64, span))
             }
+            ast::ExprKind::Block(body, value) => self.block_value(body, value.as_ref(), span),
+            ast::ExprKind::If { cond, then, otherwise } => self.if_value(cond, then, otherwise.as_ref(), span),
+            ast::ExprKind::Comptime(value) => self.comptime(value, span),
+            ast::ExprKind::Record(_) => Err(self.later("records are", span)),
+            ast::ExprKind::Offsetof { .. } => Err(self.later("offsetof is", span)),
+            ast::ExprKind::Typeinfo(_) => Err(self.later("typeinfo is", span)),
+            ast::ExprKind::Typeof(_) => Err(self.stray_type(span)),
             ast::ExprKind::Bad => Err(super::Reported),
         }
     }
@@ -238,14 +241,12 @@ impl Cx<'_> {
     /// The type that a name stands for.
     pub(super) fn type_named(&mut self, name: &ast::TypeName) -> Fallible<Type> {
         let mut suffixes = name.suffixes.iter();
-        let mut ty = match (base_type(&name.base), name.base.as_str(), name.suffixes.first()) {
-            (Some(ty), ..) => ty,
-            (None, "string", Some(ast::TypeSuffix::Array(Some(size)))) => {
+        let mut ty = match (&name.base, name.suffixes.first()) {
+            (ast::TypeBase::Named(base), Some(ast::TypeSuffix::Array(Some(size)))) if base == "string" => {
                 suffixes.next();
                 Type::Str(*size)
             }
-            (None, "string", _) => Type::Str(self.config.max_strlen as u32),
-            (None, base, _) => self.kernel_type(base, name.span)?,
+            (base, _) => self.base_type(base, name.span)?,
         };
         for suffix in suffixes {
             ty = match suffix {
@@ -254,6 +255,22 @@ impl Cx<'_> {
             };
         }
         Ok(ty)
+    }
+
+    fn base_type(&mut self, base: &ast::TypeBase, span: Span) -> Fallible<Type> {
+        match base {
+            ast::TypeBase::Named(name) if name == "string" => Ok(Type::Str(self.config.max_strlen as u32)),
+            ast::TypeBase::Named(name) => match base_type(name) {
+                Some(ty) => Ok(ty),
+                None => self.kernel_type(name, span),
+            },
+            ast::TypeBase::Typeof(of) => self.type_of(of),
+            ast::TypeBase::Tuple(elements) => {
+                let elements: Fallible<Vec<Type>> = elements.iter().map(|element| self.type_named(element)).collect();
+                Ok(Type::tuple(elements?))
+            }
+            ast::TypeBase::Record(_) => Err(self.later("record types are", span)),
+        }
     }
 
     fn kernel_type(&mut self, name: &str, span: Span) -> Fallible<Type> {

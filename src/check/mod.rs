@@ -5,10 +5,12 @@
 
 mod address;
 mod aggregates;
+mod block;
 mod cast;
 mod convert;
 mod cx;
 mod declare;
+mod declared;
 mod env;
 mod expr;
 mod fields;
@@ -28,6 +30,7 @@ use crate::diag::{Diagnostic, Severity};
 use crate::ir;
 use crate::kernel::Kernel;
 use crate::syntax::ast;
+use declared::Declarations;
 use env::{Env, Seen};
 
 /// The diagnostic of what failed has been recorded; the caller only has to give up on what depends on it.
@@ -81,7 +84,8 @@ pub fn check(
     options: &Options,
 ) -> Result<(ir::Program, Vec<Diagnostic>), Vec<Diagnostic>> {
     let clauses = probe::expand(program, kernel, &config, options);
-    let mut env = Env::new(if clauses.faults.is_empty() { Seen::Whole } else { Seen::Part });
+    let seen = if clauses.faults.is_empty() { Seen::Whole } else { Seen::Part };
+    let mut env = Env::new(seen, Declarations::new(&program.maps));
     for _ in 0..PASSES {
         env.begin_pass(&config);
         let probes = probe::lower(&clauses, kernel, &config, options, &mut env);
@@ -98,6 +102,7 @@ fn finish(
     clauses: probe::Clauses<'_>,
 ) -> Result<(ir::Program, Vec<Diagnostic>), Vec<Diagnostic>> {
     env.report_all_undefined();
+    env.report_declared();
     let mut diagnostics = [clauses.faults, clauses.warnings].concat();
     diagnostics.extend(env.take_diagnostics());
     diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);

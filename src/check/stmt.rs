@@ -24,7 +24,7 @@ impl Cx<'_> {
         block
     }
 
-    fn statements(&mut self, statements: &[ast::Stmt]) -> Block {
+    pub(super) fn statements(&mut self, statements: &[ast::Stmt]) -> Block {
         let mut block = Block::new();
         for (position, statement) in statements.iter().enumerate() {
             if let Ok(lowered) = self.statement(statement) {
@@ -73,6 +73,7 @@ impl Cx<'_> {
                 StmtKind::Return
             }
             ast::StmtKind::Block(body) => StmtKind::Block(self.block(body)),
+            ast::StmtKind::Import(_) => return Err(self.later("'import' within a body is", span)),
         };
         Ok(Some(Stmt::new(kind, span)))
     }

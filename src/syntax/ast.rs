@@ -6,7 +6,29 @@ use crate::source::Span;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Program {
     pub config: Vec<Setting>,
+    pub imports: Vec<Import>,
+    pub maps: Vec<MapDecl>,
     pub probes: Vec<Probe>,
+}
+
+/// `import "path";`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Import {
+    pub path: String,
+    /// The path as written, with its quotes.
+    pub path_span: Span,
+    pub span: Span,
+}
+
+/// `let @m = lruhash(100);`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MapDecl {
+    /// With its `@`.
+    pub name: Name,
+    pub kind: Name,
+    pub entries: u64,
+    pub entries_span: Span,
+    pub span: Span,
 }
 
 /// `key = value` of the `config` block.
@@ -35,6 +57,8 @@ pub struct Name {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
+    /// `name=`, which nothing uses yet.
+    pub name: Option<Name>,
     pub attach_points: Vec<AttachPoint>,
     pub predicate: Option<Expr>,
     pub body: Vec<Stmt>,
@@ -98,6 +122,7 @@ pub enum StmtKind {
     Continue,
     Return(Option<Expr>),
     Block(Vec<Stmt>),
+    Import(Import),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -167,8 +192,27 @@ pub enum ExprKind {
         index: Expr,
     },
     Tuple(Vec<Expr>),
-    SizeofType(TypeName),
-    SizeofExpr(Expr),
+    /// `(a = 1, b = "x")`.
+    Record(Vec<(Name, Expr)>),
+    /// `{ statements; value }`; without `value` it is run for its effect.
+    Block(Vec<Stmt>, Option<Expr>),
+    /// `if c { a } else { b }` as a value. The branches are `Block`s; an `else if` is an `If`.
+    If {
+        cond: Expr,
+        then: Expr,
+        otherwise: Option<Expr>,
+    },
+    /// `comptime e`: what must be known at compile time.
+    Comptime(Expr),
+    Sizeof(Queried),
+    /// `offsetof(T, a.b)`.
+    Offsetof {
+        of: Queried,
+        path: Vec<Name>,
+    },
+    Typeinfo(Queried),
+    /// A type handed to a macro: `m(typeof(int8))`.
+    Typeof(Queried),
     /// What could not be parsed; its diagnostic is already made.
     Bad,
 }
@@ -221,14 +265,33 @@ pub enum BinaryOp {
     Or,
 }
 
+/// A type, or an expression whose type is meant; the expression is never evaluated.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Queried {
+    Type(TypeName),
+    Expr(Expr),
+}
+
 /// A type as written: `uint8`, `struct task_struct *`, `string[16]`, `int32[4]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TypeName {
-    /// The words before any `*` or `[`: `struct task_struct`, `uint64`, `string`.
-    pub base: String,
+    pub base: TypeBase,
     /// `*` and `[n]` in the order written.
     pub suffixes: Vec<TypeSuffix>,
     pub span: Span,
+}
+
+/// What stands before any `*` or `[`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TypeBase {
+    /// `struct task_struct`, `uint64`, `string`.
+    Named(String),
+    /// `typeof($x)`.
+    Typeof(Box<Queried>),
+    /// `(int8, string[4])`.
+    Tuple(Vec<TypeName>),
+    /// `{ .a: int8, .b: string }`.
+    Record(Vec<(Name, TypeName)>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 
 use pest::iterators::Pairs;
 
-use super::ast::{AttachPoint, Name, Probe, Program, Setting, SettingValue};
+use super::ast::{AttachPoint, Import, MapDecl, Name, Probe, Program, Setting, SettingValue};
 use super::parse::{Node, Rule};
 use super::{attach, literal};
 use crate::diag::Diagnostic;
@@ -16,11 +16,13 @@ pub struct Builder {
     pub faults: Vec<Diagnostic>,
     /// Operators seen so far in the statement being built; they bound the height of its tree.
     pub(super) operators: usize,
+    /// Blocks within the expression being built; their operators count as its own.
+    pub(super) inner_blocks: usize,
 }
 
 impl Builder {
     pub fn new(source: &Source) -> Self {
-        Self { base: source.base as usize, faults: Vec::new(), operators: 0 }
+        Self { base: source.base as usize, faults: Vec::new(), operators: 0, inner_blocks: 0 }
     }
 
     pub fn program(&mut self, program: Pairs<'_, Rule>) -> Program {
@@ -32,11 +34,10 @@ impl Builder {
                 Rule::probe => result.probes.push(self.probe(item)),
                 Rule::macro_item => self.later(&item, "'macro' definitions are"),
                 Rule::function_item => self.later(&item, "'fn' definitions are"),
-                Rule::import => self.later(&item, "'import' is"),
+                Rule::import => result.imports.push(self.import(item)),
+                Rule::map_declaration => result.maps.push(self.map_declaration(item)),
                 Rule::preprocessor => self.later(&item, "C preprocessor lines are"),
                 Rule::c_type => self.later(&item, "C type definitions are"),
-                Rule::map_declaration => self.later(&item, "map declarations are"),
-                Rule::named_probe => self.later(&item, "named probes are"),
                 _ => {}
             }
         }
@@ -76,10 +77,27 @@ impl Builder {
         Setting { key, value, value_span }
     }
 
+    pub(super) fn import(&mut self, node: Node<'_>) -> Import {
+        let span = self.span(&node);
+        let path = take(&mut parts(node));
+        let path_span = self.span(&path);
+        Import { path: String::from_utf8_lossy(&self.string(&path)).into_owned(), path_span, span }
+    }
+
+    fn map_declaration(&mut self, node: Node<'_>) -> MapDecl {
+        let span = self.span(&node);
+        let mut inner = parts(node);
+        let (name, kind) = (self.name(take(&mut inner)), self.name(take(&mut inner)));
+        let entries = take(&mut inner);
+        MapDecl { name, kind, entries: self.integer(&entries).0, entries_span: self.span(&entries), span }
+    }
+
     fn probe(&mut self, node: Node<'_>) -> Probe {
-        let mut probe = Probe { attach_points: Vec::new(), predicate: None, body: Vec::new(), span: self.span(&node) };
+        let span = self.span(&node);
+        let mut probe = Probe { name: None, attach_points: Vec::new(), predicate: None, body: Vec::new(), span };
         for part in parts(node) {
             match part.as_rule() {
+                Rule::probe_name => probe.name = Some(self.name(take(&mut parts(part)))),
                 Rule::attach_point => probe.attach_points.push(self.attach_point(&part)),
                 Rule::predicate => probe.predicate = Some(self.statement_expression(take(&mut parts(part)))),
                 _ => probe.body = self.statements(part),
@@ -191,7 +209,12 @@ fn is_mark(rule: Rule) -> bool {
             | Rule::return_word
             | Rule::break_word
             | Rule::continue_word
+            | Rule::import_word
+            | Rule::comptime_word
             | Rule::sizeof_word
+            | Rule::offsetof_word
+            | Rule::typeof_word
+            | Rule::typeinfo_word
             | Rule::EOI
     )
 }

@@ -1,6 +1,6 @@
-//! Expressions and types: pairs in, [`Expr`] and [`TypeName`] out.
+//! Expressions: pairs in, [`Expr`] out.
 
-use super::ast::{Arrow, Expr, ExprKind, StepTime, TypeName, TypeSuffix, UnaryOp};
+use super::ast::{Arrow, Expr, ExprKind, Name, Queried, StepTime, UnaryOp};
 use super::build::{Builder, parts, take};
 use super::parse::{Node, Rule};
 use super::precedence::PRECEDENCE;
@@ -13,7 +13,7 @@ const MAX_OPERATORS: usize = 1000;
 impl Builder {
     /// An expression that stands alone, as a predicate does.
     pub(super) fn statement_expression(&mut self, node: Node<'_>) -> Expr {
-        self.operators = 0;
+        self.begin_operators();
         self.expression(node)
     }
 
@@ -70,6 +70,7 @@ impl Builder {
     fn prefix(&mut self, node: Node<'_>, operand: Expr) -> Expr {
         let span = self.span(&node).to(operand.span);
         let kind = match node.as_rule() {
+            Rule::comptime => ExprKind::Comptime(operand),
             Rule::cast => ExprKind::Cast { ty: self.type_name(take(&mut parts(node))), value: operand },
             Rule::step => return self.step(&node, operand, StepTime::Pre),
             Rule::invert => ExprKind::Unary(UnaryOp::Invert, operand),
@@ -167,13 +168,13 @@ impl Builder {
             Rule::identifier | Rule::discard => ExprKind::Ident(text.to_string()),
             Rule::map => self.map(node),
             Rule::call => self.call(node),
-            Rule::sizeof => self.sizeof(node),
+            Rule::sizeof => ExprKind::Sizeof(self.queried(node)),
             Rule::parenthesised => return self.parenthesised(node),
-            Rule::comptime => self.later_expression(&node, "'comptime' is"),
-            Rule::type_query => self.later_expression(&node, "'offsetof', 'typeof' and 'typeinfo' are"),
-            Rule::record => self.record(&node),
-            Rule::if_expression => self.later_expression(&node, "'if' as a value is"),
-            Rule::block_expression => self.later_expression(&node, "a block as a value is"),
+            Rule::offsetof => self.offsetof(node),
+            Rule::typeinfo => ExprKind::Typeinfo(self.queried(node)),
+            Rule::record => self.record(node),
+            Rule::if_value | Rule::if_statement => return self.if_value(node),
+            Rule::block_value | Rule::block => return self.block_value(node),
             _ => ExprKind::Bad,
         };
         expr(kind, span)
@@ -212,16 +213,33 @@ impl Builder {
     fn call(&mut self, node: Node<'_>) -> ExprKind {
         let mut inner = parts(node);
         let name = self.name(take(&mut inner));
-        let args = inner.filter(|part| part.as_rule() == Rule::expression).map(|arg| self.expression(arg)).collect();
+        let args = inner.filter(|part| part.as_rule() != Rule::comma).map(|arg| self.argument(arg)).collect();
         ExprKind::Call { name, args }
     }
 
-    fn sizeof(&mut self, node: Node<'_>) -> ExprKind {
+    fn argument(&mut self, node: Node<'_>) -> Expr {
+        match node.as_rule() {
+            Rule::type_of => {
+                let span = self.span(&node);
+                expr(ExprKind::Typeof(self.queried(node)), span)
+            }
+            _ => self.expression(node),
+        }
+    }
+
+    /// The operand of `sizeof` and its like.
+    pub(super) fn queried(&mut self, node: Node<'_>) -> Queried {
         let operand = take(&mut parts(node));
         match operand.as_rule() {
-            Rule::sure_type => ExprKind::SizeofType(self.type_name(operand)),
-            _ => ExprKind::SizeofExpr(self.expression(operand)),
+            Rule::sure_type => Queried::Type(self.type_name(operand)),
+            _ => Queried::Expr(self.expression(operand)),
         }
+    }
+
+    fn offsetof(&mut self, node: Node<'_>) -> ExprKind {
+        let path =
+            parts(node.clone()).filter(|part| part.as_rule() == Rule::word).map(|word| self.name(word)).collect();
+        ExprKind::Offsetof { of: self.queried(node), path }
     }
 
     /// A comma makes a tuple, and so does nothing at all.
@@ -243,38 +261,21 @@ impl Builder {
         }
     }
 
-    fn record(&mut self, node: &Node<'_>) -> ExprKind {
-        let fault = Diagnostic::error(self.span(node), "records are not supported yet");
-        self.faults.push(fault.hint("if a comparison is meant, write '=='"));
-        ExprKind::Bad
+    fn record(&mut self, node: Node<'_>) -> ExprKind {
+        let fields = parts(node).filter(|part| part.as_rule() == Rule::record_field);
+        ExprKind::Record(fields.map(|field| self.record_field(field)).collect())
     }
 
-    fn later_expression(&mut self, node: &Node<'_>, what_is: &str) -> ExprKind {
-        self.later(node, what_is);
-        ExprKind::Bad
+    fn record_field(&mut self, node: Node<'_>) -> (Name, Expr) {
+        let mut inner = parts(node);
+        (self.name(take(&mut inner)), self.expression(take(&mut inner)))
     }
 
-    pub(super) fn type_name(&mut self, node: Node<'_>) -> TypeName {
-        let mut ty = TypeName { base: String::new(), suffixes: Vec::new(), span: self.span(&node) };
-        for part in parts(node) {
-            match part.as_rule() {
-                Rule::type_query => self.later(&part, "'typeof' is"),
-                Rule::tuple_type => self.later(&part, "tuple types are"),
-                Rule::pointer => ty.suffixes.push(TypeSuffix::Pointer),
-                Rule::array => ty.suffixes.push(TypeSuffix::Array(self.array_length(part))),
-                _ => ty.base = part.as_str().split_whitespace().collect::<Vec<_>>().join(" "),
-            }
+    /// A new statement begins, unless it is part of an expression.
+    pub(super) fn begin_operators(&mut self) {
+        if self.inner_blocks == 0 {
+            self.operators = 0;
         }
-        ty
-    }
-
-    fn array_length(&mut self, node: Node<'_>) -> Option<u32> {
-        let digits = parts(node).next()?;
-        let length = digits.as_str().parse();
-        if length.is_err() {
-            self.fault(self.span(&digits), "syntax: array length is too large");
-        }
-        length.ok()
     }
 
     /// Counts operators of the current statement, and reports when they become too many.
@@ -302,6 +303,6 @@ fn is_fraction(first: &Node<'_>, next: &Node<'_>) -> bool {
     first.as_rule() == Rule::number && next.as_rule() == Rule::tuple_index && touch
 }
 
-fn expr(kind: ExprKind, span: Span) -> Expr {
+pub(super) fn expr(kind: ExprKind, span: Span) -> Expr {
     Expr { kind: Box::new(kind), span }
 }

@@ -8,7 +8,7 @@ use crate::diag::Diagnostic;
 use crate::source::Span;
 
 /// Longer chains of `else if` would nest too deep for the stages that walk the tree.
-const MAX_ELSE_IF: usize = 200;
+pub(super) const MAX_ELSE_IF: usize = 200;
 
 impl Builder {
     /// The statements of a block, in braces or angle brackets.
@@ -16,8 +16,8 @@ impl Builder {
         parts(block).map(|statement| self.statement(statement)).collect()
     }
 
-    fn statement(&mut self, node: Node<'_>) -> Stmt {
-        self.operators = 0;
+    pub(super) fn statement(&mut self, node: Node<'_>) -> Stmt {
+        self.begin_operators();
         let span = self.span(&node);
         let kind = match node.as_rule() {
             Rule::if_statement => return self.if_statement(node),
@@ -30,10 +30,7 @@ impl Builder {
             Rule::break_statement => StmtKind::Break,
             Rule::continue_statement => StmtKind::Continue,
             Rule::assignment => self.assignment(node),
-            Rule::import => {
-                self.later(&node, "'import' is");
-                StmtKind::Block(Vec::new())
-            }
+            Rule::import => StmtKind::Import(self.import(node)),
             _ => StmtKind::Expr(self.expression(node)),
         };
         Stmt { kind, span }
@@ -51,7 +48,7 @@ impl Builder {
             match part.as_rule() {
                 Rule::else_if => {
                     let mut inner = parts(part);
-                    self.operators = 0;
+                    self.begin_operators();
                     let cond = self.condition(take(&mut inner));
                     branches.push((cond, self.statements(take(&mut inner)), part_span));
                 }
@@ -65,7 +62,7 @@ impl Builder {
         chain(branches, otherwise, span)
     }
 
-    fn condition(&mut self, node: Node<'_>) -> Expr {
+    pub(super) fn condition(&mut self, node: Node<'_>) -> Expr {
         self.unary(take(&mut parts(node)))
     }
 

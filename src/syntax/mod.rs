@@ -3,8 +3,10 @@
 pub mod ast;
 pub(crate) mod attach;
 mod build;
+mod build_block;
 mod build_expr;
 mod build_stmt;
+mod build_type;
 mod fault;
 mod hint;
 mod literal;
@@ -12,6 +14,7 @@ mod parse;
 mod precedence;
 pub mod print;
 mod print_expr;
+mod print_type;
 mod scan;
 
 pub use parse::parse;

@@ -155,6 +155,11 @@ mod tests {
             ("{", "}"),
             ("(a = ", ")"),
             ("a[", "]"),
+            ("@[{ @[", "] }]"),
+            ("(typeof(", ")1)"),
+            ("sizeof(typeof(", "))"),
+            ("if (", ") { 1 }"),
+            ("{ if 1 { ", " } }"),
         ]
         .into_iter()
         .flat_map(|(open, close)| nested(open, close))
@@ -172,6 +177,17 @@ mod tests {
     }
 
     #[test]
+    fn nesting_costs_no_more_than_its_square() {
+        for (open, close) in [("@[{ @[", "] }]"), ("(typeof(", "))1"), ("sizeof(typeof(", "))"), ("{ if 1 { ", " } }")]
+        {
+            let text = format!("begin {{ $x = {}1{}; }}", open.repeat(60), close.repeat(60));
+            assert_eq!(told(&text), Vec::<String>::new(), "{open}");
+        }
+        let unclosed = "@[{ @[".repeat(60);
+        assert!(!told(&format!("begin {{ {unclosed}")).is_empty());
+    }
+
+    #[test]
     fn two_hundred_levels_are_fine() {
         let text = format!("begin {{ $x = {}1{}; }}", "(".repeat(199), ")".repeat(199));
         assert_eq!(told(&text), Vec::<String>::new());
@@ -180,7 +196,7 @@ mod tests {
 
     #[test]
     fn long_expressions_are_refused() {
-        for part in ["!", "~", "- ", "*", "(uint8)", "1 + ", "1 ?: ", "1 ? 1 : ", "a.b + ", "$x++ + "] {
+        for part in ["!", "~", "- ", "*", "comptime ", "(uint8)", "1 + ", "1 ?: ", "1 ? 1 : ", "a.b + ", "$x++ + "] {
             let text = format!("begin {{ $x = {}1; }}", part.repeat(50_000));
             assert_eq!(told(&text), ["syntax: more than 1000 operators in one statement"], "{part}");
         }
@@ -188,6 +204,7 @@ mod tests {
             let text = format!("begin {{ $x = $y{}; }}", part.repeat(50_000));
             assert_eq!(told(&text), ["syntax: more than 1000 operators in one statement"], "{part}");
         }
+        assert!(!told(&format!("begin {{ $x = {}1; }}", "if ".repeat(50_000))).is_empty());
         let text = format!("begin {{ if (1) {{ }} {} }}", "else if (1) { } ".repeat(50_000));
         assert_eq!(told(&text), ["syntax: more than 200 'else if' in a row"]);
     }

@@ -1,13 +1,22 @@
 //! Canonical source: an [`ast::Program`] in, text out that parses to the same program. This is what `-d ast` shows.
 
-use super::ast::{AttachPoint, BinaryOp, Expr, Probe, Program, Setting, SettingValue, Stmt, StmtKind};
-use super::print_expr::{Strength, expr, operand, quoted, type_name};
+use super::ast::{
+    AttachPoint, BinaryOp, Expr, ExprKind, Import, MapDecl, Probe, Program, Setting, SettingValue, Stmt, StmtKind,
+};
+use super::print_expr::{Strength, expr, operand, quoted};
+use super::print_type::type_name;
 
 /// The whole program, one statement a line.
 pub fn program(program: &Program) -> String {
     let mut printer = Printer::default();
     if !program.config.is_empty() {
         printer.config(&program.config);
+    }
+    for import in &program.imports {
+        printer.line(&self::import(import));
+    }
+    for map in &program.maps {
+        printer.line(&map_declaration(map));
     }
     for probe in &program.probes {
         if !printer.out.is_empty() {
@@ -16,6 +25,13 @@ pub fn program(program: &Program) -> String {
         printer.probe(probe);
     }
     printer.out
+}
+
+/// A statement on one line, as it stands in a block that is a value.
+pub fn inline(stmt: &Stmt) -> String {
+    let mut printer = Printer::default();
+    printer.stmt(stmt);
+    printer.out.lines().map(str::trim_start).collect::<Vec<_>>().join(" ")
 }
 
 #[derive(Default)]
@@ -38,7 +54,8 @@ impl Printer {
     fn probe(&mut self, probe: &Probe) {
         let points: Vec<_> = probe.attach_points.iter().map(attach_point).collect();
         let predicate = probe.predicate.as_ref().map_or(String::new(), |predicate| format!(" /{}/", expr(predicate)));
-        self.block(&format!("{}{predicate} ", points.join(",\n")), &probe.body);
+        let name = probe.name.as_ref().map_or(String::new(), |name| format!("{}=", name.text));
+        self.block(&format!("{name}{}{predicate} ", points.join(",\n")), &probe.body);
         self.out.push('\n');
     }
 
@@ -62,7 +79,8 @@ impl Printer {
 
     fn stmt(&mut self, stmt: &Stmt) {
         match &stmt.kind {
-            StmtKind::Expr(value) => return self.line(&format!("{};", expr(value))),
+            StmtKind::Expr(value) => return self.line(&format!("{};", expression_statement(value))),
+            StmtKind::Import(import) => return self.line(&self::import(import)),
             StmtKind::Let { name, ty, value } => {
                 let ty = ty.as_ref().map_or(String::new(), |ty| format!(": {}", type_name(ty)));
                 let value = value.as_ref().map_or(String::new(), |value| format!(" = {}", expr(value)));
@@ -118,6 +136,22 @@ impl Printer {
     fn indent(&mut self) {
         self.out.push_str(&"    ".repeat(self.depth));
     }
+}
+
+/// A block or an `if` would be taken for the statement.
+fn expression_statement(value: &Expr) -> String {
+    match &*value.kind {
+        ExprKind::Block(..) | ExprKind::If { .. } => format!("({})", expr(value)),
+        _ => expr(value),
+    }
+}
+
+fn import(import: &Import) -> String {
+    format!("import {};", quoted(import.path.as_bytes()))
+}
+
+fn map_declaration(map: &MapDecl) -> String {
+    format!("let {} = {}({});", map.name.text, map.kind.text, map.entries)
 }
 
 fn setting_value(value: &SettingValue) -> String {

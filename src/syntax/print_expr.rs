@@ -1,7 +1,9 @@
-//! Expressions and types as canonical source, with no more parentheses than the grouping needs.
+//! Expressions as canonical source, with no more parentheses than the grouping needs.
 
-use super::ast::{Arrow, BinaryOp, Expr, ExprKind, StepTime, TypeName, TypeSuffix, UnaryOp};
+use super::ast::{Arrow, BinaryOp, Expr, ExprKind, Name, Queried, StepTime, Stmt, UnaryOp};
 use super::literal::UNITS;
+use super::print::inline;
+use super::print_type::type_name;
 
 /// How tightly an expression holds together; where a tighter one is required, it needs parentheses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,8 +43,17 @@ pub fn expr(value: &Expr) -> String {
         ExprKind::Index { base, index } => format!("{}[{}]", indexed(base), expr(index)),
         ExprKind::Tuple(items) if items.len() == 1 => format!("({},)", list(items)),
         ExprKind::Tuple(items) => format!("({})", list(items)),
-        ExprKind::SizeofType(ty) => format!("sizeof({})", type_name(ty)),
-        ExprKind::SizeofExpr(value) => format!("sizeof({})", expr(value)),
+        ExprKind::Record(fields) => format!("({})", fields.iter().map(record_field).collect::<Vec<_>>().join(", ")),
+        ExprKind::Block(body, value) => block(body, value.as_ref()),
+        ExprKind::If { cond, then, otherwise: None } => format!("if ({}) {}", expr(cond), expr(then)),
+        ExprKind::If { cond, then, otherwise: Some(otherwise) } => {
+            format!("if ({}) {} else {}", expr(cond), expr(then), expr(otherwise))
+        }
+        ExprKind::Comptime(value) => prefixed("comptime ", value),
+        ExprKind::Sizeof(of) => format!("sizeof({})", queried(of)),
+        ExprKind::Offsetof { of, path } => format!("offsetof({}, {})", queried(of), dotted(path)),
+        ExprKind::Typeinfo(of) => format!("typeinfo({})", queried(of)),
+        ExprKind::Typeof(of) => format!("typeof({})", queried(of)),
         ExprKind::Bad => "/* not understood */".to_string(),
     }
 }
@@ -50,16 +61,6 @@ pub fn expr(value: &Expr) -> String {
 /// An expression where one of at least this strength must stand.
 pub fn operand(value: &Expr, least: Strength) -> String {
     if strength(value) < least { format!("({})", expr(value)) } else { expr(value) }
-}
-
-pub fn type_name(ty: &TypeName) -> String {
-    let suffix = |suffix: &TypeSuffix| match suffix {
-        TypeSuffix::Pointer => " *".to_string(),
-        TypeSuffix::Array(Some(length)) => format!("[{length}]"),
-        TypeSuffix::Array(None) => "[]".to_string(),
-    };
-    let suffixes: String = ty.suffixes.iter().map(suffix).collect();
-    format!("{}{}", ty.base, suffixes.replace("* *", "**"))
 }
 
 /// A string literal; bytes that are not text are written as escapes.
@@ -85,9 +86,13 @@ pub fn quoted(bytes: &[u8]) -> String {
 
 fn strength(value: &Expr) -> Strength {
     match &*value.kind {
-        ExprKind::Ternary { .. } => Strength::Choice,
+        // A brace at the beginning of an operand could be taken for that of a body.
+        ExprKind::Ternary { .. } | ExprKind::Block(..) | ExprKind::If { .. } => Strength::Choice,
         ExprKind::Binary(op, ..) => Strength::Binary(op.strength()),
-        ExprKind::Unary(..) | ExprKind::Cast { .. } | ExprKind::Step { when: StepTime::Pre, .. } => Strength::Prefix,
+        ExprKind::Unary(..)
+        | ExprKind::Cast { .. }
+        | ExprKind::Comptime(_)
+        | ExprKind::Step { when: StepTime::Pre, .. } => Strength::Prefix,
         ExprKind::Step { when: StepTime::Post, .. }
         | ExprKind::Field { .. }
         | ExprKind::TupleIndex { .. }
@@ -102,8 +107,11 @@ fn strength(value: &Expr) -> Strength {
         | ExprKind::Map { .. }
         | ExprKind::Call { .. }
         | ExprKind::Tuple(_)
-        | ExprKind::SizeofType(_)
-        | ExprKind::SizeofExpr(_)
+        | ExprKind::Record(_)
+        | ExprKind::Sizeof(_)
+        | ExprKind::Offsetof { .. }
+        | ExprKind::Typeinfo(_)
+        | ExprKind::Typeof(_)
         | ExprKind::Bad => Strength::Primary,
     }
 }
@@ -112,6 +120,28 @@ fn strength(value: &Expr) -> Strength {
 fn int(value: u64, suffix: &str) -> String {
     let unit = UNITS.iter().find(|(unit, _)| *unit == suffix).map_or(1, |(_, nanoseconds)| *nanoseconds);
     format!("{}{suffix}", value / unit)
+}
+
+fn record_field((name, value): &(Name, Expr)) -> String {
+    format!("{} = {}", name.text, expr(value))
+}
+
+fn block(body: &[Stmt], value: Option<&Expr>) -> String {
+    let value = value.map(expr);
+    let parts: Vec<String> = body.iter().map(inline).chain(value).collect();
+    if parts.is_empty() { "{ }".to_string() } else { format!("{{ {} }}", parts.join(" ")) }
+}
+
+/// The operand of `sizeof` and its like.
+pub fn queried(of: &Queried) -> String {
+    match of {
+        Queried::Type(ty) => type_name(ty),
+        Queried::Expr(value) => expr(value),
+    }
+}
+
+fn dotted(path: &[Name]) -> String {
+    path.iter().map(|name| name.text.as_str()).collect::<Vec<_>>().join(".")
 }
 
 fn list(items: &[Expr]) -> String {

@@ -1,0 +1,110 @@
+//! Blocks and `if` as values, `comptime`, and the type that an expression has.
+
+use super::convert::join;
+use super::cx::Scope;
+use super::{Cx, Fallible, Reported};
+use crate::diag::Diagnostic;
+use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind};
+use crate::source::Span;
+use crate::syntax::ast::{self, Queried};
+use crate::types::Type;
+
+impl Cx<'_> {
+    /// `{ statements; value }` in a scope of its own.
+    pub(super) fn block_value(&mut self, body: &[ast::Stmt], value: Option<&ast::Expr>, span: Span) -> Fallible<Expr> {
+        self.scopes.push(Scope::new());
+        let block = self.statements(body);
+        let value = value.map(|value| self.any(value));
+        self.scopes.pop();
+        match value {
+            Some(value) if block.is_empty() => value,
+            Some(value) => {
+                let value = value?;
+                let ty = value.ty.clone();
+                Ok(Expr::new(ExprKind::Seq(block, value), ty, span))
+            }
+            None => Ok(Expr::effect(block, span)),
+        }
+    }
+
+    /// `if c { a } else { b }`; only the branch taken is evaluated.
+    pub(super) fn if_value(
+        &mut self,
+        cond: &ast::Expr,
+        then: &ast::Expr,
+        otherwise: Option<&ast::Expr>,
+        span: Span,
+    ) -> Fallible<Expr> {
+        let cond = self.condition(cond);
+        let then = self.any(then);
+        let otherwise = otherwise.map(|otherwise| self.any(otherwise)).transpose();
+        let (cond, then) = (cond?, then?);
+        let otherwise = otherwise?;
+        let is_void = then.ty == Type::Void;
+        match otherwise {
+            None if is_void => Ok(branches(cond, then, None, span)),
+            Some(otherwise) if is_void && otherwise.ty == Type::Void => Ok(branches(cond, then, Some(otherwise), span)),
+            Some(otherwise) => self.choice(cond, then, otherwise, span),
+            None => {
+                let fault = Diagnostic::error(span, "'if' without 'else' has no value");
+                Err(self.error(fault.hint("say what the value is otherwise: if c { a } else { b }")))
+            }
+        }
+    }
+
+    fn choice(&mut self, cond: Expr, then: Expr, otherwise: Expr, span: Span) -> Fallible<Expr> {
+        let Some(ty) = join(&then.ty, &otherwise.ty) else {
+            let message = format!("If expression must return the same type: have '{}' and '{}'", then.ty, otherwise.ty);
+            let fault = Diagnostic::error(span, message);
+            let fault = fault.label(then.span, format!("left ({})", then.ty));
+            return Err(self.error(fault.label(otherwise.span, format!("right ({})", otherwise.ty))));
+        };
+        let (then, otherwise) = (self.convert(then, &ty)?, self.convert(otherwise, &ty)?);
+        Ok(Expr::new(ExprKind::Cond { cond, then, otherwise }, ty, span))
+    }
+
+    /// What must be a literal once everything known is computed.
+    pub(super) fn comptime(&mut self, value: &ast::Expr, span: Span) -> Fallible<Expr> {
+        let value = self.value(value)?;
+        if is_literal(&value) {
+            return Ok(Expr { span, ..value });
+        }
+        let fault = Diagnostic::error(span, "Unable to resolve comptime expression");
+        Err(self.error(
+            fault.hint("it may use literals, parameters, sizeof and the like, but nothing that the event tells"),
+        ))
+    }
+
+    /// The type that is meant by the operand of `sizeof` or `typeof`.
+    pub(super) fn type_of(&mut self, of: &Queried) -> Fallible<Type> {
+        match of {
+            Queried::Type(ty) => self.type_named(ty),
+            Queried::Expr(value) => Ok(self.value(value)?.ty),
+        }
+    }
+
+    pub(super) fn stray_type(&mut self, span: Span) -> Reported {
+        let fault = Diagnostic::error(span, "a type is not a value");
+        self.error(fault.hint("types can be handed to macros, and stand in casts, in 'let' and in sizeof"))
+    }
+
+    pub(super) fn later(&mut self, what_is: &str, span: Span) -> Reported {
+        self.error(Diagnostic::error(span, format!("{what_is} not supported yet")))
+    }
+}
+
+/// Branches for their effect.
+fn branches(cond: Expr, then: Expr, otherwise: Option<Expr>, span: Span) -> Expr {
+    let run = |value: Expr| vec![Stmt::new(StmtKind::Eval(value), span)];
+    let otherwise = otherwise.map_or(Block::new(), run);
+    let kind = StmtKind::If { cond, then: run(then), otherwise };
+    Expr::effect(vec![Stmt::new(kind, span)], span)
+}
+
+fn is_literal(value: &Expr) -> bool {
+    match &*value.kind {
+        ExprKind::Int(_) | ExprKind::Str(_) => true,
+        ExprKind::Compose(parts) => parts.iter().all(|(_, part)| is_literal(part)),
+        _ => false,
+    }
+}
