@@ -14,6 +14,8 @@ mod run;
 mod shell;
 #[path = "app/signals.rs"]
 mod signals;
+#[path = "app/trials.rs"]
+mod trials;
 
 use std::process::ExitCode;
 

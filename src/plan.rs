@@ -165,6 +165,8 @@ pub enum ProgKind {
     Tracepoint,
     RawTracepoint,
     PerfEvent,
+    /// Runs on no packet but the one that `BPF_PROG_TEST_RUN` makes up.
+    Xdp,
 }
 
 /// A place in the kernel (or in a program) that a unit is attached to.
@@ -227,6 +229,10 @@ pub enum When {
     End,
     /// When rtrace itself gets SIGUSR1.
     Signal,
+    /// With `--test`.
+    Test,
+    /// With `--bench`.
+    Bench,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

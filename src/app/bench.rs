@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rtrace::engine::{Engine, Faults};
 use rtrace::error::{Error, Result};
+use rtrace::report::{Benchmark, testing};
 
 use crate::output;
 
@@ -14,29 +15,23 @@ const ENOUGH: Duration = Duration::from_millis(200);
 pub fn compile(engine: &mut Engine<'_>, name: &str, text: &str) -> Result<()> {
     let parsed = engine.parse(name, text).map_err(changed)?;
     let (program, _) = engine.check(&parsed).map_err(changed)?;
-    let mut table = HEADING.to_string();
-    table += &row("parse", || engine.parse(name, text).is_ok());
-    table += &row("check", || engine.check(&parsed).is_ok());
-    table += &row("generate", || engine.generate(program.clone()).is_ok());
-    output::line(&table)
+    let stages = [
+        row("parse", || engine.parse(name, text).is_ok()),
+        row("check", || engine.check(&parsed).is_ok()),
+        row("generate", || engine.generate(program.clone()).is_ok()),
+    ];
+    output::line(&testing::table(&stages))
 }
 
-/// Columns as bpftrace has them.
-pub const HEADING: &str = "Benchmark                                Time(ns)       Iterations\n\
-                           ------------------------------------------------------------------\n";
-
-pub fn line(name: &str, nanoseconds: u64, iterations: u64) -> String {
-    format!("{name:<40} {nanoseconds:<14} {iterations}\n")
-}
-
-fn row(name: &str, mut stage: impl FnMut() -> bool) -> String {
+fn row(name: &str, mut stage: impl FnMut() -> bool) -> Benchmark {
     let start = Instant::now();
     let mut iterations = 0;
     while iterations == 0 || start.elapsed() < ENOUGH {
         black_box(stage());
         iterations += 1;
     }
-    line(name, start.elapsed().as_nanos() as u64 / iterations, iterations)
+    let nanoseconds = start.elapsed().as_nanos() as u64 / iterations;
+    Benchmark { name: name.to_string(), nanoseconds, iterations }
 }
 
 /// The program was compiled a moment ago, so this takes a change of the machine.

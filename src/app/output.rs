@@ -8,8 +8,8 @@ use rtrace::config::Config;
 use rtrace::diag::{Diagnostic, Severity, Style, render};
 use rtrace::error::{Error, Kind, Result};
 use rtrace::report::json::JsonSink;
-use rtrace::report::text::{Chattiness, TextSink};
-use rtrace::report::{Sink, Warnings};
+use rtrace::report::text::TextSink;
+use rtrace::report::{Chattiness, Manner, Sink, Warnings};
 use rtrace::source::Sources;
 
 /// Bytes kept back until there is more or the session flushes.
@@ -25,12 +25,14 @@ pub fn sink(invocation: &Invocation, config: &Config) -> Result<Box<dyn Sink>> {
         }
         None => buffered(std::io::stdout(), invocation.buffering),
     };
+    let manner = Manner {
+        chattiness: chattiness(invocation),
+        warnings: invocation.warnings,
+        style: style(std::io::stdout().is_terminal() && invocation.output.is_none()),
+    };
     Ok(match invocation.format {
-        Format::Json => Box::new(JsonSink::new(out, config.clone(), chattiness(invocation), invocation.warnings)),
-        Format::Text => {
-            let chatter = Box::new(std::io::stderr());
-            Box::new(TextSink::new(out, chatter, config.clone(), chattiness(invocation), invocation.warnings))
-        }
+        Format::Json => Box::new(JsonSink::new(out, config.clone(), manner)),
+        Format::Text => Box::new(TextSink::new(out, Box::new(std::io::stderr()), config.clone(), manner)),
     })
 }
 
@@ -65,7 +67,7 @@ pub fn show_error_at(error: &Error, sources: &Sources, invocation: &Invocation) 
     };
     let diagnostic = Diagnostic::error(span, error.message.clone());
     let diagnostic = error.hint.iter().fold(diagnostic, |diagnostic, hint| diagnostic.hint(hint.clone()));
-    eprint!("{}", render(&diagnostic, sources, style()));
+    eprint!("{}", render(&diagnostic, sources, style(std::io::stderr().is_terminal())));
     match &error.detail {
         Some(detail) if invocation.verbosity == Verbosity::Verbose => eprintln!("{detail}"),
         Some(_) => eprintln!("HINT: -v shows the kernel's whole log"),
@@ -87,18 +89,18 @@ pub fn show_diagnostics(diagnostics: &[Diagnostic], sources: &Sources, invocatio
     for diagnostic in diagnostics {
         let is_shown = diagnostic.severity == Severity::Error || invocation.warnings == Warnings::Shown;
         if is_shown {
-            eprint!("{}", render(diagnostic, sources, style()));
+            eprint!("{}", render(diagnostic, sources, style(std::io::stderr().is_terminal())));
         }
     }
 }
 
 /// Colours on a terminal, unless `NO_COLOR` or `RTRACE_COLOR` (`BPFTRACE_COLOR`) say otherwise.
-fn style() -> Style {
+fn style(is_terminal: bool) -> Style {
     let wish = std::env::var("RTRACE_COLOR").or_else(|_| std::env::var("BPFTRACE_COLOR")).unwrap_or_default();
     let coloured = match wish.as_str() {
         "always" => true,
         "never" => false,
-        _ => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        _ => is_terminal && std::env::var_os("NO_COLOR").is_none(),
     };
     if coloured { Style::Coloured } else { Style::Plain }
 }

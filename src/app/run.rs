@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rtrace::check::Options;
+use regex_lite::Regex;
+use rtrace::check::{Options, Trials};
 use rtrace::cli::{Invocation, Mode, Program, Stage, Verbosity};
 use rtrace::codegen::Compiled;
 use rtrace::config::Overrides;
@@ -13,7 +14,7 @@ use rtrace::report::Sink;
 use rtrace::runtime::{self, Child, Session, Status, Stop};
 
 use crate::parameters::{self, Settled};
-use crate::{bench, output, signals, source};
+use crate::{bench, output, signals, source, trials};
 
 /// Seconds that one wait for events lasts at the most.
 const WAIT: Duration = Duration::from_secs(1);
@@ -72,6 +73,12 @@ pub fn engine<'k>(invocation: &Invocation, kernel: &'k Live, child: Option<&Chil
     let options = Options {
         params: invocation.params.clone(),
         named: invocation.named.clone(),
+        trials: match invocation.mode {
+            Mode::Test => Trials::Tests,
+            Mode::Bench => Trials::Benches,
+            _ => Trials::None,
+        },
+        filter: invocation.probe_filter.as_deref().map(filter).transpose()?,
         pid: invocation.pid,
         child: child.map(Child::pid),
         safety: invocation.safety,
@@ -79,6 +86,10 @@ pub fn engine<'k>(invocation: &Invocation, kernel: &'k Live, child: Option<&Chil
         tai_offset_ns: runtime::tai_offset(),
     };
     Ok(Engine::new(kernel, options, overrides))
+}
+
+fn filter(text: &str) -> Result<Regex> {
+    Regex::new(text).map_err(|error| Error::usage(format!("--probe-filter: {error}")))
 }
 
 /// Why there is nothing to run.
@@ -139,8 +150,14 @@ pub fn trace(
     if invocation.mode == Mode::DryRun {
         return Ok(0);
     }
-    announce(&session, sink.as_mut())?;
-    follow(session, sink.as_mut())
+    match invocation.mode {
+        Mode::Test => trials::tests(session, sink.as_mut()),
+        Mode::Bench => trials::benches(session, sink.as_mut()),
+        _ => {
+            announce(&session, sink.as_mut())?;
+            follow(session, sink.as_mut())
+        }
+    }
 }
 
 fn follow(mut session: Session<'_>, sink: &mut dyn Sink) -> Result<u8> {

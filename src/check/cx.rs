@@ -12,7 +12,9 @@ use crate::format::Format;
 use crate::id::IdVec;
 use crate::ir::{Expr, ExprKind, Stmt, StmtKind, Var, VarId};
 use crate::kernel::{Feature, Kernel};
-use crate::plan::{Action, Attach, Cause, CounterId, Field, Host, Map, MapId, MapKind, Plan, ProgKind, Role, Target};
+use crate::plan::{
+    Action, Attach, Cause, CounterId, Field, Host, Map, MapId, MapKind, Plan, ProgKind, Role, Target, When,
+};
 use crate::probes::{Context, ContextField, Likeness, ProbeType};
 use crate::source::Span;
 use crate::syntax::ast;
@@ -163,7 +165,7 @@ impl Cx<'_> {
         if self.targets.len() > 1 {
             let cookie = match self.probe.kind {
                 ProgKind::RawTracepoint => Feature::RawTracepointCookie,
-                ProgKind::Kprobe | ProgKind::Tracepoint | ProgKind::PerfEvent => Feature::Cookie,
+                ProgKind::Kprobe | ProgKind::Tracepoint | ProgKind::PerfEvent | ProgKind::Xdp => Feature::Cookie,
             };
             if self.kernel.has(cookie) {
                 return self.name_by_number(span);
@@ -209,6 +211,11 @@ impl Cx<'_> {
             self.sharing = Sharing::WithinContext;
         }
         self.context
+    }
+
+    /// Whether the program is one whose result rtrace looks at.
+    pub(super) fn is_trial(&self) -> bool {
+        self.targets.iter().all(|target| matches!(target.attach, Attach::Run(When::Test | When::Bench)))
     }
 
     /// Whether the statement being lowered stands in a loop.

@@ -25,6 +25,8 @@ pub use cx::{Call, Cx, Emit, provider_word};
 pub use expr::kind_of;
 pub use maps::MapArg;
 
+use regex_lite::Regex;
+
 use crate::config::Config;
 use crate::diag::{Diagnostic, Severity};
 use crate::ir;
@@ -49,6 +51,10 @@ pub struct Options {
     pub params: Vec<String>,
     /// What `getopt()` gets.
     pub named: Vec<Named>,
+    /// Which of the probes are to run that rtrace runs on request only.
+    pub trials: Trials,
+    /// What the names of probes must match; `begin` and `end` run always.
+    pub filter: Option<Regex>,
     /// `-p PID`.
     pub pid: Option<u32>,
     /// Process id of the `-c` child.
@@ -58,6 +64,17 @@ pub struct Options {
     pub start_ns: u64,
     /// What the TAI clock is ahead of boot time, for `nsecs(sw_tai)`.
     pub tai_offset_ns: i64,
+}
+
+/// Probes for the program's own sake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Trials {
+    #[default]
+    None,
+    /// `test:` probes.
+    Tests,
+    /// `bench:` probes.
+    Benches,
 }
 
 /// A named parameter of the script: `--name=value` or `--name`.

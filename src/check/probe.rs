@@ -2,14 +2,14 @@
 
 use super::cx::Sharing;
 use super::env::Env;
-use super::{Cx, Options};
+use super::{Cx, Options, Trials};
 use crate::builtins::process;
 use crate::config::{Config, MissingProbes};
 use crate::diag::Diagnostic;
 use crate::id::IdVec;
 use crate::ir::{self, Block, CompareOp, Expr, ExprKind, Stmt, StmtKind};
 use crate::kernel::Kernel;
-use crate::plan::Target;
+use crate::plan::{Attach, Target, When};
 use crate::probes::{self, Context, PidFilter, ProbeType, Request};
 use crate::source::Span;
 use crate::syntax::ast;
@@ -34,11 +34,16 @@ pub fn expand<'a>(program: &'a ast::Program, kernel: &dyn Kernel, config: &Confi
     let mut faults = Vec::new();
     let mut warnings = Vec::new();
     let mut clauses = Vec::new();
+    let mut passed_over = false;
     for probe in &program.probes {
         let mut targets: Vec<(&'static ProbeType, Vec<Target>)> = Vec::new();
         for point in &probe.attach_points {
             match expand_point(point, kernel, options) {
-                Ok((of, found)) => targets.push((of, found)),
+                Ok((of, mut found)) => {
+                    found.retain(|target| is_wanted(target, options));
+                    passed_over |= found.is_empty();
+                    targets.push((of, found));
+                }
                 Err(Missing::Fault(fault)) => faults.push(fault),
                 Err(Missing::NoMatch(diagnostic)) => missing(diagnostic, config, &mut faults, &mut warnings),
             }
@@ -48,7 +53,12 @@ pub fn expand<'a>(program: &'a ast::Program, kernel: &dyn Kernel, config: &Confi
     let count: usize = clauses.iter().flat_map(|clause| &clause.targets).map(|(_, targets)| targets.len()).sum();
     let place = program.probes.first().map_or(Span::default(), |probe| probe.span);
     if count == 0 && faults.is_empty() {
-        faults.push(Diagnostic::error(place, "No probes to attach"));
+        let diagnostic = Diagnostic::error(place, "No probes to attach");
+        faults.push(match (passed_over, &options.filter) {
+            (true, None) => diagnostic.hint("test probes run with --test, bench probes with --bench"),
+            (true, Some(filter)) => diagnostic.hint(format!("no probe's name matches {filter}")),
+            (false, _) => diagnostic,
+        });
     }
     if count as u64 > config.max_probes {
         faults.push(too_many(count, config, place));
@@ -72,6 +82,17 @@ pub fn lower(
         }
     }
     probes
+}
+
+/// Probes for the program's own sake run on request only, and a filter holds for all but those that frame the run.
+fn is_wanted(target: &Target, options: &Options) -> bool {
+    let trials = match target.attach {
+        Attach::Run(When::Begin | When::End) => return true,
+        Attach::Run(When::Test) => Trials::Tests,
+        Attach::Run(When::Bench) => Trials::Benches,
+        _ => options.trials,
+    };
+    trials == options.trials && options.filter.as_ref().is_none_or(|filter| filter.is_match(&target.name))
 }
 
 enum Missing {

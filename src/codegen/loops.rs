@@ -113,7 +113,10 @@ impl Gen<'_> {
         let returned = self.asm.load(Size::B8, place);
         self.asm.branch(Cond::Eq, returned.into(), Operand::Imm(0), go_on);
         match self.function.role {
-            FunctionRole::Main => self.asm.exit(Operand::Imm(0)),
+            FunctionRole::Main => {
+                let value = self.asm.alu(Alu::Shr, returned.into(), Operand::Imm(1));
+                self.asm.exit(value);
+            }
             FunctionRole::LoopBody => self.asm.exit(Operand::Imm(1)),
         }
         self.asm.place(go_on);
@@ -188,10 +191,13 @@ impl Gen<'_> {
         Ok(id)
     }
 
-    /// `return` within a called body: the loop ends, and the code around it sees the word and ends too.
-    pub fn return_from_loop(&mut self) {
+    /// `return` within a called body: the loop ends, and the code around it sees the word and ends too. The value is above the
+    /// lowest bit, which says that there is one.
+    pub fn return_from_loop(&mut self, value: Operand) {
         let place = self.captured(RETURNED);
-        self.asm.store(Size::B8, place, Operand::Imm(1));
+        let value = self.asm.alu(Alu::Shl, value, Operand::Imm(1));
+        let value = self.asm.alu(Alu::Or, value, Operand::Imm(1));
+        self.asm.store(Size::B8, place, value);
         self.asm.exit(Operand::Imm(1));
     }
 

@@ -49,8 +49,9 @@ impl Gen<'_> {
             StmtKind::While { cond, body } => self.while_loop(cond, body),
             StmtKind::Break => self.leave_loop(Leave::Break),
             StmtKind::Continue => self.leave_loop(Leave::Continue),
-            StmtKind::Return => {
-                self.leave_program();
+            StmtKind::Return(value) => {
+                let value = value.as_ref().map_or(Ok(Operand::Imm(0)), |value| self.scalar(value))?;
+                self.leave_program(value);
                 Ok(())
             }
             StmtKind::Block(block) => self.block(block),
@@ -106,10 +107,10 @@ impl Gen<'_> {
         Ok(())
     }
 
-    fn leave_program(&mut self) {
+    fn leave_program(&mut self, value: Operand) {
         match self.function.role {
-            FunctionRole::Main => self.asm.exit(Operand::Imm(0)),
-            FunctionRole::LoopBody => self.return_from_loop(),
+            FunctionRole::Main => self.asm.exit(value),
+            FunctionRole::LoopBody => self.return_from_loop(value),
         }
     }
 }

@@ -109,7 +109,8 @@ pub enum StmtKind {
     },
     Break,
     Continue,
-    Return,
+    /// Ends the program; the value is what it returns, 0 without one.
+    Return(Option<Expr>),
     Block(Block),
 }
 

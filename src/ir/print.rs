@@ -111,7 +111,8 @@ impl<'a> Printer<'a> {
             }
             StmtKind::Break => self.line("break"),
             StmtKind::Continue => self.line("continue"),
-            StmtKind::Return => self.line("return"),
+            StmtKind::Return(None) => self.line("return"),
+            StmtKind::Return(Some(value)) => self.line(&format!("return {}", self.expr(value))),
             StmtKind::Block(block) => {
                 self.line("{");
                 self.inner(block);

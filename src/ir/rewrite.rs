@@ -32,12 +32,12 @@ fn values(statement: &mut Stmt) -> Vec<&mut Expr> {
         }
         StmtKind::Emit { values, .. } => values.iter_mut().collect(),
         StmtKind::For { from, to, .. } => vec![from, to],
+        StmtKind::Return(value) => value.iter_mut().collect(),
         StmtKind::ForMap { .. }
         | StmtKind::Count(_)
         | StmtKind::Announce(_)
         | StmtKind::Break
         | StmtKind::Continue
-        | StmtKind::Return
         | StmtKind::Block(_) => Vec::new(),
     }
 }
@@ -58,7 +58,7 @@ fn blocks(statement: &mut Stmt) -> Vec<&mut Block> {
         | StmtKind::Emit { .. }
         | StmtKind::Break
         | StmtKind::Continue
-        | StmtKind::Return => Vec::new(),
+        | StmtKind::Return(_) => Vec::new(),
     }
 }
 

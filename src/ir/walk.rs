@@ -107,12 +107,12 @@ impl Stmt {
                 f(from);
                 f(to);
             }
+            StmtKind::Return(value) => value.iter().for_each(f),
             StmtKind::ForMap { .. }
             | StmtKind::Count(_)
             | StmtKind::Announce(_)
             | StmtKind::Break
             | StmtKind::Continue
-            | StmtKind::Return
             | StmtKind::Block(_) => {}
         }
     }
@@ -135,7 +135,7 @@ impl Stmt {
             | StmtKind::Emit { .. }
             | StmtKind::Break
             | StmtKind::Continue
-            | StmtKind::Return => {}
+            | StmtKind::Return(_) => {}
         }
     }
 }

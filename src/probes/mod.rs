@@ -19,6 +19,7 @@ mod registers;
 mod software;
 mod special;
 mod tracepoint;
+mod trial;
 mod uprobe;
 mod usdt;
 mod watchpoint;
@@ -128,6 +129,8 @@ pub static TYPES: &[&ProbeType] = &[
     &own::SELF,
     &software::SOFTWARE,
     &tracepoint::TRACEPOINT,
+    &trial::TEST,
+    &trial::BENCH,
     &uprobe::UPROBE,
     &uprobe::URETPROBE,
     &usdt::USDT,

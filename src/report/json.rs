@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use super::histogram::{self, Bucket};
-use super::text::{Chattiness, average, key};
-use super::{Message, Sink, Warnings, written};
+use super::text::{average, key};
+use super::{Benchmark, Chattiness, Manner, Message, Sink, Testing, Warnings, written};
 use crate::config::Config;
 use crate::diag::Severity;
 use crate::errno;
@@ -18,13 +18,12 @@ const EXACT: i128 = 1 << 53;
 pub struct JsonSink {
     out: Box<dyn Write>,
     config: Config,
-    chattiness: Chattiness,
-    warnings: Warnings,
+    manner: Manner,
 }
 
 impl JsonSink {
-    pub fn new(out: Box<dyn Write>, config: Config, chattiness: Chattiness, warnings: Warnings) -> Self {
-        Self { out, config, chattiness, warnings }
+    pub fn new(out: Box<dyn Write>, config: Config, manner: Manner) -> Self {
+        Self { out, config, manner }
     }
 
     fn object(&mut self, kind: &str, data: &str) -> Result<()> {
@@ -34,7 +33,7 @@ impl JsonSink {
 
 impl Sink for JsonSink {
     fn attached(&mut self, probes: usize) -> Result<()> {
-        if self.chattiness == Chattiness::Quiet {
+        if self.manner.chattiness == Chattiness::Quiet {
             return Ok(());
         }
         written(writeln!(
@@ -79,7 +78,7 @@ impl Sink for JsonSink {
 
     /// What helpers did not do is told by their error alone.
     fn message(&mut self, message: &Message<'_>) -> Result<()> {
-        if message.severity == Severity::Warning && self.warnings == Warnings::Hidden {
+        if message.severity == Severity::Warning && self.manner.warnings == Warnings::Hidden {
             return Ok(());
         }
         let (text, helper) = match message.helper {
@@ -95,6 +94,20 @@ impl Sink for JsonSink {
         });
         let (kind, text) = (message.kind, quoted(text.as_bytes()));
         written(writeln!(self.out, "{{\"type\": \"{kind}\", \"msg\": {text}{helper}{place}}}"))
+    }
+
+    fn test(&mut self, event: &Testing<'_>) -> Result<()> {
+        let Testing::Ends { name, passed, took, said } = event else { return Ok(()) };
+        let (name, said, nanoseconds) = (quoted(name.as_bytes()), quoted(said.as_bytes()), took.as_nanos());
+        let data = format!("{{\"duration\": {nanoseconds}, \"passed\": {passed}, \"output\": {said}}}");
+        self.object("test_result", &format!("{{{name}: {data}}}"))
+    }
+
+    fn benchmarks(&mut self, results: &[Benchmark]) -> Result<()> {
+        results.iter().try_for_each(|of| {
+            let data = format!("{{\"average\": {}, \"iters\": {}}}", of.nanoseconds, of.iterations);
+            self.object("benchmark_result", &format!("{{{}: {data}}}", quoted(of.name.as_bytes())))
+        })
     }
 
     fn flush(&mut self) -> Result<()> {

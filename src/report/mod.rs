@@ -2,9 +2,12 @@
 
 pub mod histogram;
 pub mod json;
+pub mod testing;
 pub mod text;
 
-use crate::diag::{Place, Severity};
+use std::time::Duration;
+
+use crate::diag::{Place, Severity, Style};
 use crate::error::{Error, Result};
 use crate::value::{MapReport, Value};
 
@@ -24,8 +27,40 @@ pub trait Sink {
     fn lost(&mut self, events: u64) -> Result<()>;
     /// A word to the user about the run.
     fn message(&mut self, message: &Message<'_>) -> Result<()>;
+    /// Something about the run of the tests.
+    fn test(&mut self, event: &Testing<'_>) -> Result<()>;
+    /// What the benchmarks gave.
+    fn benchmarks(&mut self, results: &[Benchmark]) -> Result<()>;
     /// Hands everything on to the reader.
     fn flush(&mut self) -> Result<()>;
+}
+
+/// The course of a run of `test` probes.
+#[derive(Debug, Clone, Copy)]
+pub enum Testing<'a> {
+    /// So many are to be run.
+    Planned(usize),
+    Begins(&'a str),
+    Ends {
+        name: &'a str,
+        passed: bool,
+        took: Duration,
+        said: &'a str,
+    },
+    /// All have run; these have failed.
+    Done {
+        tests: usize,
+        failed: &'a [String],
+    },
+}
+
+/// The result of a `bench` probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Benchmark {
+    pub name: String,
+    /// What one run takes.
+    pub nanoseconds: u64,
+    pub iterations: u64,
 }
 
 /// Something that the user should know of the run.
@@ -54,6 +89,22 @@ pub enum Excerpt {
 pub struct HelperFault {
     pub helper: &'static str,
     pub code: i32,
+}
+
+/// How the run is talked of.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner {
+    pub chattiness: Chattiness,
+    pub warnings: Warnings,
+    /// Of the output.
+    pub style: Style,
+}
+
+/// Whether the run is commented (`Attached 2 probes`), or silent as with `-q`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chattiness {
+    Normal,
+    Quiet,
 }
 
 /// Whether warnings of the run are heard.

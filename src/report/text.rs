@@ -2,9 +2,10 @@
 
 use std::io::Write;
 
-use super::{Excerpt, Message, Sink, Warnings, histogram, written};
+use super::testing::{self, Mood};
+use super::{Benchmark, Chattiness, Excerpt, Manner, Message, Sink, Testing, Warnings, histogram, written};
 use crate::config::Config;
-use crate::diag::Severity;
+use crate::diag::{Severity, Style};
 use crate::error::Result;
 use crate::types::StackMode;
 use crate::value::{Entries, Frame, MapReport, Value};
@@ -14,26 +15,12 @@ pub struct TextSink {
     out: Box<dyn Write>,
     chatter: Box<dyn Write>,
     config: Config,
-    chattiness: Chattiness,
-    warnings: Warnings,
-}
-
-/// Whether the run is commented (`Attached 2 probes`), or silent as with `-q`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Chattiness {
-    Normal,
-    Quiet,
+    manner: Manner,
 }
 
 impl TextSink {
-    pub fn new(
-        out: Box<dyn Write>,
-        chatter: Box<dyn Write>,
-        config: Config,
-        chattiness: Chattiness,
-        warnings: Warnings,
-    ) -> Self {
-        Self { out, chatter, config, chattiness, warnings }
+    pub fn new(out: Box<dyn Write>, chatter: Box<dyn Write>, config: Config, manner: Manner) -> Self {
+        Self { out, chatter, config, manner }
     }
 
     fn put(&mut self, text: &[u8]) -> Result<()> {
@@ -66,7 +53,7 @@ impl TextSink {
 
 impl Sink for TextSink {
     fn attached(&mut self, probes: usize) -> Result<()> {
-        if self.chattiness == Chattiness::Quiet {
+        if self.manner.chattiness == Chattiness::Quiet {
             return Ok(());
         }
         let plural = if probes == 1 { "" } else { "s" };
@@ -104,11 +91,24 @@ impl Sink for TextSink {
     }
 
     fn message(&mut self, message: &Message<'_>) -> Result<()> {
-        if message.severity == Severity::Warning && self.warnings == Warnings::Hidden {
+        if message.severity == Severity::Warning && self.manner.warnings == Warnings::Hidden {
             return Ok(());
         }
         self.flush()?;
         written(self.chatter.write_all(worded(message).as_bytes()))
+    }
+
+    fn test(&mut self, event: &Testing<'_>) -> Result<()> {
+        let text = testing::lines(event, |mood, text| match (self.manner.style, mood) {
+            (Style::Plain, _) => text.to_string(),
+            (Style::Coloured, Mood::Good) => format!("\x1b[32m{text}\x1b[0m"),
+            (Style::Coloured, Mood::Bad) => format!("\x1b[31m{text}\x1b[0m"),
+        });
+        self.put(text.as_bytes())
+    }
+
+    fn benchmarks(&mut self, results: &[Benchmark]) -> Result<()> {
+        self.put(testing::table(results).as_bytes())
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -117,7 +117,7 @@ impl Sink for TextSink {
 }
 
 /// A message as bpftrace shows it, with a newline at its end.
-fn worded(message: &Message<'_>) -> String {
+pub fn worded(message: &Message<'_>) -> String {
     let severity = match message.severity {
         Severity::Error => "ERROR",
         Severity::Warning => "WARNING",

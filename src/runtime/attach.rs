@@ -55,6 +55,8 @@ pub struct Runs {
     pub begin: Vec<Run>,
     pub end: Vec<Run>,
     pub signal: Vec<Run>,
+    pub tests: Vec<Run>,
+    pub benches: Vec<Run>,
 }
 
 pub struct Run {
@@ -63,9 +65,23 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn run(&self) -> Result<()> {
-        let failed = |error: io::Error| refused(format!("cannot run the probe {}", self.name), &error);
-        sys::program::test_run(self.program.as_fd()).map_err(failed)
+    /// Gives what the program returns.
+    pub fn run(&self) -> Result<u32> {
+        sys::program::test_run(self.program.as_fd()).map_err(|error| self.failed(&error))
+    }
+
+    /// Gives the nanoseconds that one of so many runs takes.
+    pub fn run_often(&self, times: u32) -> Result<u32> {
+        sys::program::bench_run(self.program.as_fd(), times).map_err(|error| self.failed(&error))
+    }
+
+    /// The name behind `test:` or `bench:`.
+    pub fn short_name(&self) -> &str {
+        self.name.split_once(':').map_or(&self.name, |(_, name)| name)
+    }
+
+    fn failed(&self, error: &io::Error) -> Error {
+        refused(format!("cannot run the probe {}", self.name), error)
     }
 }
 
@@ -96,6 +112,8 @@ impl<'u> Placed<'u> {
                     When::Begin => runs.begin.push(run),
                     When::End => runs.end.push(run),
                     When::Signal => runs.signal.push(run),
+                    When::Test => runs.tests.push(run),
+                    When::Bench => runs.benches.push(run),
                 }
             }
         }

@@ -180,6 +180,7 @@ fn kind(kind: ProgKind) -> u32 {
     match kind {
         ProgKind::Kprobe => 2,
         ProgKind::Tracepoint => 5,
+        ProgKind::Xdp => 6,
         ProgKind::PerfEvent => 7,
         ProgKind::RawTracepoint => 17,
     }

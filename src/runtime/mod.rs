@@ -38,7 +38,7 @@ use crate::source::Sources;
 
 pub use child::Child;
 pub use notify::notify_ready;
-pub use session::{Options, Session, Status};
+pub use session::{Options, Session, Status, Verdict};
 pub use stop::Stop;
 
 pub use privilege::check as check_privilege;

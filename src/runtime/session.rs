@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::attach::{Attached, Placed, Run, Runs};
+use super::attach::{Attached, Placed, Runs};
 use super::child::{self, Child};
 use super::decode::Decoder;
 use super::links::Links;
@@ -27,7 +27,7 @@ use crate::diag::{self, Place, Severity};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::plan::{Action, ActionId, Attach, Host, MapId, Plan, Role, Target, When};
-use crate::report::{Message, Sink};
+use crate::report::{Benchmark, Message, Sink};
 use crate::source::{Sources, Span};
 use crate::strftime;
 use crate::types::MapValue;
@@ -89,7 +89,20 @@ struct State<'k> {
     sources: Sources,
     /// The code of the last `exit()`.
     exit: Option<i64>,
+    /// Assertions that failed.
+    failures: usize,
 }
+
+/// What became of a `test` probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    pub passed: bool,
+    pub took: Duration,
+}
+
+/// Runs of a `bench` probe at first, and the nanoseconds that all of them together should take.
+const FIRST: u32 = 10_000;
+const LONG_ENOUGH: u64 = 1_000_000;
 
 /// The exit code of a run that failed by its own account.
 const FAILED: i64 = 1;
@@ -124,10 +137,11 @@ impl<'k> Session<'k> {
         }
         let boot = strftime::now() - process::boot_time();
         let runs = placed.runs();
-        runs.begin.iter().try_for_each(Run::run)?;
+        runs.begin.iter().try_for_each(|run| run.run().map(drop))?;
         let Attached { links, skipped } = placed.attach(kernel, plan.config.missing_probes)?;
         let targets = || units.iter().flat_map(|unit| &unit.targets);
-        let at_once = |target: &Target| matches!(target.attach, Attach::Run(When::Begin | When::End));
+        let at_once =
+            |target: &Target| matches!(target.attach, Attach::Run(When::Begin | When::End | When::Test | When::Bench));
         let alone = child.is_none() && pid.is_none() && targets().all(at_once);
         Ok(Session {
             ring: ring.transpose()?,
@@ -148,6 +162,7 @@ impl<'k> Session<'k> {
                 boot,
                 sources: sources.clone(),
                 exit: None,
+                failures: 0,
             },
         })
     }
@@ -204,6 +219,40 @@ impl<'k> Session<'k> {
         })
     }
 
+    /// The names of the `test` probes, in their order.
+    pub fn tests(&self) -> Vec<String> {
+        self.runs.tests.iter().map(|run| run.short_name().to_string()).collect()
+    }
+
+    /// Runs a `test` probe and acts on what it sent.
+    pub fn test(&mut self, number: usize, sink: &mut dyn Sink) -> Result<Verdict> {
+        let failures = self.state.failures;
+        let start = Instant::now();
+        let returned = self.runs.tests[number].run()?;
+        let took = start.elapsed();
+        self.drain(sink, usize::MAX)?;
+        // A test that ends itself ends nothing else.
+        self.state.exit = None;
+        Ok(Verdict { passed: returned == 0 && self.state.failures == failures, took })
+    }
+
+    /// Runs each `bench` probe often enough to tell what one run takes.
+    pub fn bench(&mut self, sink: &mut dyn Sink) -> Result<Vec<Benchmark>> {
+        let mut results = Vec::new();
+        for number in 0..self.runs.benches.len() {
+            let run = &self.runs.benches[number];
+            let mut iterations = FIRST;
+            let mut nanoseconds = u64::from(run.run_often(iterations)?);
+            while nanoseconds * u64::from(iterations) < LONG_ENOUGH && iterations < u32::MAX / 2 {
+                iterations *= 2;
+                nanoseconds = u64::from(run.run_often(iterations)?);
+            }
+            results.push(Benchmark { name: run.short_name().to_string(), nanoseconds, iterations: iterations.into() });
+            self.drain(sink, usize::MAX)?;
+        }
+        Ok(results)
+    }
+
     /// Detaches, runs the `end` probes, prints the maps; gives the exit code.
     pub fn finish(mut self, sink: &mut dyn Sink) -> Result<i32> {
         drop(std::mem::take(&mut self.state.links));
@@ -211,7 +260,7 @@ impl<'k> Session<'k> {
         self.drain(sink, usize::MAX)?;
         // What was asked before does not silence the end.
         let asked = self.state.exit.take();
-        self.runs.end.iter().try_for_each(Run::run)?;
+        self.runs.end.iter().try_for_each(|run| run.run().map(drop))?;
         self.drain(sink, usize::MAX)?;
         let code = self.state.exit.or(asked).unwrap_or(0);
         self.warnings.tell(&self.state.maps, sink)?;
@@ -263,7 +312,7 @@ impl<'k> Session<'k> {
         let [_, stop, child, process, signal] =
             process::wait_readable(fds, timeout).map_err(|error| refused("cannot wait for events", &error))?;
         if signal && self.ends.signal.as_ref().is_some_and(Stop::take) {
-            self.runs.signal.iter().try_for_each(Run::run)?;
+            self.runs.signal.iter().try_for_each(|run| run.run().map(drop))?;
         }
         let stopped = stop && self.ends.stop.as_ref().is_some_and(Stop::take);
         Ok(stopped || child || process)
@@ -379,6 +428,7 @@ impl Host for Desk<'_, '_> {
 
     fn fail(&mut self) {
         self.state.exit = Some(FAILED);
+        self.state.failures += 1;
     }
 
     fn remember_process(&mut self, pid: u32) {

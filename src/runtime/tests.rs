@@ -8,7 +8,7 @@ use super::{Child, Options, Session, Status, Stop, privilege};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::kernel::{Feature, Kernel, Live};
-use crate::report::{Message, Sink};
+use crate::report::{Benchmark, Message, Sink, Testing};
 use crate::value::{Entries, MapReport, Value};
 
 /// Everything a session said, a line for each thing.
@@ -56,6 +56,14 @@ impl Sink for Notes {
 
     fn message(&mut self, message: &Message<'_>) -> Result<()> {
         self.note(message.text.to_string())
+    }
+
+    fn test(&mut self, event: &Testing<'_>) -> Result<()> {
+        self.note(format!("{event:?}"))
+    }
+
+    fn benchmarks(&mut self, results: &[Benchmark]) -> Result<()> {
+        self.note(format!("{results:?}"))
     }
 
     fn flush(&mut self) -> Result<()> {

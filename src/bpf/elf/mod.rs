@@ -95,6 +95,7 @@ fn section_name(unit: &Unit) -> &'static str {
         (ProgKind::Tracepoint, _) => "tracepoint",
         (ProgKind::RawTracepoint, _) => "raw_tracepoint",
         (ProgKind::PerfEvent, _) => "perf_event",
+        (ProgKind::Xdp, _) => "xdp",
     }
 }
 

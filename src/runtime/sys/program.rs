@@ -25,6 +25,9 @@ pub struct NewProgram<'a> {
 /// Bytes of memory that a raw tracepoint program may read as its arguments: twelve words, the most there can be.
 const CONTEXT: [u64; 12] = [0; 12];
 
+/// An Ethernet frame of the least size.
+const PACKET: [u8; 64] = [0; 64];
+
 /// Verifies and loads. The verifier writes its log into `log`, if that is not empty.
 pub fn load(new: &NewProgram<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
     let mut attr = attr();
@@ -59,13 +62,27 @@ pub fn load_btf(blob: &[u8]) -> io::Result<OwnedFd> {
     bpf_fd(Command::BPF_BTF_LOAD, &mut attr)
 }
 
-/// Runs a raw tracepoint program once, with arguments that are all zero.
-pub fn test_run(program: BorrowedFd<'_>) -> io::Result<()> {
+/// Runs a raw tracepoint program once, with arguments that are all zero; gives what it returns.
+pub fn test_run(program: BorrowedFd<'_>) -> io::Result<u32> {
     let mut attr = attr();
     attr.test.prog_fd = program.as_raw_fd() as u32;
     attr.test.ctx_in = address(&CONTEXT);
     attr.test.ctx_size_in = size_of_val(&CONTEXT) as u32;
-    bpf(Command::BPF_PROG_TEST_RUN, &mut attr).map(drop)
+    bpf(Command::BPF_PROG_TEST_RUN, &mut attr)?;
+    // SAFETY: all fields of the union are plain numbers, and the kernel has filled this one in.
+    Ok(unsafe { attr.test.retval })
+}
+
+/// Runs an XDP program so many times on a packet of zeros; gives the nanoseconds that one run took on average.
+pub fn bench_run(program: BorrowedFd<'_>, times: u32) -> io::Result<u32> {
+    let mut attr = attr();
+    attr.test.prog_fd = program.as_raw_fd() as u32;
+    attr.test.data_in = address(&PACKET);
+    attr.test.data_size_in = size_of_val(&PACKET) as u32;
+    attr.test.repeat = times;
+    bpf(Command::BPF_PROG_TEST_RUN, &mut attr)?;
+    // SAFETY: as above.
+    Ok(unsafe { attr.test.duration })
 }
 
 /// How often the program was not run, as it was running already.
