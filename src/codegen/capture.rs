@@ -2,11 +2,13 @@
 //!
 //! It lies in the captured frame: a piece of the main function's stack, whose address every body gets. That holds the context, a
 //! word that says whether a body returned from the whole program, and the variables that any such body mentions. Large ones
-//! lie in scratch memory instead, which each function finds for itself.
+//! (and all of them, on kernels whose verifier does not follow them from round to round) lie in scratch memory instead, which
+//! each function finds for itself.
 
 use super::state::{Gen, Kept};
 use crate::bpf::asm::{Base, Operand, Place, Size};
 use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind, VarId};
+use crate::kernel::Feature;
 
 /// In the captured frame: the context, whether the program was returned from; then the variables.
 pub const CONTEXT: i32 = 0;
@@ -39,11 +41,12 @@ impl Gen<'_> {
         let mut end = VARIABLES;
         for var in found.vars {
             let size = probe.vars[var].ty.size().max(1).next_multiple_of(8);
-            let kept = if self.is_large(size) {
-                Kept::Scratch(self.keep_scratch(size))
-            } else {
+            // What lies in a map can be anything, as every verifier knows.
+            let kept = if self.kernel.has(Feature::LoopRounds) && !self.is_large(size) {
                 end += size as i32;
                 Kept::Captured(end - size as i32)
+            } else {
+                Kept::Scratch(self.keep_scratch(size))
             };
             self.vars[var.0 as usize] = Some(kept);
         }

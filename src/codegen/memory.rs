@@ -80,6 +80,10 @@ impl Gen<'_> {
             ExprKind::Zero => self.clear(to, expr.ty.size()),
             ExprKind::Compose(parts) => self.compose(parts, to, expr.ty.size(), padding)?,
             ExprKind::Comm => {
+                // Some kernels leave what follows the NUL as it was.
+                if padding == Padding::Zeros {
+                    self.clear(to, expr.ty.size());
+                }
                 self.asm.call(Helper::GET_CURRENT_COMM, &[Arg::Address(to), Arg::Imm(i64::from(expr.ty.size()))]);
             }
             ExprKind::ReadStr { addr, max } => self.read_text(addr, max.as_ref(), to, expr.ty.size(), padding)?,

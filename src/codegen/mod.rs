@@ -24,7 +24,7 @@ use crate::bpf::asm::AsmError;
 use crate::bpf::unit::Unit;
 use crate::diag::Diagnostic;
 use crate::ir::{Probe, Program};
-use crate::kernel::Kernel;
+use crate::kernel::{Feature, Kernel};
 use crate::plan::{Map, MapId, MapKind, Plan, Role};
 use state::{Gen, Needs, Refused};
 
@@ -45,6 +45,10 @@ pub fn generate(program: Program, kernel: &dyn Kernel) -> Result<Compiled, Vec<D
     if needs.scratch > PER_CPU_VALUE {
         shared.memory = Memory::ForEachCpu;
         (units, needs) = all(&probes, &plan, kernel, &shared)?;
+    }
+    let faults = large_keys(&plan, kernel);
+    if !faults.is_empty() {
+        return Err(faults);
     }
     let memory = &mut plan.maps[shared.scratch];
     memory.value_size = needs.scratch.next_multiple_of(8).max(8);
@@ -82,6 +86,26 @@ fn all(
     if faults.is_empty() { Ok((units, needs)) } else { Err(faults) }
 }
 
+/// Maps whose keys are larger than this kernel allows.
+fn large_keys(plan: &Plan, kernel: &dyn Kernel) -> Vec<Diagnostic> {
+    if kernel.has(Feature::LargeKeys) {
+        return Vec::new();
+    }
+    let fault = |map: &Map| match &map.role {
+        Role::User { name, span, .. } if map.key_size > OLD_KEY => {
+            let message = format!(
+                "a key of {name} takes {} bytes; before kernel 5.11 it can have {OLD_KEY} at the most",
+                map.key_size
+            );
+            let hint =
+                "keep less of a text, for example str(args.filename, 127), or of all: config = { max_strlen = 128 }";
+            Some(Diagnostic::error(*span, message).hint(hint))
+        }
+        _ => None,
+    };
+    plan.maps.values().filter_map(fault).collect()
+}
+
 /// Maps that the generated code itself works with.
 struct SharedMaps {
     ring: MapId,
@@ -99,6 +123,9 @@ enum Memory {
     /// An entry for each program and CPU, which may be larger than a per-CPU one.
     ForEachCpu,
 }
+
+/// Bytes that a key may have on old kernels (`MAX_BPF_STACK`).
+const OLD_KEY: u32 = 512;
 
 /// Bytes that a per-CPU value may have (`PCPU_MIN_UNIT_SIZE`).
 const PER_CPU_VALUE: u32 = 32 << 10;

@@ -91,6 +91,8 @@ impl Live {
             Feature::PerfLink | Feature::FuncIp | Feature::Cookie => self.version() >= (5, 15),
             Feature::RawTracepointCookie => self.version() >= (6, 10),
             Feature::Loop => self.version() >= (5, 17),
+            Feature::LoopRounds => self.version() >= (6, 7),
+            Feature::LargeKeys => self.version() >= (5, 11),
             Feature::PerCpuLookup => self.version() >= (5, 19),
             Feature::ForEachMapElem => self.version() >= (5, 13),
             Feature::UnallocatedHash | Feature::TaiClock => self.version() >= (6, 1),

@@ -63,6 +63,11 @@ pub enum Feature {
     ForEachMapElem,
     /// `bpf_map_lookup_percpu_elem` (5.19).
     PerCpuLookup,
+    /// Loop bodies that are functions are verified for any number of rounds (6.7). Before, the verifier took what variables on
+    /// the stack hold in the first round for what they hold in all, and left out the branches that others take.
+    LoopRounds,
+    /// Keys of more than 512 bytes (5.11).
+    LargeKeys,
     /// `bpf_get_func_ip` in kprobe programs (5.15).
     FuncIp,
     /// Hash maps without preallocation are safe for tracing programs (6.1).

@@ -25,6 +25,8 @@ pub fn probe(feature: Feature) -> bool {
         | Feature::Loop
         | Feature::ForEachMapElem
         | Feature::PerCpuLookup
+        | Feature::LoopRounds
+        | Feature::LargeKeys
         | Feature::FuncIp
         | Feature::UnallocatedHash
         | Feature::Cookie

@@ -19,7 +19,7 @@ const fn need(name: &'static str, missing: &'static str, probe: fn() -> bool) ->
     Need { name, missing, is_met: LazyLock::new(probe) }
 }
 
-static NEEDS: [Need; 18] = [
+static NEEDS: [Need; 19] = [
     need("root", "not root", is_root),
     need("btf", "the kernel has no BTF", || exists("/sys/kernel/btf/vmlinux")),
     need("kprobe", "the kernel has no kprobes", || exists("/sys/bus/event_source/devices/kprobe/type")),
@@ -36,6 +36,7 @@ static NEEDS: [Need; 18] = [
     need("python3.11", "there is no /usr/bin/python3.11", || exists("/usr/bin/python3.11")),
     need("rustc", "there is no rustc", || on_path("rustc")),
     need("pmu", "the processor's counters are not offered", || exists("/sys/bus/event_source/devices/cpu/type")),
+    need("large_keys", "keys of maps have 512 bytes at the most", || !is_before(&release(), "5.11")),
     need("vm", "for virtual machines only", is_vm),
     need("host", "not for virtual machines", || !is_vm()),
 ];
