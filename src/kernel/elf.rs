@@ -1,25 +1,37 @@
 //! Programs and libraries: their ELF symbols and markers turned into file offsets for uprobes.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::path::Path;
 
 use object::elf::STT_FUNC;
 use object::{File, Object, ObjectSegment, ObjectSymbol, SymbolFlags};
 
-use super::{Binary, Function, Segment, archive, markers, offset_in, paths};
+use super::dwarf::{self, Debug};
+use super::{Binary, Function, Parameter, Segment, address_in, archive, markers, offset_in, paths};
 use crate::error::{Error, Result};
 use crate::mapped::Bytes;
 
 /// Reads a program or library, which may be an entry of an archive.
 pub fn read(path: &str) -> Result<Binary> {
     let (file, entry) = paths::split_archive(path);
-    let bytes =
-        Bytes::open(Path::new(file)).map_err(|error| Error::usage(format!("cannot read {file}: {}", error.kind())))?;
+    let bytes = open(file)?;
     let range = match entry {
         Some(entry) => archive::locate(&bytes, entry).map_err(|fault| no_entry(file, entry, fault))?,
         None => 0..bytes.len(),
     };
     parse(path, &bytes[range.clone()], range.start as u64)
+}
+
+/// Bytes of a file, or of the archive that it is in.
+pub fn code(path: &str, range: Range<u64>) -> Result<Vec<u8>> {
+    let bytes = open(paths::split_archive(path).0)?;
+    let end = (range.end as usize).min(bytes.len());
+    Ok(bytes.get(range.start as usize..end).unwrap_or_default().to_vec())
+}
+
+fn open(file: &str) -> Result<Bytes> {
+    Bytes::open(Path::new(file)).map_err(|error| Error::usage(format!("cannot read {file}: {}", error.kind())))
 }
 
 /// Reads what lies at `start` in a file; offsets are those of the file.
@@ -79,13 +91,43 @@ fn segments(file: &File<'_>, start: u64) -> Vec<Segment> {
     file.segments().map(part).collect()
 }
 
-/// Functions of the separate debug file, found by build id.
+/// Functions of the separate debug file.
 fn debug_functions(file: &File<'_>, segments: &[Segment]) -> Option<Vec<Function>> {
-    let id: String = file.build_id().ok()??.iter().map(|byte| format!("{byte:02x}")).collect();
-    let path = format!("/usr/lib/debug/.build-id/{}/{}.debug", id.get(..2)?, id.get(2..)?);
-    let bytes = Bytes::open(Path::new(&path)).ok()?;
+    let bytes = debug_file(file)?;
     let debug = File::parse(&*bytes).ok()?;
     Some(functions(&debug, segments))
+}
+
+/// The separate file with the debug information, found by the program's build id.
+fn debug_file(file: &File<'_>) -> Option<Bytes> {
+    let id: String = file.build_id().ok()??.iter().map(|byte| format!("{byte:02x}")).collect();
+    let path = format!("/usr/lib/debug/.build-id/{}/{}.debug", id.get(..2)?, id.get(2..)?);
+    Bytes::open(Path::new(&path)).ok()
+}
+
+/// The parameters of the function at this offset.
+pub fn parameters(path: &str, offset: u64) -> Result<Option<Vec<Parameter>>> {
+    with_debug(path, |debug, file| {
+        let address = address_in(&segments(file, 0), offset)?;
+        debug.parameters(address)
+    })
+}
+
+/// The address that a line of the source became.
+pub fn line(path: &str, line: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound>> {
+    with_debug(path, |debug, _| Some(debug.address_of(line)))
+}
+
+/// Asks the debug information of a program, be it in the program or in a file beside it.
+fn with_debug<T>(path: &str, ask: impl Fn(&Debug<'_>, &File<'_>) -> Option<T>) -> Result<Option<T>> {
+    let bytes = open(path)?;
+    let Ok(file) = File::parse(&*bytes) else { return Ok(None) };
+    if let Some(debug) = Debug::of(&file) {
+        return Ok(ask(&debug, &file));
+    }
+    let Some(beside) = debug_file(&file) else { return Ok(None) };
+    let Ok(debug) = File::parse(&*beside) else { return Ok(None) };
+    Ok(Debug::of(&debug).and_then(|debug| ask(&debug, &file)))
 }
 
 #[cfg(test)]

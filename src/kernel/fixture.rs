@@ -6,11 +6,12 @@
 //! `marker provider name offset semaphore arguments` lines (its first megabyte is mapped at address 0). All but `version` may be missing.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::kallsyms::Kallsyms;
-use super::{Binary, Feature, Function, Kernel, Marker, Segment, TracepointFormat, tracefs};
+use super::{Binary, Feature, Function, Kernel, Marker, Parameter, Segment, TracepointFormat, dwarf, tracefs};
 use crate::btf::Btf;
 use crate::error::{Error, Result};
 use crate::names;
@@ -111,6 +112,19 @@ impl Kernel for Fixture {
         let markers = lines.lines().filter_map(parse_marker).collect();
         let segments = vec![Segment { address: 0, offset: 0, size: 1 << 20 }];
         Ok(Arc::new(Binary { path, functions, markers, segments }))
+    }
+
+    fn parameters(&self, _: &str, _: u64) -> Result<Option<Vec<Parameter>>> {
+        Ok(None)
+    }
+
+    fn line(&self, _: &str, _: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound>> {
+        Ok(None)
+    }
+
+    /// One-byte instructions throughout.
+    fn code(&self, _: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        Ok(vec![0x90; (range.end - range.start) as usize])
     }
 
     fn cgroup(&self, path: &str) -> Result<u64> {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::ops::Range;
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::kallsyms::Kallsyms;
 use super::mounts::Mount;
 use super::tracefs::Tracefs;
-use super::{Binary, Feature, Kernel, TracepointFormat, elf, paths};
+use super::{Binary, Feature, Kernel, Parameter, TracepointFormat, dwarf, elf, paths};
 use crate::btf::{Btf, Kind};
 use crate::errno;
 use crate::error::{Error, Result};
@@ -166,6 +167,18 @@ impl Kernel for Live {
 
     fn files(&self, name: &str, process: Option<u32>) -> Vec<String> {
         paths::find(name, process)
+    }
+
+    fn parameters(&self, path: &str, offset: u64) -> Result<Option<Vec<Parameter>>> {
+        elf::parameters(path, offset)
+    }
+
+    fn line(&self, path: &str, line: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound>> {
+        elf::line(path, line)
+    }
+
+    fn code(&self, path: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        elf::code(path, range)
     }
 
     fn binary(&self, path: &str) -> Result<Arc<Binary>> {

@@ -1,8 +1,10 @@
 //! What the compiler may ask of a kernel: answered by this machine ([`live`]) or by a folder of fixtures ([`fixture`]).
 
 mod archive;
+pub mod dwarf;
 mod elf;
 pub mod fixture;
+mod instructions;
 pub(crate) mod kallsyms;
 mod libraries;
 pub mod live;
@@ -12,12 +14,15 @@ mod paths;
 mod sys;
 pub mod tracefs;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::btf::Btf;
 use crate::error::Result;
+use crate::types::Type;
 
 pub use fixture::Fixture;
+pub use instructions::begins_at;
 pub use live::Live;
 
 /// Everything the compiler needs to know before loading. No method needs more privilege than reading files (and mounting
@@ -43,6 +48,12 @@ pub trait Kernel {
     fn files(&self, name: &str, process: Option<u32>) -> Vec<String>;
     /// Reads the symbols and markers of such a file.
     fn binary(&self, path: &str) -> Result<Arc<Binary>>;
+    /// The parameters of the function at this offset of such a file; `None` if there is no debug information of it.
+    fn parameters(&self, path: &str, offset: u64) -> Result<Option<Vec<Parameter>>>;
+    /// The address that a line of the source became; `None` if there is no debug information at all.
+    fn line(&self, path: &str, line: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound>>;
+    /// Code of such a file, by offset in the file; less if the file ends before.
+    fn code(&self, path: &str, range: Range<u64>) -> Result<Vec<u8>>;
     /// Id of the cgroup (version 2) with this folder.
     fn cgroup(&self, path: &str) -> Result<u64>;
     /// The PID namespace rtrace runs in, as (device, inode); `None` when it is the initial one.
@@ -127,6 +138,12 @@ impl Binary {
     }
 }
 
+/// Where the byte at an offset of the file lies when the program runs, as it was linked.
+fn address_in(segments: &[Segment], offset: u64) -> Option<u64> {
+    let inside = |part: &&Segment| offset.checked_sub(part.offset).is_some_and(|distance| distance < part.size);
+    segments.iter().find(inside).map(|part| offset - part.offset + part.address)
+}
+
 fn offset_in(segments: &[Segment], address: u64) -> Option<u64> {
     let inside = |part: &&Segment| address.checked_sub(part.address).is_some_and(|distance| distance < part.size);
     segments.iter().find(inside).map(|part| address - part.address + part.offset)
@@ -151,4 +168,23 @@ pub struct Marker {
     pub semaphore: Option<u64>,
     /// What it passes, as assembler operands.
     pub arguments: String,
+}
+
+/// A parameter of a function, as debug information describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    pub name: String,
+    pub c_type: String,
+    pub passed: Passed,
+}
+
+/// How a parameter reaches its function.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Passed {
+    /// In one general register, as a value of this type.
+    InRegister(Type),
+    /// In a register for floating-point numbers.
+    AsFloat,
+    /// In several registers or in memory.
+    Otherwise,
 }

@@ -65,7 +65,9 @@ impl Pattern {
         let fits = |of: &&&ProbeType| match self.provider {
             Some(provider) => provider.name() == of.name(),
             // Rates and raw events are shown only to those who ask for them.
-            None => names::is_pattern(&self.text) && !matches!(of.name(), "interval" | "profile" | "rawtracepoint"),
+            None => {
+                names::is_pattern(&self.text) && !matches!(of.name(), "interval" | "profile" | "rawtracepoint" | "self")
+            }
         };
         TYPES.iter().filter(fits).copied()
     }
@@ -75,12 +77,10 @@ impl Pattern {
         match self.provider.map(ProbeType::name) {
             Some("tracepoint") => kernel.tracepoints().map(drop),
             Some("uprobe" | "uretprobe" | "usdt") => match self.text.split(':').nth(1) {
-                Some(program) if program != "*" && !kernel.files(program, None).is_empty() => Ok(()),
-                Some(program) if program != "*" => {
+                Some(program) if !names::is_pattern(program) && kernel.files(program, None).is_empty() => {
                     Err(Error::usage(format!("'{program}' does not exist or is not executable")))
                 }
-                Some(_) | None => Err(Error::usage("user functions can only be listed for a given program")
-                    .hint("for example: rtrace -l 'uprobe:/bin/bash:*'")),
+                Some(_) | None => Ok(()),
             },
             Some(_) | None => Ok(()),
         }
@@ -114,7 +114,9 @@ fn define(kernel: &dyn Kernel, id: TypeId) -> Option<String> {
 fn arguments(kernel: &dyn Kernel, full: &str) -> Vec<ContextField> {
     let parts = full.split(':').map(|part| Name { text: part.to_string(), span: Span::default() });
     let point = AttachPoint { parts: parts.collect(), span: Span::default() };
-    let Some(of) = find(&point.parts[0].text).filter(|of| matches!(of.name(), "tracepoint" | "rawtracepoint")) else {
+    let Some(of) =
+        find(&point.parts[0].text).filter(|of| matches!(of.name(), "tracepoint" | "rawtracepoint" | "uprobe"))
+    else {
         return Vec::new();
     };
     let targets = (of.expand)(&Request { kernel, point: &point, pid: None, child: None, safety: Safety::Safe })
@@ -167,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_listed_says_so() {
-        assert!(list(&fixture(), Some("uprobe:*")).is_err());
+        assert!(list(&fixture(), Some("uprobe:*")).unwrap().contains(&"uprobe:/bin/bash:readline".to_string()));
         assert!(list(&fixture(), Some("uprobe:/nosuch:*")).is_err());
     }
 }

@@ -1,7 +1,8 @@
 //! `self`: what happens to rtrace itself.
 
-use super::{PidFilter, ProbeType, Request, no_context, no_fields, nothing_to_list};
+use super::{PidFilter, ProbeType, Request, no_context, no_fields};
 use crate::diag::Diagnostic;
+use crate::names;
 use crate::plan::{Attach, ProgKind, Target, When};
 
 pub static SELF: ProbeType = ProbeType {
@@ -14,9 +15,11 @@ pub static SELF: ProbeType = ProbeType {
     missing: |request| request.no_matches(&SELF),
     context: no_context,
     fields: no_fields,
-    list: nothing_to_list,
+    list: |_, pattern| names::matches(pattern, NAME).then(|| NAME.to_string()).into_iter().collect(),
     pid_filter: PidFilter::None,
 };
+
+const NAME: &str = "self:signal:SIGUSR1";
 
 fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
     let parts = request.parts(&SELF, 2..=2)?;
@@ -28,8 +31,7 @@ fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
         let problem = request.error(format!("{} is not a supported signal", parts[1].text));
         return Err(problem.hint("the only one is SIGUSR1"));
     }
-    let name = "self:signal:SIGUSR1".to_string();
-    Ok(vec![Target { name, attach: Attach::Run(When::Signal), span: request.point.span }])
+    Ok(vec![Target { name: NAME.to_string(), attach: Attach::Run(When::Signal), span: request.point.span }])
 }
 
 #[cfg(test)]

@@ -3,11 +3,14 @@
 use std::collections::HashSet;
 
 use super::{ProbeType, Request, number};
+use crate::check::Safety;
 use crate::demangle::demangle;
 use crate::diag::Diagnostic;
-use crate::kernel::{Binary, Function};
+use crate::kernel::dwarf::{Line, LineFound};
+use crate::kernel::{Binary, Function, begins_at};
 use crate::names;
 use crate::plan::{Attach, Point, Target};
+use crate::syntax::ast::Name;
 
 /// What follows the program.
 pub enum Place<'a> {
@@ -15,6 +18,8 @@ pub enum Place<'a> {
     Address(u64),
     /// A name or pattern.
     Symbol { name: &'a str, offset: u64 },
+    /// A line of the source.
+    Line(Line<'a>),
     /// A name or pattern as the source has it; without parameters it stands for all functions of the name.
     Demangled(&'a str),
 }
@@ -27,6 +32,9 @@ impl<'a> Place<'a> {
         if text.is_empty() {
             return Err(request.error(format!("{} should be attached to a function and/or address", of.name())));
         }
+        if let Some((_, file)) = parts[0].text.split_once('@') {
+            return Place::line(request, file, &parts[1..]);
+        }
         match parts {
             [_, language, _] if language.text == "cpp" => Ok(Place::Demangled(text)),
             [_, language, _] => {
@@ -36,6 +44,14 @@ impl<'a> Place<'a> {
             _ if text.contains("::") => Ok(Place::Demangled(text)),
             _ => Place::plain(request, text),
         }
+    }
+
+    fn line(request: &Request<'_>, file: &'a str, numbers: &[Name]) -> Result<Place<'a>, Diagnostic> {
+        let number = |part: &Name| {
+            number::integer(&part.text).map_err(|why| request.error(format!("Invalid line number: {why}")))
+        };
+        let column = numbers.get(1).map(number).transpose()?;
+        Ok(Place::Line(Line { file, line: number(&numbers[0])?, column }))
     }
 
     fn plain(request: &Request<'_>, text: &'a str) -> Result<Place<'a>, Diagnostic> {
@@ -51,6 +67,9 @@ impl<'a> Place<'a> {
     }
 }
 
+/// Bytes of the longest instruction.
+const LONGEST: u64 = 15;
+
 /// Finds the places in one binary that an attach point means.
 pub struct Finder<'a> {
     pub request: &'a Request<'a>,
@@ -65,6 +84,7 @@ impl Finder<'_> {
             Place::Address(address) => self.at_address(*address),
             Place::Symbol { name, offset } if names::is_pattern(name) => Ok(self.at_pattern(name, *offset)),
             Place::Symbol { name, offset } => self.at_symbol(name, *offset),
+            Place::Line(line) => self.at_line(*line),
             Place::Demangled(name) => Ok(self.at_source_name(name)),
         }
     }
@@ -76,7 +96,37 @@ impl Finder<'_> {
             problem.hint("give the address as 'nm' or 'objdump -d' show it")
         };
         let offset = self.binary.offset_of(address).ok_or_else(outside)?;
-        Ok(vec![self.target(&address.to_string(), offset)])
+        let target = self.target(&address.to_string(), offset);
+        let around =
+            |function: &&Function| offset.checked_sub(function.offset).is_some_and(|distance| distance < function.size);
+        match self.binary.functions.iter().find(around) {
+            Some(function) => self.check(function, offset - function.offset, &target.name)?,
+            None => self.unless_unsafe(|| {
+                let program = &self.binary.path;
+                format!("Could not determine instruction boundary for {} ({program} has no symbol there)", target.name)
+            })?,
+        }
+        Ok(vec![target])
+    }
+
+    /// In the words of bpftrace.
+    fn at_line(&self, line: Line<'_>) -> Result<Vec<Target>, Diagnostic> {
+        let found = self.request.kernel.line(&self.binary.path, line).map_err(|error| self.request.fault(error))?;
+        let Line { file, line, column } = line;
+        let column = column.map_or(String::new(), |column| format!(":{column}"));
+        let message = match found {
+            Some(LineFound::Address(address)) => {
+                let offset = self.binary.offset_of(address);
+                return Ok(offset.map(|offset| self.target(&address.to_string(), offset)).into_iter().collect());
+            }
+            Some(LineFound::NoFile) => format!("DWARF error: No compilation unit matches {file}"),
+            Some(LineFound::NoCode) => format!("DWARF error: Unable to map '{file}:{line}{column}' to address"),
+            None => {
+                let problem = self.request.error(format!("{} has no debug information", self.binary.path));
+                return Err(problem.hint("compile it with -g, or install its debug symbols"));
+            }
+        };
+        Err(self.request.error(message))
     }
 
     /// All functions of this name: static ones may be several.
@@ -88,9 +138,34 @@ impl Finder<'_> {
                 let message = format!("Offset outside the function bounds ('{name}' size is {size})");
                 return Err(self.request.error(message));
             }
-            Ok(self.target(&with_offset(name, offset), function.offset.saturating_add(offset)))
+            let target = self.target(&with_offset(name, offset), function.offset.saturating_add(offset));
+            self.check(function, offset, &target.name)?;
+            Ok(target)
         };
         self.binary.functions.iter().filter(|function| function.name == name).map(place).collect()
+    }
+
+    /// A breakpoint in the middle of an instruction would make another one of it.
+    fn check(&self, function: &Function, offset: u64, name: &str) -> Result<(), Diagnostic> {
+        if offset == 0 {
+            return Ok(());
+        }
+        // The last instruction may reach beyond.
+        let code = function.offset..function.offset.saturating_add(offset + LONGEST);
+        let code = self.request.kernel.code(&self.binary.path, code).map_err(|error| self.request.fault(error))?;
+        match begins_at(&code, offset as usize) {
+            Some(true) => Ok(()),
+            Some(false) => self.unless_unsafe(|| format!("Could not add uprobe into middle of instruction: {name}")),
+            None => self.unless_unsafe(|| format!("Could not determine instruction boundary for {name}")),
+        }
+    }
+
+    fn unless_unsafe(&self, message: impl Fn() -> String) -> Result<(), Diagnostic> {
+        if self.request.safety == Safety::Unsafe {
+            return Ok(());
+        }
+        let hint = "use --unsafe to force attachment; this could corrupt data in the traced process";
+        Err(self.request.error(message()).hint(hint))
     }
 
     fn at_pattern(&self, pattern: &str, offset: u64) -> Vec<Target> {

@@ -123,6 +123,9 @@ const SAVED: &str = "pt_regs";
 /// How many arguments can be named: those in registers, and the rest on the stack.
 const ARGS: usize = 10;
 
+/// How many arguments are in registers.
+pub const IN_REGISTERS: usize = layout::ARGS.len();
+
 /// What a timer or a counted event interrupted: only registers.
 pub fn interrupted(span: Span) -> Context {
     let code_segment = layout::CODE_SEGMENT.map(|offset| saved(offset, span));

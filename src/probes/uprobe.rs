@@ -1,23 +1,24 @@
 //! `uprobe` and `uretprobe`: entry of, return from and places within functions of programs and libraries.
 
 use super::place::{self, Place};
-use super::{Context, PidFilter, ProbeType, Request, no_fields, program, registers};
+use super::{Context, ContextField, PidFilter, ProbeType, Request, fault, no_fields, program, registers};
 use crate::diag::Diagnostic;
-use crate::kernel::{Feature, Kernel};
+use crate::ir::{Expr, ExprKind};
+use crate::kernel::{Feature, Kernel, Passed};
 use crate::names;
 use crate::plan::{Attach, Point, ProgKind, Target};
 use crate::types::Space;
 
 pub static UPROBE: ProbeType = ProbeType {
     names: &["uprobe", "u"],
-    syntax: "uprobe:PROGRAM:FUNCTION[+OFFSET], uprobe:PROGRAM:cpp:\"NAME\", or uprobe:PROGRAM:0xADDRESS",
-    doc: "Fires when a function of a program or library is entered; `arg0` and so on are its arguments.",
+    syntax: "uprobe:PROGRAM:FUNCTION[+OFFSET], uprobe:PROGRAM:cpp:\"NAME\", uprobe:PROGRAM:0xADDRESS, or uprobe:PROGRAM@FILE:LINE[:COLUMN]",
+    doc: "Fires when a function of a program or library is entered; `arg0` and so on are its arguments, or `args.NAME` with debug information.",
     example: "uprobe:/bin/bash:readline { @[ustack(3)] = count(); }",
     kind: ProgKind::Kprobe,
     expand: |request| expand(request, &UPROBE, Point::Entry),
     missing: |request| missing(request, &UPROBE),
     context,
-    fields: no_fields,
+    fields,
     list: |kernel, pattern| list(kernel, &UPROBE, pattern),
     pid_filter: PidFilter::Attachment,
 };
@@ -42,7 +43,7 @@ fn expand(request: &Request<'_>, of: &ProbeType, at: Point) -> Result<Vec<Target
     if at == Point::Return && matches!(place, Place::Symbol { offset: 1.., .. }) {
         return Err(request.error("Offset not allowed"));
     }
-    let program = &request.point.parts[1].text;
+    let program = request.point.parts[1].text.split('@').next().unwrap_or_default();
     if program.is_empty() && request.pid.is_none() {
         let problem = request.error(format!("{} should have a target", of.name()));
         return Err(problem.hint("name the program; with -p PID, an empty name stands for that of the process"));
@@ -85,15 +86,37 @@ fn context(kernel: &dyn Kernel, target: &Target) -> Context {
     Context { func, ..registers::returned(Space::User, span) }
 }
 
+/// Parameters by name, which only debug information knows. Those on the stack, and those after them, are not offered.
+fn fields(kernel: &dyn Kernel, target: &Target) -> Result<Vec<ContextField>, Diagnostic> {
+    let Attach::Uprobe { path, offset, .. } = &target.attach else { return Ok(Vec::new()) };
+    let described = kernel.parameters(path, *offset).map_err(|error| fault(target.span, error))?;
+    let Some(parameters) = described else {
+        let problem = Diagnostic::error(target.span, format!("the arguments of {} have no names here", target.name));
+        return Err(problem.hint("they have where the program was compiled with -g; arg0, arg1, … work without"));
+    };
+    let mut registers = registers::entry(Space::User, target.span).args.into_iter().take(registers::IN_REGISTERS);
+    let mut fields = Vec::new();
+    for parameter in parameters {
+        let ty = match parameter.passed {
+            Passed::InRegister(ty) => ty,
+            Passed::AsFloat => continue,
+            Passed::Otherwise => break,
+        };
+        let Some(register) = registers.next() else { break };
+        let value = Expr::new(ExprKind::Convert(register), ty, target.span);
+        fields.push(ContextField { name: parameter.name, c_type: parameter.c_type, value });
+    }
+    Ok(fields)
+}
+
 /// Functions are listed only of programs that the pattern names.
 fn list(kernel: &dyn Kernel, of: &ProbeType, pattern: &str) -> Vec<String> {
     let mut parts = pattern.splitn(3, ':');
-    let (Some(provider), Some(program), Some(function)) = (parts.next(), parts.next(), parts.next()) else {
-        return Vec::new();
-    };
-    if provider != of.name() || program == "*" {
+    let (Some(provider), Some(program)) = (parts.next(), parts.next()) else { return Vec::new() };
+    if provider != of.name() {
         return Vec::new();
     }
+    let function = parts.next().unwrap_or("*");
     let mut found = Vec::new();
     for path in kernel.files(program, None) {
         let Ok(binary) = kernel.binary(&path) else { continue };
@@ -106,7 +129,6 @@ fn list(kernel: &dyn Kernel, of: &ProbeType, pattern: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::ExprKind;
     use crate::probes::testing::{expand, fixture, missing};
     use crate::types::Type;
 

@@ -34,7 +34,7 @@ pub fn run(case: &Case, bench: &Bench) -> Result<Outcome, String> {
         work(command, Instant::now() + limit, &folder)?;
     }
     let target = match &case.filled(&placeholders)?.target {
-        Some(command) => Some(settled(shell(command, &folder.file("target")?)?)),
+        Some(command) => Some(settled(shell(command, &folder.file("target")?)?, command)),
         None => None,
     };
     if let Some(target) = &target {
@@ -44,10 +44,14 @@ pub fn run(case: &Case, bench: &Bench) -> Result<Outcome, String> {
 }
 
 /// Gives a shell the time to become the program that it ends in.
-fn settled(target: Group) -> Group {
+fn settled(target: Group, command: &str) -> Group {
+    let Some((_, program)) = command.rsplit_once("exec ") else { return target };
+    let path = program.split_whitespace().next().unwrap_or_default();
+    let name: String = path.rsplit('/').next().unwrap_or_default().chars().take(15).collect();
     let comm = format!("/proc/{}/comm", target.0.id());
-    let limit = Instant::now() + Duration::from_millis(300);
-    while Instant::now() < limit && fs::read_to_string(&comm).is_ok_and(|name| name.trim() == "sh") {
+    // One that waits for a fifo to be opened never gets there before the workload runs.
+    let limit = Instant::now() + Duration::from_millis(500);
+    while Instant::now() < limit && fs::read_to_string(&comm).is_ok_and(|comm| comm.trim() != name) {
         thread::sleep(Duration::from_millis(5));
     }
     target
