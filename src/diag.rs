@@ -65,6 +65,9 @@ pub enum Style {
 /// ```
 pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> String {
     let mut out = diagnostic.place(sources, diagnostic.span, &diagnostic.message, style);
+    for call in sources.expanded_from(diagnostic.span) {
+        out.push_str(&diagnostic.place(sources, call, "expanded from", style));
+    }
     for (span, text) in &diagnostic.labels {
         out.push_str(&diagnostic.place(sources, *span, text, style));
     }

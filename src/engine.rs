@@ -6,6 +6,7 @@ use crate::config::{Config, Overrides};
 use crate::diag::Diagnostic;
 use crate::ir;
 use crate::kernel::Kernel;
+use crate::macros;
 use crate::planner;
 use crate::source::Sources;
 use crate::syntax::{self, ast};
@@ -39,11 +40,13 @@ impl<'a> Engine<'a> {
         syntax::parse(self.sources.add(name, text))
     }
 
-    pub fn check(&self, program: &ast::Program) -> Result<Checked, Faults> {
+    /// Expands macros and checks what results.
+    pub fn check(&mut self, program: &ast::Program) -> Result<Checked, Faults> {
+        let program = macros::expand(program.clone(), &mut self.sources)?;
         let mut config = Config::default();
         let mut faults = config.apply(&program.config);
         self.overrides.apply(&mut config);
-        match check::check(program, self.kernel, config, &self.options) {
+        match check::check(&program, self.kernel, config, &self.options) {
             Ok((program, warnings)) if faults.is_empty() => Ok((planner::choose(program, self.kernel), warnings)),
             Ok(_) => Err(faults),
             Err(more) => {

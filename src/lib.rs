@@ -30,6 +30,7 @@ pub mod bpf;
 pub mod builtins;
 pub mod check;
 pub mod ir;
+pub mod macros;
 pub mod planner;
 pub mod probes;
 

@@ -12,6 +12,11 @@ impl Span {
         Self { start: start as u32, end: end as u32 }
     }
 
+    /// From here up to, but not including, another place.
+    pub fn start_to(self, end: u32) -> Span {
+        Span { start: self.start, end }
+    }
+
     /// The smallest span that holds both.
     pub fn to(self, other: Span) -> Span {
         Span { start: self.start.min(other.start), end: self.end.max(other.end) }
@@ -32,6 +37,18 @@ pub struct Source {
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
     files: Vec<Source>,
+    expansions: Vec<Expansion>,
+}
+
+/// A stretch of the common space that stands for one expansion of a macro: its places are those of the macro's text, and it knows
+/// the call.
+#[derive(Debug, Clone)]
+struct Expansion {
+    base: u32,
+    length: u32,
+    /// Where the macro's text begins.
+    origin: u32,
+    call: Span,
 }
 
 /// A place a person can find: line and column count from one, columns in characters.
@@ -57,18 +74,53 @@ impl Sources {
 
     /// Adds a text. Its spans begin at [`Source::base`].
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> &Source {
-        let base = self.files.last().map_or(0, |last| last.base + last.text.len() as u32 + 1);
+        let base = self.end();
         self.files.push(Source { name: name.into(), text: text.into(), base });
         &self.files[self.files.len() - 1]
     }
 
+    /// Makes room for an expansion of the macro that `text` covers, called at `call`; gives where the room begins.
+    pub fn add_expansion(&mut self, text: Span, call: Span) -> u32 {
+        let base = self.end();
+        self.expansions.push(Expansion { base, length: text.end - text.start, origin: text.start, call });
+        base
+    }
+
+    /// The calls through which a place came to be, innermost first; none for a place that was written where it stands.
+    pub fn expanded_from(&self, span: Span) -> Vec<Span> {
+        std::iter::successors(self.expansion(span), |inner| self.expansion(inner.call)).map(|one| one.call).collect()
+    }
+
     /// What a span covers; nothing for a span of no known text.
     pub fn text(&self, span: Span) -> &str {
+        let span = self.written(span);
         self.file(span).map_or("", |file| file.slice(span))
     }
 
     pub fn locate(&self, span: Span) -> Option<Location<'_>> {
+        let span = self.written(span);
         self.file(span).map(|file| file.locate(span))
+    }
+
+    /// The place in a text that a place within an expansion was copied from.
+    fn written(&self, span: Span) -> Span {
+        self.expansion(span).map_or(span, |expansion| {
+            let at = |place: u32| place.saturating_sub(expansion.base).min(expansion.length) + expansion.origin;
+            Span { start: at(span.start), end: at(span.end) }
+        })
+    }
+
+    fn expansion(&self, span: Span) -> Option<&Expansion> {
+        let after = self.expansions.partition_point(|expansion| expansion.base <= span.start);
+        let last = self.expansions[..after].last()?;
+        (span.start <= last.base + last.length).then_some(last)
+    }
+
+    /// Where the next text may begin.
+    fn end(&self) -> u32 {
+        let files = self.files.last().map_or(0, |last| last.base + last.text.len() as u32 + 1);
+        let expansions = self.expansions.last().map_or(0, |last| last.base + last.length + 1);
+        files.max(expansions)
     }
 
     fn file(&self, span: Span) -> Option<&Source> {

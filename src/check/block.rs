@@ -79,13 +79,17 @@ impl Cx<'_> {
     pub(super) fn type_of(&mut self, of: &Queried) -> Fallible<Type> {
         match of {
             Queried::Type(ty) => self.type_named(ty),
-            Queried::Expr(value) => Ok(self.value(value)?.ty),
+            Queried::Expr(value) => match &*value.kind {
+                // A macro was handed a type.
+                ast::ExprKind::Typeof(of) => self.type_of(of),
+                _ => Ok(self.value(value)?.ty),
+            },
         }
     }
 
     pub(super) fn stray_type(&mut self, span: Span) -> Reported {
-        let fault = Diagnostic::error(span, "a type is not a value");
-        self.error(fault.hint("types can be handed to macros, and stand in casts, in 'let' and in sizeof"))
+        let message = "When used as a call argument, `typeof` builtin only valid for macro calls that are expecting a type parameter";
+        self.error(Diagnostic::error(span, message).hint("types stand in casts, in 'let', in sizeof and its like"))
     }
 
     pub(super) fn later(&mut self, what_is: &str, span: Span) -> Reported {

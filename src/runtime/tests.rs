@@ -140,7 +140,8 @@ fn letting_go_of_many_tracepoints_is_quick() {
     let kernel = Live::new(features::probe);
     let mut engine = Engine::new(&kernel, Default::default(), Default::default());
     let parsed = engine.parse("stdin", "tracepoint:sched:sched_* { @ = count(); }").unwrap();
-    let compiled = engine.generate(engine.check(&parsed).unwrap().0).unwrap();
+    let (checked, _) = engine.check(&parsed).unwrap();
+    let compiled = engine.generate(checked).unwrap();
     let session = Session::start(compiled, &engine.sources, &kernel, Options::default()).expect("starts");
     assert!(session.probes() > 5);
     let start = Instant::now();

@@ -8,6 +8,7 @@ pub struct Program {
     pub config: Vec<Setting>,
     pub imports: Vec<Import>,
     pub maps: Vec<MapDecl>,
+    pub macros: Vec<Macro>,
     pub probes: Vec<Probe>,
 }
 
@@ -53,6 +54,35 @@ pub enum SettingValue {
 pub struct Name {
     pub text: String,
     pub span: Span,
+}
+
+/// `macro name(params) { body }`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Macro {
+    pub name: Name,
+    pub params: Vec<Param>,
+    /// A `Block`.
+    pub body: Expr,
+    /// From the word `macro` up to the body.
+    pub head: Span,
+    pub span: Span,
+}
+
+/// A parameter of a macro; the name has its `$` or `@`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Param {
+    pub name: Name,
+    pub kind: ParamKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamKind {
+    /// By reference.
+    Variable,
+    /// A whole map.
+    Map,
+    /// An expression, evaluated wherever the parameter stands, or a type.
+    Expr,
 }
 
 #[derive(Debug, Clone, PartialEq)]

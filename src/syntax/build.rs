@@ -32,7 +32,7 @@ impl Builder {
             match item.as_rule() {
                 Rule::config => self.config(item, &mut result, &mut configured),
                 Rule::probe => result.probes.push(self.probe(item)),
-                Rule::macro_item => self.later(&item, "'macro' definitions are"),
+                Rule::macro_item => result.macros.push(self.macro_item(item)),
                 Rule::function_item => self.later(&item, "'fn' definitions are"),
                 Rule::import => result.imports.push(self.import(item)),
                 Rule::map_declaration => result.maps.push(self.map_declaration(item)),
@@ -210,6 +210,7 @@ fn is_mark(rule: Rule) -> bool {
             | Rule::break_word
             | Rule::continue_word
             | Rule::import_word
+            | Rule::macro_word
             | Rule::comptime_word
             | Rule::sizeof_word
             | Rule::offsetof_word

@@ -5,6 +5,7 @@ pub(crate) mod attach;
 mod build;
 mod build_block;
 mod build_expr;
+mod build_macro;
 mod build_stmt;
 mod build_type;
 mod fault;
@@ -16,6 +17,7 @@ pub mod print;
 mod print_expr;
 mod print_type;
 mod scan;
+pub mod visit;
 
 pub use parse::parse;
 use scan::Scan;

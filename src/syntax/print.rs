@@ -1,7 +1,8 @@
 //! Canonical source: an [`ast::Program`] in, text out that parses to the same program. This is what `-d ast` shows.
 
 use super::ast::{
-    AttachPoint, BinaryOp, Expr, ExprKind, Import, MapDecl, Probe, Program, Setting, SettingValue, Stmt, StmtKind,
+    AttachPoint, BinaryOp, Expr, ExprKind, Import, Macro, MapDecl, Probe, Program, Setting, SettingValue, Stmt,
+    StmtKind,
 };
 use super::print_expr::{Strength, expr, operand, quoted};
 use super::print_type::type_name;
@@ -18,10 +19,11 @@ pub fn program(program: &Program) -> String {
     for map in &program.maps {
         printer.line(&map_declaration(map));
     }
+    for one in &program.macros {
+        printer.item(&macro_item(one));
+    }
     for probe in &program.probes {
-        if !printer.out.is_empty() {
-            printer.out.push('\n');
-        }
+        printer.gap();
         printer.probe(probe);
     }
     printer.out
@@ -41,6 +43,18 @@ struct Printer {
 }
 
 impl Printer {
+    /// An item on one line, apart from what stands before it.
+    fn item(&mut self, text: &str) {
+        self.gap();
+        self.line(text);
+    }
+
+    fn gap(&mut self) {
+        if !self.out.is_empty() {
+            self.out.push('\n');
+        }
+    }
+
     fn config(&mut self, settings: &[Setting]) {
         self.line("config = {");
         self.depth += 1;
@@ -152,6 +166,11 @@ fn import(import: &Import) -> String {
 
 fn map_declaration(map: &MapDecl) -> String {
     format!("let {} = {}({});", map.name.text, map.kind.text, map.entries)
+}
+
+fn macro_item(of: &Macro) -> String {
+    let params: Vec<&str> = of.params.iter().map(|param| param.name.text.as_str()).collect();
+    format!("macro {}({}) {}", of.name.text, params.join(", "), expr(&of.body))
 }
 
 fn setting_value(value: &SettingValue) -> String {
