@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_process_has_a_program_and_libraries() {
         let own = env::current_exe().unwrap().to_string_lossy().into_owned();
-        assert_eq!(find("", Some(std::process::id())), [own.clone()]);
+        assert_eq!(find("", Some(std::process::id())), std::slice::from_ref(&own));
         assert!(find("*", Some(std::process::id())).contains(&own));
         assert_eq!(code_of("55d0-55d8 r-xp 0 fe:00 1234   /usr/bin/my tool"), Some("/usr/bin/my tool"));
         assert_eq!(code_of("55d0-55d8 rw-p 0 fe:00 1234   /usr/bin/cat"), None);

@@ -35,23 +35,35 @@ const PREFIX: &str = "btf_trace_";
 /// How many arguments a program may read where types do not tell.
 const UNTYPED_ARGS: u32 = 12;
 
-/// A full name asks the kernel's types; only patterns need the list of all events.
+/// A full name asks the kernel's types; only patterns, and events of modules, need the list of all events.
 fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
     let (module, event) = request.one_or_two(&RAWTRACEPOINT)?;
-    let prefix = module.map(|_| "vmlinux:").unwrap_or_default();
-    if module.is_some_and(|module| !names::matches(module, "vmlinux")) {
-        return Ok(Vec::new());
-    }
+    let prefix = module.map(|module| if names::is_pattern(module) { KERNEL } else { module });
     let target = |event: &str| Target {
-        name: format!("rawtracepoint:{prefix}{event}"),
+        name: format!("rawtracepoint:{}{event}", prefix.map(|module| format!("{module}:")).unwrap_or_default()),
         attach: Attach::RawTracepoint { event: event.to_string() },
         span: request.point.span,
     };
+    if module.is_some_and(|module| !names::matches(module, KERNEL)) {
+        let own = of_modules(request.kernel);
+        return Ok(own.iter().filter(|known| names::matches(event, known)).map(|event| target(event)).collect());
+    }
     if !names::is_pattern(event) && event_exists(request.kernel, event) {
         return Ok(vec![target(event)]);
     }
-    let known = events(request.kernel);
-    Ok(known.iter().filter(|known| names::matches(event, known)).map(|event| target(event)).collect())
+    let known = events(request.kernel).into_iter().chain(of_modules(request.kernel));
+    Ok(known.filter(|known| names::matches(event, known)).map(|event| target(&event)).collect())
+}
+
+/// What the kernel proper goes by, as if it were a module.
+const KERNEL: &str = "vmlinux";
+
+/// Events that tracefs has and the kernel's own types have not: those of modules.
+fn of_modules(kernel: &dyn Kernel) -> Vec<String> {
+    let events = kernel.tracepoints().unwrap_or_default();
+    let names = events.iter().filter(|full| !full.starts_with("syscalls:") && !full.starts_with("ftrace:"));
+    let names = names.filter_map(|full| Some(full.split_once(':')?.1.to_string()));
+    names.filter(|event| kernel.btf().is_some() && !event_exists(kernel, event)).collect()
 }
 
 /// Whether the kernel's types have this event.

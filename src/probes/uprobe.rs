@@ -161,7 +161,7 @@ mod tests {
             r#"uprobe:calc:cpp:"*add*long*""#,
             r#"uprobe:calc:"ns::add""#,
         ] {
-            assert_eq!(places(text), [add.clone()], "{text}");
+            assert_eq!(places(text), std::slice::from_ref(&add), "{text}");
         }
         assert_eq!(places("uprobe:calc:_ZN2ns3addEil")[0].1, 0x1200);
         assert!(places(r#"uprobe:calc:cpp:"ns::ad""#).is_empty());
