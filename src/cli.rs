@@ -211,6 +211,10 @@ fn exclude(invocation: &Invocation) -> Result<(), Fault> {
         let why = "USAGE: Cannot use both -c and -p. -p names a running process, -c starts one";
         return Err(Fault::Wrong(why.to_string()));
     }
+    if invocation.command.is_some() && invocation.program.is_none() {
+        let why = "USAGE: -c needs a program to trace the command with: -e PROGRAM, or a script";
+        return Err(Fault::Wrong(why.to_string()));
+    }
     Ok(())
 }
 
@@ -249,6 +253,8 @@ mod tests {
             Fault::Unknown("unrecognized option '--dry-rn'; did you mean --dry-run?".into())
         );
         assert_eq!(failed("-f xml"), wrong("Invalid output format \"xml\"\nValid formats: 'text', 'json'"));
+        assert_eq!(failed("-p 0 -e x"), wrong("Failed to attach to pid: no process has the number 0"));
+        assert!(matches!(failed("-c ls"), Fault::Wrong(why) if why.contains("-c needs a program")));
         assert_eq!(failed("-e"), wrong("-e needs a value: -e PROGRAM"));
         assert_eq!(failed("-d foo"), wrong("USAGE: invalid option for -d: foo (stages: ast, ir, insns, verifier)"));
         assert!(matches!(failed("--aot x"), Fault::Wrong(why) if why.contains("no compiler")));

@@ -187,7 +187,7 @@ impl Key {
                 let truth = match value.to_ascii_lowercase().as_str() {
                     "1" | "true" | "on" | "yes" => true,
                     "0" | "false" | "off" | "no" => false,
-                    _ => return Err("Invalid value: expecting true or false".to_string()),
+                    _ => return Err("Invalid bool value: valid values are true, false, 1 or 0.".to_string()),
                 };
                 set(config, truth);
                 Ok(())
@@ -198,6 +198,9 @@ impl Key {
     }
 }
 
+/// What bpftrace takes from the environment alone.
+const ENVIRONMENT_ONLY: [&str; 6] = ["btf", "color", "kernel_build", "kernel_source", "objcopy", "vmlinux"];
+
 fn find(name: &str) -> Option<&'static Key> {
     let name = name.to_ascii_lowercase();
     let name = name.strip_prefix("bpftrace_").unwrap_or(&name);
@@ -207,6 +210,11 @@ fn find(name: &str) -> Option<&'static Key> {
 fn unknown(setting: &Setting) -> Diagnostic {
     let name = &setting.key.text;
     let known = KEYS.iter().flat_map(|key| key.names.iter().copied());
+    if ENVIRONMENT_ONLY.contains(&name.to_ascii_lowercase().as_str()) {
+        let message = format!("{name}: can only be set as an environment variable");
+        let hint = format!("BPFTRACE_{}=... rtrace ...", name.to_ascii_uppercase());
+        return Diagnostic::error(setting.key.span, message).hint(hint);
+    }
     let fault = Diagnostic::error(setting.key.span, format!("{name}: not a known configuration option"));
     match names::nearest(name, known) {
         Some(near) => fault.hint(format!("did you mean {near}?")),
@@ -219,7 +227,7 @@ fn set_missing_probes(config: &mut Config, value: &str) -> Result<(), &'static s
         "error" => MissingProbes::Error,
         "warn" => MissingProbes::Warn,
         "ignore" => MissingProbes::Ignore,
-        _ => return Err("Invalid value for missing_probes: valid values are error, warn, and ignore."),
+        _ => return Err("Invalid value for missing_probes: valid values are ignore, warn, and error."),
     };
     Ok(())
 }
@@ -237,7 +245,9 @@ fn set_stack_mode(config: &mut Config, value: &str) -> Result<(), &'static str> 
 
 fn set_license(config: &mut Config, value: &str) -> Result<(), &'static str> {
     if !LICENSES.contains(&value) {
-        return Err("Invalid value for license: the kernel's helpers need one that is compatible with the GPL.");
+        return Err(
+            "Invalid value for license: valid values are GPL, GPL v2, GPL and additional rights, Dual BSD/GPL, Dual MIT/GPL, and Dual MPL/GPL.",
+        );
     }
     config.license = value.to_string();
     Ok(())

@@ -104,6 +104,12 @@ pub fn place(span: Span, sources: &Sources) -> Option<Place> {
 /// More lines of one span than this are not shown.
 const MAX_LINES: usize = 6;
 
+/// Nor are more characters of one line.
+const MAX_COLUMNS: usize = 160;
+
+/// Stands for what is not shown of a line.
+const CUT: &str = "...";
+
 impl Diagnostic {
     /// One place: headline, source, underline.
     fn place(&self, sources: &Sources, span: Span, message: &str, style: Style) -> String {
@@ -150,17 +156,36 @@ fn position(place: &Location<'_>) -> String {
 /// The source of a place: one line with its underline, or several lines without.
 fn excerpt(place: &Location<'_>, underline: impl Fn(usize) -> String) -> String {
     if place.line != place.end_line {
-        let mut lines: Vec<_> = place.lines.lines().map(shown).collect();
+        let mut lines: Vec<_> = place.lines.lines().map(|line| shown(&cut(line))).collect();
         if lines.len() > MAX_LINES {
             lines.truncate(MAX_LINES - 1);
             lines.push("...".to_string());
         }
         return lines.join("\n") + "\n";
     }
+    let (start, end) = (place.column - 1, place.end_column - 1);
+    let (from, to) = window(start, place.text.chars().count());
     let part = |from: usize, to: usize| shown(&place.text.chars().skip(from).take(to - from).collect::<String>());
-    let before = part(0, place.column - 1).width();
-    let width = part(place.column - 1, place.end_column - 1).width().max(1);
-    format!("{}\n{}{}\n", shown(place.text), " ".repeat(before), underline(width))
+    let mark = |is_cut: bool| if is_cut { CUT } else { "" };
+    let (lead, trail) = (mark(from > 0), mark(to < place.text.chars().count()));
+    let before = lead.len() + part(from, start).width();
+    let width = part(start, end.min(to)).width().max(1);
+    format!("{lead}{}{trail}\n{}{}\n", part(from, to), " ".repeat(before), underline(width))
+}
+
+/// Which characters of a line of this length are shown, so that the one at `start` is among them.
+fn window(start: usize, length: usize) -> (usize, usize) {
+    let from = if start < MAX_COLUMNS * 3 / 4 { 0 } else { start - MAX_COLUMNS / 4 };
+    let from = from.min(length.saturating_sub(MAX_COLUMNS));
+    (from, length.min(from + MAX_COLUMNS))
+}
+
+/// The beginning of a line, if it is too long to be shown whole.
+fn cut(line: &str) -> String {
+    match line.char_indices().nth(MAX_COLUMNS) {
+        Some((end, _)) => format!("{}{CUT}", &line[..end]),
+        None => line.to_string(),
+    }
 }
 
 /// A source line as a terminal shows it: a tab is four columns wide, and nothing in it can move the cursor.
@@ -199,6 +224,17 @@ mod tests {
     fn several_lines() {
         let shown = shown_at("begin {\n  x\n}", "{\n  x\n}", |span| Diagnostic::error(span, "m"));
         assert_eq!(shown, "stdin:1-3: ERROR: m\nbegin {\n  x\n}\n");
+    }
+
+    #[test]
+    fn of_long_lines_the_place_is_shown() {
+        let text = format!("{}$x{}", "a".repeat(1000), "b".repeat(1000));
+        let shown = shown_at(&text, "$x", |span| Diagnostic::error(span, "m"));
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[1], format!("...{}$x{}...", "a".repeat(40), "b".repeat(118)));
+        assert_eq!(lines[2], format!("{}~~", " ".repeat(43)));
+        let whole = shown_at(&text, &text, |span| Diagnostic::error(span, "m"));
+        assert_eq!(whole.lines().last(), Some("~".repeat(160).as_str()));
     }
 
     #[test]

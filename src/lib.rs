@@ -1,8 +1,8 @@
 //! rtrace: a tracing language for Linux. Source text becomes eBPF without any compiler infrastructure, is loaded and attached, and
 //! reports counts, histograms and stacks.
 //!
-//! The modules stand in the order of use: each uses only those above it, but for the language block (`bpf` to `probes`), whose
-//! members may see each other.
+//! The groups stand in the order of use: a module uses only what is above its group, and some of its own. `tests/tidy.rs` holds
+//! the exact order, in which only the members of the language block (`ir`, `builtins`, `probes`, `check`) see each other.
 
 pub mod demangle;
 pub mod diag;

@@ -1,57 +1,96 @@
-//! Inputs beside their expected outputs: every `tests/FOLDER/NAME.bt` is put through its folder's function, and what comes out is
-//! compared with `NAME.out`. `UPDATE=1 cargo test --test golden` rewrites the outputs; read the difference before you commit it.
+//! Inputs beside their expected outputs: every `tests/FOLDER/NAME.EXTENSION` is put through its folder's function, and what comes
+//! out is compared with `NAME.out`. `UPDATE=1 cargo test --test golden` rewrites the outputs; read the difference before you commit it.
 //!
-//! A file may hold several programs, divided by lines that say `//---`.
+//! A file may hold several inputs, divided by lines that say `//---`.
+
+#[path = "support/report.rs"]
+mod report;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use rtrace::bpf::list::Listing;
 use rtrace::check::Options;
 use rtrace::config::Overrides;
-use rtrace::diag::{self, Style};
-use rtrace::engine::Engine;
+use rtrace::diag::{self, Diagnostic, Style};
+use rtrace::engine::{Engine, Faults};
 use rtrace::kernel::{Feature, Fixture};
 use rtrace::source::Sources;
-use rtrace::syntax;
+use rtrace::{ir, syntax};
 
-/// A folder of `tests` and what is done with the programs in it.
+/// A folder of `tests` and what is done with the inputs in it.
 struct Suite {
     folder: &'static str,
-    run: fn(program: &str) -> String,
+    extension: &'static str,
+    /// What stands between two outputs, as between two inputs.
+    divider: &'static str,
+    run: fn(input: &str) -> String,
 }
 
-const SUITES: [Suite; 2] = [Suite { folder: "parse", run: parse }, Suite { folder: "check", run: check }];
+const SUITES: [Suite; 4] = [
+    Suite { folder: "parse", extension: "bt", divider: "//---\n", run: parse },
+    Suite { folder: "check", extension: "bt", divider: "//---\n", run: check },
+    Suite { folder: "codegen", extension: "bt", divider: "//---\n", run: codegen },
+    Suite { folder: "report", extension: "toml", divider: "#---\n", run: report::shown },
+];
 
 /// Canonical source, or what is wrong.
 fn parse(program: &str) -> String {
     let mut sources = Sources::new();
     match syntax::parse(sources.add("stdin", program)) {
         Ok(program) => syntax::print::program(&program),
-        Err(faults) => faults.iter().map(|fault| diag::render(fault, &sources, Style::Plain)).collect(),
+        Err(faults) => shown(&faults, &sources),
     }
 }
 
-/// A program that says `// without Loop` is checked for a kernel without it.
-const OLD_KERNELS_LACK: [Feature; 3] = [Feature::Loop, Feature::ForEachMapElem, Feature::PerCpuLookup];
-
-/// What it means against the fixture kernel, after its warnings; or what is wrong.
+/// Every diagnostic, warnings included, and what the program means if it is accepted.
 fn check(program: &str) -> String {
-    let kernel = Fixture::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/kernel"));
-    let kernel = kernel.expect("the fixture kernel is there");
-    let is_missing = |feature: &Feature| program.contains(&format!("// without {feature:?}"));
-    let kernel = OLD_KERNELS_LACK.into_iter().filter(is_missing).fold(kernel, Fixture::without);
-    let mut engine = Engine::new(&kernel, Options::default(), Overrides::default());
-    let parsed = engine.parse("stdin", program);
-    let (listing, said) = match parsed.and_then(|ast| engine.check(&ast)) {
-        Ok((ir, warnings)) => (rtrace::ir::print::program(&ir), warnings),
-        Err(faults) => (String::new(), faults),
-    };
-    said.iter().map(|said| diag::render(said, &engine.sources, Style::Plain)).collect::<String>() + &listing
+    let kernel = kernel_for(program);
+    let mut engine = engine(&kernel);
+    let checked = engine.parse("stdin", program).and_then(|ast| engine.check(&ast));
+    match checked {
+        Ok((program, warnings)) => shown(&warnings, &engine.sources) + &ir::print::program(&program),
+        Err(faults) => shown(&faults, &engine.sources),
+    }
 }
 
-const DIVIDER: &str = "//---\n";
+/// What `-d ir` and `-d insns` show.
+fn codegen(program: &str) -> String {
+    let kernel = kernel_for(program);
+    let mut engine = engine(&kernel);
+    listings(&mut engine, program).unwrap_or_else(|faults| shown(&faults, &engine.sources))
+}
+
+fn listings(engine: &mut Engine<'_>, program: &str) -> Result<String, Faults> {
+    let ast = engine.parse("stdin", program)?;
+    let (program, _) = engine.check(&ast)?;
+    let meaning = ir::print::program(&program);
+    let compiled = engine.generate(program)?;
+    let listing = |unit| Listing { unit, plan: &compiled.plan, sources: &engine.sources };
+    let code: String = compiled.units.iter().map(|unit| format!("\n{}", listing(unit))).collect();
+    Ok(meaning + &code)
+}
+
+/// What programs can ask to do without.
+const OLD_KERNELS_LACK: [Feature; 3] = [Feature::Loop, Feature::ForEachMapElem, Feature::PerCpuLookup];
+
+/// The fixture kernel; for a program that says `// without Loop`, one without it.
+fn kernel_for(program: &str) -> Fixture {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/kernel");
+    let kernel = Fixture::open(&root).expect("the fixture kernel is there");
+    let is_missing = |feature: &Feature| program.contains(&format!("// without {feature:?}"));
+    OLD_KERNELS_LACK.into_iter().filter(is_missing).fold(kernel, Fixture::without)
+}
+
+fn engine(kernel: &Fixture) -> Engine<'_> {
+    Engine::new(kernel, Options::default(), Overrides::default())
+}
+
+fn shown(findings: &[Diagnostic], sources: &Sources) -> String {
+    findings.iter().map(|finding| diag::render(finding, sources, Style::Plain)).collect()
+}
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -61,8 +100,9 @@ fn main() -> ExitCode {
 
 fn trials(suite: &'static Suite) -> Vec<Trial> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(suite.folder);
-    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let inputs = files.filter(|path| path.extension().is_some_and(|extension| extension == "bt"));
+    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let files = entries.flatten().map(|entry| entry.path());
+    let inputs = files.filter(|path| path.extension().is_some_and(|extension| extension == suite.extension));
     let trial = |path: PathBuf| {
         let name = format!("{}/{}", suite.folder, path.file_stem().unwrap_or_default().to_string_lossy());
         Trial::test(name, move || compare(suite, &path))
@@ -72,7 +112,7 @@ fn trials(suite: &'static Suite) -> Vec<Trial> {
 
 fn compare(suite: &Suite, path: &Path) -> Result<(), Failed> {
     let input = fs::read_to_string(path)?;
-    let actual = input.split(DIVIDER).map(suite.run).collect::<Vec<_>>().join(DIVIDER);
+    let actual = input.split(suite.divider).map(suite.run).collect::<Vec<_>>().join(suite.divider);
     let expected_path = path.with_extension("out");
     if std::env::var_os("UPDATE").is_some() {
         return Ok(fs::write(expected_path, actual)?);

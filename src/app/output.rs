@@ -17,19 +17,17 @@ const BUFFER: usize = 64 << 10;
 
 /// The sink that the command line asks for.
 pub fn sink(invocation: &Invocation, config: &Config) -> Result<Box<dyn Sink>> {
-    let out: Box<dyn Write> = match &invocation.output {
+    let (out, style): (Box<dyn Write>, Style) = match &invocation.output {
         Some(path) => {
-            let file = File::create(path)
-                .map_err(|error| Error::usage(format!("Failed to open output file: \"{path}\": {error}")))?;
-            buffered(file, invocation.buffering)
+            let file = File::create(path).map_err(|error| {
+                Error::usage(format!("Failed to open output file: \"{path}\": {}", crate::reason(&error)))
+            })?;
+            let style = style(&file);
+            (buffered(file, invocation.buffering), style)
         }
-        None => buffered(std::io::stdout(), invocation.buffering),
+        None => (buffered(std::io::stdout(), invocation.buffering), style(&std::io::stdout())),
     };
-    let manner = Manner {
-        chattiness: chattiness(invocation),
-        warnings: invocation.warnings,
-        style: style(std::io::stdout().is_terminal() && invocation.output.is_none()),
-    };
+    let manner = Manner { chattiness: chattiness(invocation), warnings: invocation.warnings, style };
     Ok(match invocation.format {
         Format::Json => Box::new(JsonSink::new(out, config.clone(), manner)),
         Format::Text => Box::new(TextSink::new(out, Box::new(std::io::stderr()), config.clone(), manner)),
@@ -67,7 +65,7 @@ pub fn show_error_at(error: &Error, sources: &Sources, invocation: &Invocation) 
     };
     let diagnostic = Diagnostic::error(span, error.message.clone());
     let diagnostic = error.hint.iter().fold(diagnostic, |diagnostic, hint| diagnostic.hint(hint.clone()));
-    eprint!("{}", render(&diagnostic, sources, style(std::io::stderr().is_terminal())));
+    eprint!("{}", render(&diagnostic, sources, style(&std::io::stderr())));
     match &error.detail {
         Some(detail) if invocation.verbosity == Verbosity::Verbose => eprintln!("{detail}"),
         Some(_) => eprintln!("HINT: -v shows the kernel's whole log"),
@@ -89,18 +87,18 @@ pub fn show_diagnostics(diagnostics: &[Diagnostic], sources: &Sources, invocatio
     for diagnostic in diagnostics {
         let is_shown = diagnostic.severity == Severity::Error || invocation.warnings == Warnings::Shown;
         if is_shown {
-            eprint!("{}", render(diagnostic, sources, style(std::io::stderr().is_terminal())));
+            eprint!("{}", render(diagnostic, sources, style(&std::io::stderr())));
         }
     }
 }
 
 /// Colours on a terminal, unless `NO_COLOR` or `RTRACE_COLOR` (`BPFTRACE_COLOR`) say otherwise.
-fn style(is_terminal: bool) -> Style {
+pub fn style(screen: &impl IsTerminal) -> Style {
     let wish = std::env::var("RTRACE_COLOR").or_else(|_| std::env::var("BPFTRACE_COLOR")).unwrap_or_default();
     let coloured = match wish.as_str() {
         "always" => true,
         "never" => false,
-        _ => is_terminal && std::env::var_os("NO_COLOR").is_none(),
+        _ => screen.is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     };
     if coloured { Style::Coloured } else { Style::Plain }
 }

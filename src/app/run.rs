@@ -186,5 +186,6 @@ fn tell_of_mounts(kernel: &Live) {
 
 fn write_object(compiled: &Compiled, engine: &Engine<'_>, path: &str) -> Result<()> {
     let object = rtrace::bpf::elf::object(&compiled.units, &compiled.plan, &engine.sources)?;
-    std::fs::write(path, object).map_err(|error| Error::usage(format!("cannot write '{path}': {error}")))
+    std::fs::write(path, object)
+        .map_err(|error| Error::usage(format!("cannot write '{path}': {}", crate::reason(&error))))
 }

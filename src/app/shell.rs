@@ -16,15 +16,16 @@ use crate::{output, signals};
 pub fn run(invocation: &Invocation, kernel: &Live) -> Result<()> {
     let mut lines: Box<dyn Lines> = if std::io::stdin().is_terminal() {
         output::line("rtrace: type a probe and its action; help explains, quit leaves\n")?;
-        Box::new(Terminal::open(history())?)
+        Box::new(Terminal::open(history(), output::style(&std::io::stdout()))?)
     } else {
         Box::new(Plain::new(std::io::stdin().lock()))
     };
     // The handle stays: Ctrl-C ends the program that runs, never the shell.
     let stop = signals::stop_handle()?;
+    let termination = signals::Termination::watch()?;
     repl::run(lines.as_mut(), &mut std::io::stdout(), &mut |text| {
         stop.take();
-        entry(invocation, kernel, text, stop.clone())
+        termination.during(|| entry(invocation, kernel, text, stop.clone()))
     })
 }
 

@@ -1,6 +1,7 @@
 //! SIGINT and SIGTERM ask the session to end, SIGUSR1 to run its `self` probes.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rtrace::error::{Error, Result};
 use rtrace::runtime::Stop;
@@ -22,11 +23,37 @@ pub fn signal_handle() -> Result<Stop> {
 }
 
 fn pulled_by(signals: &[i32]) -> Result<Stop> {
-    let failed = |error: std::io::Error| Error::usage(format!("cannot handle signals: {error}"));
     let stop = Stop::new().map_err(failed)?;
     for signal in signals.iter().copied() {
         let writer = stop.writer().try_clone_to_owned().map_err(failed)?;
         signal_hook::low_level::pipe::register(signal, std::os::unix::net::UnixStream::from(writer)).map_err(failed)?;
     }
     Ok(stop)
+}
+
+/// SIGTERM to the shell: while a program runs it ends both in good order, at the prompt it has its usual effect.
+pub struct Termination {
+    at_prompt: Arc<AtomicBool>,
+    asked: Arc<AtomicBool>,
+}
+
+impl Termination {
+    pub fn watch() -> Result<Termination> {
+        let watch = Termination { at_prompt: Arc::new(AtomicBool::new(true)), asked: Arc::default() };
+        signal_hook::flag::register_conditional_default(SIGTERM, Arc::clone(&watch.at_prompt)).map_err(failed)?;
+        signal_hook::flag::register(SIGTERM, Arc::clone(&watch.asked)).map_err(failed)?;
+        Ok(watch)
+    }
+
+    /// Does what takes its time, and then fails if it was ended by SIGTERM.
+    pub fn during(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.at_prompt.store(false, Ordering::Relaxed);
+        let result = work();
+        self.at_prompt.store(true, Ordering::Relaxed);
+        if self.asked.load(Ordering::Relaxed) { Err(Error::closed()) } else { result }
+    }
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::usage(format!("cannot handle signals: {}", crate::reason(&error)))
 }

@@ -58,7 +58,7 @@ pub const ROWS: &[Builtin] = &{
         Builtin::value(
             "ctx",
             "Pointer to what the kernel hands to the program: struct pt_regs, or struct bpf_perf_event_data.",
-            "uprobe:/bin/bash:readline { @[ctx.ip] = count(); }",
+            "uprobe:/bin/bash:readline { print(ctx); }",
             ctx,
         ),
         Builtin::value(

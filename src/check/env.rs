@@ -1,11 +1,11 @@
 //! What is known of the whole program so far: the types of its maps and variables, the plan, and what was found wrong.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::convert::join;
 use super::declared::{Declarations, Declared};
 use crate::config::Config;
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Severity};
 use crate::plan::{Cause, CounterId, Map, MapId, MapKind, Plan, Role};
 use crate::source::Span;
 use crate::types::{MapValue, Type};
@@ -19,6 +19,8 @@ pub struct Env {
     pub plan: Plan,
     diagnostics: Vec<Diagnostic>,
     progress: Progress,
+    /// Variables and maps that were assigned something faulty: that nothing is known of them is no fault of its own.
+    spoiled: BTreeSet<String>,
     seen: Seen,
     /// Maps whose value no assignment tells, as in `@x = @x + 1`, count as numbers once nothing else changes.
     guess: Guess,
@@ -81,6 +83,7 @@ impl Env {
         self.progress = Progress::Settled;
         self.plan = Plan { config: config.clone(), ..Plan::default() };
         self.diagnostics.clear();
+        self.spoiled.clear();
         // Maps come first and in the order of their names, so that their numbers do not depend on the pass.
         for (name, info) in &self.maps {
             if let Some(value) = &info.value {
@@ -103,8 +106,9 @@ impl Env {
     }
 
     pub fn report(&mut self, diagnostic: Diagnostic) {
-        // A body that is lowered for several targets finds the same faults in each.
-        if !self.diagnostics.contains(&diagnostic) {
+        // A body that is lowered for several targets finds faults at the same places in each.
+        let is_known = |other: &Diagnostic| other.span == diagnostic.span && other.severity == diagnostic.severity;
+        if !self.diagnostics.iter().any(is_known) {
             self.diagnostics.push(diagnostic);
         }
     }
@@ -113,9 +117,22 @@ impl Env {
         std::mem::take(&mut self.diagnostics)
     }
 
+    pub fn errors(&self) -> usize {
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count()
+    }
+
+    /// Notes that what was assigned to a variable or map is faulty, which has been reported.
+    pub fn spoil(&mut self, name: &str) {
+        self.spoiled.insert(name.to_string());
+    }
+
+    pub fn is_spoiled(&self, name: &str) -> bool {
+        self.spoiled.contains(name)
+    }
+
     /// Reports a map that is never assigned.
-    pub fn report_undefined(&mut self, diagnostic: Diagnostic) {
-        if self.seen == Seen::Whole {
+    pub fn report_undefined(&mut self, name: &str, diagnostic: Diagnostic) {
+        if self.seen == Seen::Whole && !self.is_spoiled(name) {
             self.report(diagnostic);
         }
     }
@@ -130,7 +147,7 @@ impl Env {
             .collect();
         for (name, span) in undefined {
             if !self.diagnostics.iter().any(|other| other.message.ends_with(&format!(": {name}"))) {
-                self.report_undefined(Diagnostic::error(span, format!("Undefined map: {name}")));
+                self.report_undefined(&name, Diagnostic::error(span, format!("Undefined map: {name}")));
             }
         }
     }

@@ -114,6 +114,9 @@ impl Cx<'_> {
 
     fn variable(&mut self, name: &str, span: Span) -> Fallible<Expr> {
         let Some(local) = self.lookup(name).cloned() else {
+            if self.env.is_spoiled(name) {
+                return Err(super::Reported);
+            }
             let known: Vec<String> = self.scopes.iter().flat_map(|scope| scope.keys().cloned()).collect();
             let near =
                 names::nearest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));
@@ -128,6 +131,7 @@ impl Cx<'_> {
         }
         match self.var_type(local.id, &local.key) {
             Some(ty) => Ok(Expr::new(ExprKind::Var(local.id), ty, span)),
+            None if self.env.is_spoiled(name) => Err(super::Reported),
             None => {
                 let diagnostic = Diagnostic::error(span, "Could not resolve the type of this variable");
                 let hint = format!("give it a value where it is declared, or a type: let {name}: uint64;");

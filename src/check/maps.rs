@@ -212,7 +212,7 @@ impl Cx<'_> {
         let names = self.env.map_names();
         let diagnostic = Diagnostic::error(span, format!("Undefined map: {name}"));
         let near = names::nearest(name, names.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));
-        self.env.report_undefined(near.into_iter().fold(diagnostic, Diagnostic::hint));
+        self.env.report_undefined(name, near.into_iter().fold(diagnostic, Diagnostic::hint));
         super::Reported
     }
 }

@@ -57,6 +57,9 @@ pub fn expand<'a>(program: &'a ast::Program, kernel: &dyn Kernel, config: &Confi
         faults.push(match (passed_over, &options.filter) {
             (true, None) => diagnostic.hint("test probes run with --test, bench probes with --bench"),
             (true, Some(filter)) => diagnostic.hint(format!("no probe's name matches {filter}")),
+            (false, _) if program.probes.is_empty() => {
+                diagnostic.hint("a program is a probe and its action, such as: interval:s:1 { print(nsecs); }")
+            }
             (false, _) => diagnostic,
         });
     }

@@ -27,8 +27,11 @@ impl Cx<'_> {
     pub(super) fn statements(&mut self, statements: &[ast::Stmt]) -> Block {
         let mut block = Block::new();
         for (position, statement) in statements.iter().enumerate() {
-            if let Ok(lowered) = self.statement(statement) {
-                block.extend(lowered);
+            let errors = self.env.errors();
+            match (self.statement(statement), assigned_name(statement)) {
+                (Ok(lowered), _) => block.extend(lowered),
+                (Err(_), Some(name)) if self.env.errors() > errors => self.env.spoil(name),
+                (Err(_), _) => {}
             }
             if ends_here(statement) {
                 if let Some(next) = statements.get(position + 1) {
@@ -282,6 +285,18 @@ impl Cx<'_> {
     pub(super) fn not_a_place(&mut self, place: &ast::Expr) -> super::Reported {
         let diagnostic = Diagnostic::error(place.span, "only variables and maps can be assigned to");
         self.error(diagnostic.hint("for example: $x = 1; or @count[pid] = 1;"))
+    }
+}
+
+/// The variable or map that a statement assigns to.
+fn assigned_name(statement: &ast::Stmt) -> Option<&str> {
+    match &statement.kind {
+        ast::StmtKind::Let { name, .. } => Some(&name.text),
+        ast::StmtKind::Assign { place, .. } => match &*place.kind {
+            ast::ExprKind::Var(name) | ast::ExprKind::Map { name, .. } => Some(name),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

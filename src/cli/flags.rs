@@ -23,9 +23,13 @@ pub const FLAGS: &[Flag] = &[
     flag(Some('l'), "list", "", "list probes that match the pattern, or those of the program", |to, _| {
         mode(to, Mode::List)
     }),
-    flag(Some('p'), "pid", "PID", "trace this process only; end when it ends", |to, value| {
-        to.pid = Some(value.parse().map_err(|_| format!("Failed to parse pid: invalid integer: {value}"))?);
-        Ok(())
+    flag(Some('p'), "pid", "PID", "trace this process only; end when it ends", |to, value| match value.parse() {
+        Ok(0) => Err("Failed to attach to pid: no process has the number 0".to_string()),
+        Ok(pid) => {
+            to.pid = Some(pid);
+            Ok(())
+        }
+        Err(_) => Err(format!("Failed to parse pid: invalid integer: {value}")),
     }),
     flag(Some('c'), "cmd", "COMMAND", "run this command once attached; end when it ends", |to, value| {
         to.command = Some(value.to_string());

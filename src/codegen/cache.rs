@@ -56,9 +56,9 @@ fn describe(expr: &Expr, to: &mut String) -> bool {
     write!(to, "({:?} ", expr.ty).ok();
     let is_constant = match &*expr.kind {
         ExprKind::Int(number) => write!(to, "{number}").is_ok(),
-        ExprKind::Ctx => write!(to, "ctx").is_ok(),
+        ExprKind::Ctx => write!(to, "the context").is_ok(),
         ExprKind::CtxLoad { offset } => write!(to, "ctx+{offset}").is_ok(),
-        ExprKind::Comm => write!(to, "comm").is_ok(),
+        ExprKind::Comm => write!(to, "current comm").is_ok(),
         ExprKind::NamespacedPid { device, inode } => write!(to, "pid {device} {inode}").is_ok(),
         ExprKind::Call(helper, args) => {
             write!(to, "call {helper:?}").ok();

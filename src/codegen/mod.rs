@@ -196,7 +196,7 @@ fn too_large(probe: &Probe, error: &AsmError) -> Diagnostic {
 
 /// A C identifier made of the first target's name.
 fn unit_name(probe: &Probe, index: u32) -> String {
-    let target = probe.targets.first().map_or("probe", |target| target.name.as_str());
+    let target = probe.targets.first().map_or("program", |target| target.name.as_str());
     let word: String = target.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     format!("{word}_{index}")
 }

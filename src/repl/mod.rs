@@ -1,5 +1,6 @@
 //! The interactive shell: entries in, programs run one after another, what they collected out.
 
+mod complete;
 pub mod help;
 pub mod plain;
 pub mod terminal;

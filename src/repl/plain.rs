@@ -21,11 +21,14 @@ impl<R: BufRead> Lines for Plain<R> {
     fn next(&mut self) -> Result<Option<String>> {
         let mut entry = String::new();
         loop {
-            let read = self.input.read_line(&mut entry);
+            let mut line = Vec::new();
+            let read = self.input.read_until(b'\n', &mut line);
             let bytes = read.map_err(|error| Error::usage(format!("cannot read the next entry: {error}")))?;
             if bytes == 0 {
                 return Ok((!entry.trim().is_empty()).then_some(entry));
             }
+            // Bytes that are not text are shown as such by the fault they are, which ends the entry and not the shell.
+            entry.push_str(&String::from_utf8_lossy(&line));
             if completeness(&entry) == Completeness::Complete {
                 return Ok(Some(entry));
             }

@@ -25,6 +25,8 @@ pub struct Case {
     pub env: BTreeMap<String, String>,
     #[serde(default)]
     pub stdin: String,
+    /// A shell command that runs rtrace, in which `"$@"` stands for rtrace and its arguments.
+    pub through: Option<String>,
     /// What the machine must have: names of rows in `needs.rs`, or `kernel>=X.Y`.
     #[serde(default)]
     pub needs: Vec<String>,

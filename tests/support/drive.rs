@@ -75,7 +75,14 @@ fn trace(case: Case, bench: &Bench, folder: &Folder) -> Result<Outcome, String> 
 }
 
 fn command(case: &Case, bench: &Bench) -> Command {
-    let mut command = Command::new(&bench.rtrace);
+    let mut command = match &case.through {
+        Some(shell) => {
+            let mut command = Command::new("sh");
+            command.args(["-c", shell, "sh"]).arg(&bench.rtrace);
+            command
+        }
+        None => Command::new(&bench.rtrace),
+    };
     command.args(&case.args).current_dir(&bench.root).envs(&case.env);
     if let Some(program) = &case.program {
         command.args(["-e", program]);

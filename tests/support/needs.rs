@@ -19,7 +19,7 @@ const fn need(name: &'static str, missing: &'static str, probe: fn() -> bool) ->
     Need { name, missing, is_met: LazyLock::new(probe) }
 }
 
-static NEEDS: [Need; 19] = [
+static NEEDS: [Need; 22] = [
     need("root", "not root", is_root),
     need("btf", "the kernel has no BTF", || exists("/sys/kernel/btf/vmlinux")),
     need("kprobe", "the kernel has no kprobes", || exists("/sys/bus/event_source/devices/kprobe/type")),
@@ -31,12 +31,15 @@ static NEEDS: [Need; 19] = [
     need("bpf_loop", "the kernel has no bpf_loop", attempts::bpf_loop),
     need("write_user", "programs may not write to processes here", attempts::write_user),
     need("bash", "there is no /bin/bash", || exists("/bin/bash")),
+    need("script", "there is no script command to make a terminal", || exists("/usr/bin/script")),
     need("gcc", "there is no C compiler", || exists("/usr/bin/gcc")),
     need("g++", "there is no C++ compiler", || exists("/usr/bin/g++")),
     need("python3.11", "there is no /usr/bin/python3.11", || exists("/usr/bin/python3.11")),
     need("rustc", "there is no rustc", || on_path("rustc")),
     need("pmu", "the processor's counters are not offered", || exists("/sys/bus/event_source/devices/cpu/type")),
     need("large_keys", "keys of maps have 512 bytes at the most", || !is_before(&release(), "5.11")),
+    need("setpriv", "there is no setpriv", || exists("/usr/bin/setpriv")),
+    need("unshare", "there is no unshare", || exists("/usr/bin/unshare")),
     need("vm", "for virtual machines only", is_vm),
     need("host", "not for virtual machines", || !is_vm()),
 ];
