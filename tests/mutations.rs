@@ -126,7 +126,7 @@ fn shown(faults: &[Diagnostic], sources: &Sources) -> String {
 /// A tree without its places.
 fn shape(program: &Program) -> String {
     format!("{program:?}")
-        .split("span: Span {")
+        .split("Span {")
         .map(|part| part.split_once('}').map_or(part, |(_, rest)| rest))
         .collect()
 }

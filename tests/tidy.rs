@@ -30,6 +30,7 @@ const ORDER: &[&[&str]] = &[
     &["plan"],
     &["bpf"],
     &["ir", "builtins", "probes", "check"],
+    &["macros"],
     &["planner"],
     &["codegen"],
     &["engine"],
