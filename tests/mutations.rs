@@ -125,10 +125,7 @@ fn shown(faults: &[Diagnostic], sources: &Sources) -> String {
 
 /// A tree without its places.
 fn shape(program: &Program) -> String {
-    format!("{program:?}")
-        .split("Span {")
-        .map(|part| part.split_once('}').map_or(part, |(_, rest)| rest))
-        .collect()
+    format!("{program:?}").split("Span {").map(|part| part.split_once('}').map_or(part, |(_, rest)| rest)).collect()
 }
 
 /// Xorshift: few lines, and good enough to choose what to break.

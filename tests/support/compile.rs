@@ -2,14 +2,20 @@
 
 use std::path::Path;
 
-use rtrace::check::{Options, Safety};
+use rtrace::check::{Options, Safety, Trials};
 use rtrace::config::Overrides;
 use rtrace::diag::{Style, render};
 use rtrace::engine::Engine;
 use rtrace::kernel::fixture::Fixture;
 
 pub fn compile(kernel: &Fixture, name: &str, text: &str) -> Result<(), String> {
-    let options = Options { safety: Safety::Unsafe, child: Some(1), ..Options::default() };
+    // Probes that run on request only are requested.
+    let trials = match text.split(':').next() {
+        Some("test") => Trials::Tests,
+        Some("bench") => Trials::Benches,
+        _ => Trials::None,
+    };
+    let options = Options { safety: Safety::Unsafe, child: Some(1), trials, ..Options::default() };
     let mut engine = Engine::new(kernel, options, Overrides::default());
     let parsed = engine.parse(name, text);
     let compiled = parsed.and_then(|ast| engine.check(&ast)).and_then(|(ir, _)| engine.generate(ir));
