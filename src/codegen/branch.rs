@@ -91,7 +91,7 @@ impl Gen<'_> {
 
     fn branch_on(&mut self, cond: &Expr, wanted: Wanted, to: Label) -> Generated<()> {
         let (test, left, right) = match &*cond.kind {
-            ExprKind::Compare { op, left, right, .. } if is_text_test(left, right) => {
+            ExprKind::Compare { op, left, right, .. } if is_text_test(*op, left, right) => {
                 return self.branch_on_text(*op, left, wanted, to);
             }
             ExprKind::Compare { op, sign, left, right } => {
@@ -132,8 +132,9 @@ enum Wanted {
     False,
 }
 
-fn is_text_test(left: &Expr, right: &Expr) -> bool {
-    matches!((&*left.kind, &*right.kind), (ExprKind::StrCompare { .. }, ExprKind::Int(0)))
+fn is_text_test(op: CompareOp, left: &Expr, right: &Expr) -> bool {
+    let is_equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
+    is_equality && matches!((&*left.kind, &*right.kind), (ExprKind::StrCompare { .. }, ExprKind::Int(0)))
 }
 
 fn machine(op: CompareOp, sign: Sign) -> Cond {

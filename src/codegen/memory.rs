@@ -52,6 +52,13 @@ impl Gen<'_> {
         Ok(place)
     }
 
+    /// A place of its own for a value as it is now, whatever it was made of changes later.
+    pub fn copy_of(&mut self, expr: &Expr) -> Generated<Place> {
+        let place = self.temporary(expr.ty.size());
+        self.write(expr, place, Padding::Zeros)?;
+        Ok(place)
+    }
+
     /// Writes a value of any type.
     pub fn write(&mut self, expr: &Expr, to: Place, padding: Padding) -> Generated<()> {
         if expr.ty.is_scalar() {

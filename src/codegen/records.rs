@@ -7,20 +7,27 @@ use crate::bpf::asm::{Arg, Base, Cond, Operand, Place, Size, VReg};
 use crate::ir::{Expr, ExprKind};
 use crate::plan::{ActionId, CounterId};
 
-/// A field's value: computed before the record is reserved, or built in it.
+/// A field's value: computed or built before the record is reserved, or built in it.
 enum Field<'a> {
     Computed(Operand, &'a Expr),
+    Built(Place, &'a Expr),
     InPlace(&'a Expr),
 }
 
 impl Gen<'_> {
     pub fn emit(&mut self, action: ActionId, values: &[Expr], lost: CounterId) -> Generated<()> {
         let layout = &self.plan.actions[action];
+        // Effects happen in their order even if there is no room for the record, and nothing may leave the program while one is
+        // reserved.
+        let in_order = values.iter().any(Expr::has_effects);
         let mut fields = Vec::new();
         for value in values {
-            // Effects happen even if there is no room for the record, and nothing may leave the program while it is reserved.
-            let is_early = value.ty.is_scalar() && !matches!(*value.kind, ExprKind::Int(_));
-            fields.push(if is_early { Field::Computed(self.scalar(value)?, value) } else { Field::InPlace(value) });
+            fields.push(match &*value.kind {
+                ExprKind::Int(_) | ExprKind::Str(_) => Field::InPlace(value),
+                _ if value.ty.is_scalar() => Field::Computed(self.scalar(value)?, value),
+                _ if in_order => Field::Built(self.copy_of(value)?, value),
+                _ => Field::InPlace(value),
+            });
         }
         let full = self.asm.label();
         let record = self.reserve(layout.size, full);
@@ -31,6 +38,7 @@ impl Gen<'_> {
             let to = at(start, place.offset);
             match field {
                 Field::Computed(value, of) => self.store_scalar(&of.ty, to, *value),
+                Field::Built(from, of) => self.copy(to, *from, of.ty.size()),
                 Field::InPlace(value) => self.write(value, to, Padding::Free)?,
             }
         }

@@ -144,6 +144,9 @@ impl Gen<'_> {
     /// Tries every place: eight bytes at a time, which takes unaligned loads and so memory beside the stack.
     fn search_literal(&mut self, hay: &Expr, literal: &[u8], search: Search) -> Generated<()> {
         if literal.is_empty() {
+            if hay.has_effects() {
+                self.place_of(hay)?;
+            }
             self.found(search, 0);
             return Ok(());
         }

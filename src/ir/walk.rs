@@ -20,6 +20,20 @@ impl Expr {
         self.each_child(&mut |child| child.walk(f));
     }
 
+    /// Whether it matters when, and how often, this is evaluated: it changes or counts something, or gives something else each time.
+    pub fn has_effects(&self) -> bool {
+        let mut found = false;
+        self.walk(&mut |expr| {
+            found |= match &*expr.kind {
+                ExprKind::Call(helper, _) => !helper.is_constant(),
+                ExprKind::Seq(..) | ExprKind::MapDelete { .. } | ExprKind::Stack { .. } | ExprKind::Element { .. } => true,
+                ExprKind::Binary { zero, .. } => zero.is_some(),
+                _ => false,
+            };
+        });
+        found
+    }
+
     /// Each expression that is directly part of this one (those within the statements of a `Seq` are not).
     pub fn each_child(&self, f: &mut dyn FnMut(&Expr)) {
         match &*self.kind {

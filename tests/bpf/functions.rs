@@ -4,7 +4,7 @@ use rtrace::bpf::Helper;
 use rtrace::bpf::asm::{Alu, Arg, Asm, AsmError, Assembled, Base, Cond, FunctionId, Operand, Place, Size};
 use rtrace::plan::MapId;
 
-use crate::machine::{Access, Machine, Nothing, World};
+use crate::machine::{Access, Machine, World};
 
 const MAIN: FunctionId = FunctionId(0);
 
@@ -60,6 +60,23 @@ fn squares(limit: i64) -> Assembled {
     let result = asm.alu(Alu::Add, calls, sum.into());
     asm.exit(result);
     asm.finish().expect("it fits")
+}
+
+/// A world without helpers and maps.
+struct Nothing;
+
+impl World for Nothing {
+    fn call(&mut self, _: &mut Machine, helper: Helper, _: [Option<u64>; 5]) -> Result<u64, String> {
+        Err(format!("no {helper} here"))
+    }
+
+    fn map(&mut self, _: &mut Machine, map: MapId) -> Result<u64, String> {
+        Err(format!("no {map:?} here"))
+    }
+
+    fn map_value(&mut self, _: &mut Machine, map: MapId) -> Result<u64, String> {
+        Err(format!("no {map:?} here"))
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #[path = "../support/machine.rs"]
 mod machine;
+#[path = "../support/numbers.rs"]
+mod numbers;
 #[path = "../support/random/mod.rs"]
 mod random;
 #[path = "../support/units.rs"]

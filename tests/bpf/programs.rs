@@ -4,7 +4,8 @@
 use rtrace::bpf::asm::Assembled;
 
 use crate::machine::Machine;
-use crate::random::{Builder, CONTEXT, Dialect, Evaluator, Helpers, Program, Random};
+use crate::numbers::Random;
+use crate::random::{Builder, CONTEXT, Dialect, Evaluator, Helpers, Program};
 use crate::verifier::{self, Refusal};
 
 #[test]

@@ -23,23 +23,6 @@ pub trait World {
     fn map_value(&mut self, machine: &mut Machine, map: MapId) -> Result<u64, String>;
 }
 
-/// A world without helpers and maps.
-pub struct Nothing;
-
-impl World for Nothing {
-    fn call(&mut self, _: &mut Machine, helper: Helper, _: [Option<u64>; 5]) -> Result<u64, String> {
-        Err(format!("no {helper} here"))
-    }
-
-    fn map(&mut self, _: &mut Machine, map: MapId) -> Result<u64, String> {
-        Err(format!("no {map:?} here"))
-    }
-
-    fn map_value(&mut self, _: &mut Machine, map: MapId) -> Result<u64, String> {
-        Err(format!("no {map:?} here"))
-    }
-}
-
 /// Why a program could not go on, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -63,6 +46,9 @@ pub struct Machine {
     pub fuel: u64,
 }
 
+/// Where the context lies.
+pub const CONTEXT: u64 = 0xffff_c900_0000_0000;
+
 /// Addresses of functions begin here; instruction indices follow.
 const FUNCTIONS: u64 = 0xf000_0000_0000_0000;
 
@@ -80,9 +66,9 @@ impl Machine {
 
     /// Runs the main function with a context of these bytes, which it may only read.
     pub fn run(&mut self, world: &mut dyn World, context: &[u8]) -> Result<u64, Fault> {
-        let address = self.memory.add(context, Access::ReadOnly);
-        let result = self.function(world, 0, &[address]);
-        self.memory.remove(address);
+        self.memory.add_at(CONTEXT, context, Access::ReadOnly);
+        let result = self.function(world, 0, &[CONTEXT]);
+        self.memory.remove(CONTEXT);
         result
     }
 
@@ -272,12 +258,21 @@ struct Region {
 impl Memory {
     /// Adds memory with these contents and returns its address.
     pub fn add(&mut self, bytes: &[u8], access: Access) -> u64 {
-        self.region(bytes.iter().map(|byte| Some(*byte)).collect(), access)
+        let start = self.free_address();
+        self.add_at(start, bytes, access);
+        start
+    }
+
+    /// Adds memory at an address of the caller's choice, which must be free.
+    pub fn add_at(&mut self, start: u64, bytes: &[u8], access: Access) {
+        self.insert(Region { start, bytes: bytes.iter().map(|byte| Some(*byte)).collect(), access });
     }
 
     /// Adds writable memory that must be written before it is read.
     pub fn add_undefined(&mut self, bytes: u64) -> u64 {
-        self.region(vec![None; bytes as usize], Access::ReadWrite)
+        let start = self.free_address();
+        self.insert(Region { start, bytes: vec![None; bytes as usize], access: Access::ReadWrite });
+        start
     }
 
     pub fn remove(&mut self, start: u64) {
@@ -285,10 +280,15 @@ impl Memory {
     }
 
     pub fn read(&self, address: u64, bytes: u64) -> Result<Vec<u8>, String> {
-        let (region, at) = self.find(address, bytes)?;
-        let range = &self.regions[region].bytes[at..at + bytes as usize];
+        let range = self.written(address, bytes)?;
         let undefined = || format!("{bytes} bytes at {address:#x} were not all written before");
         range.iter().copied().collect::<Option<Vec<u8>>>().ok_or_else(undefined)
+    }
+
+    /// What was written of these bytes.
+    pub fn written(&self, address: u64, bytes: u64) -> Result<&[Option<u8>], String> {
+        let (region, at) = self.find(address, bytes)?;
+        Ok(&self.regions[region].bytes[at..at + bytes as usize])
     }
 
     pub fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), String> {
@@ -312,16 +312,21 @@ impl Memory {
         self.write(address, &value.to_le_bytes()[..size.bytes() as usize])
     }
 
-    fn region(&mut self, bytes: Vec<Option<u8>>, access: Access) -> u64 {
+    fn free_address(&mut self) -> u64 {
         self.made += 1;
-        let start = self.made << 32;
-        self.regions.push(Region { start, bytes, access });
-        start
+        self.made << 32
+    }
+
+    /// Regions are kept in the order of their addresses.
+    fn insert(&mut self, region: Region) {
+        let at = self.regions.partition_point(|other| other.start < region.start);
+        self.regions.insert(at, region);
     }
 
     fn find(&self, address: u64, bytes: u64) -> Result<(usize, usize), String> {
-        let found = self.regions.iter().enumerate().find_map(|(index, region)| {
-            let at = address.checked_sub(region.start)?;
+        let index = self.regions.partition_point(|region| region.start <= address).wrapping_sub(1);
+        let found = self.regions.get(index).and_then(|region| {
+            let at = address - region.start;
             (at.checked_add(bytes)? <= region.bytes.len() as u64).then_some((index, at as usize))
         });
         found.ok_or_else(|| format!("{bytes} bytes at {address:#x} are out of bounds"))

@@ -5,8 +5,9 @@ use rtrace::bpf::asm::Size;
 use rtrace::plan::MapId;
 use rtrace::types::Sign;
 
-use super::{Kind, MIX, Program, Step, Term, mix};
+use super::{Kind, MIX, Program, Step, Term};
 use crate::machine::{Machine, World, alu, holds};
+use crate::numbers::mix;
 
 /// Runs a program without the assembler.
 pub struct Evaluator<'a> {

@@ -6,6 +6,8 @@ mod evaluate;
 use rtrace::bpf::asm::{Alu, Cond, Size};
 use rtrace::types::Sign;
 
+use crate::numbers::Random;
+
 pub use build::Builder;
 pub use evaluate::{Evaluator, Helpers};
 
@@ -68,30 +70,6 @@ pub struct Program {
 
 /// A helper of the test's own that takes as many arguments as its number is greater than this.
 const MIX: u32 = 100_000;
-
-/// A generator of numbers (splitmix64).
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
-    }
-
-    pub fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len())]
-    }
-}
-
-fn mix(value: u64) -> u64 {
-    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    value ^ value >> 31
-}
 
 impl Program {
     pub fn random(seed: u64, dialect: Dialect) -> Program {
