@@ -132,7 +132,7 @@ pub enum Cause {
     OutOfBounds,
     /// A stack could not be stored: its hash collided with another's.
     StackCollision,
-    /// A loop reached the bound that this kernel's verifier allows.
+    /// A loop reached the bound that this kernel sets: its verifier, or `bpf_loop`.
     LoopBound { limit: u32 },
 }
 

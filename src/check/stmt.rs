@@ -7,13 +7,15 @@ use super::env::VarKey;
 use super::{Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind, VarId};
+use crate::kernel::Feature;
 use crate::plan::Cause;
 use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOp};
 use crate::types::{Aggregate, MapValue, Type};
 
-/// Iterations of a range loop on kernels without `bpf_loop`, where the verifier walks through each.
-const BOUND: u32 = 1024;
+/// Iterations of a range loop: as many as `bpf_loop` grants, or on kernels without it as many as the verifier walks through.
+const CALLED: u32 = 1 << 23;
+const WALKED: u32 = 1024;
 
 impl Cx<'_> {
     /// Lowers a block in a scope of its own. Statements at fault are left out: their faults are recorded.
@@ -146,7 +148,8 @@ impl Cx<'_> {
         self.scopes.pop();
         let (var, from, to) = (local?, from?, to?);
         let (from, to) = (converted(from, &Type::I64), converted(to, &Type::I64));
-        let bound = self.counter(Cause::LoopBound { limit: BOUND }, span);
+        let limit = if self.kernel.has(Feature::Loop) { CALLED } else { WALKED };
+        let bound = self.counter(Cause::LoopBound { limit }, span);
         Ok(StmtKind::For { var, from, to, body, bound })
     }
 

@@ -14,6 +14,8 @@ use crate::kernel::Feature;
 pub const CONTEXT: i32 = 0;
 pub const RETURNED: i32 = 8;
 const VARIABLES: i32 = 16;
+/// Bytes from an index to where its loop starts from.
+pub const START: u32 = 8;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Within {
@@ -27,6 +29,8 @@ struct Found {
     /// Whether any loop's body is a function.
     called: bool,
     vars: Vec<VarId>,
+    /// Those among them that count the rounds of such a loop.
+    indices: Vec<VarId>,
 }
 
 impl Gen<'_> {
@@ -40,7 +44,9 @@ impl Gen<'_> {
         }
         let mut end = VARIABLES;
         for var in found.vars {
-            let size = probe.vars[var].ty.size().max(1).next_multiple_of(8);
+            // What a loop starts from lies beside its index.
+            let start = if found.indices.contains(&var) { START } else { 0 };
+            let size = probe.vars[var].ty.size().max(1).next_multiple_of(8) + start;
             // What lies in a map can be anything, as every verifier knows.
             let kept = if self.kernel.has(Feature::LoopRounds) && !self.is_large(size) {
                 end += size as i32;
@@ -74,6 +80,7 @@ impl Gen<'_> {
             StmtKind::For { var, from, to, .. } => {
                 if self.is_called(from, to) {
                     body = found.enter_body();
+                    found.indices.push(*var);
                 }
                 found.note(*var, body);
             }

@@ -1,14 +1,13 @@
 //! Loops: `bpf_loop` calls the body as a function where the kernel has it; otherwise jumps, which the verifier walks through.
 //! Loops over maps always call theirs. See [`super::capture`] for the variables that such bodies share with the code around them.
 
-use super::capture::{CONTEXT, RETURNED};
-use super::state::{Function, FunctionRole, Gen, Generated, Loop, Storage, size_of};
+use super::capture::{CONTEXT, RETURNED, START};
+use super::state::{Function, FunctionRole, Gen, Generated, Loop, Storage, at, size_of};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Base, Cond, FunctionId, Operand, Place, Size, VReg};
 use crate::ir::{Block, Expr, ExprKind, VarId};
 use crate::kernel::Feature;
 use crate::plan::{Cause, CounterId, MapId};
-use crate::types::Type;
 
 /// Up to so many iterations of constant number are walked through rather than called.
 const FEW: i64 = 16;
@@ -16,7 +15,7 @@ const FEW: i64 = 16;
 impl Gen<'_> {
     pub fn for_range(&mut self, var: VarId, from: &Expr, to: &Expr, body: &Block, bound: CounterId) -> Generated<()> {
         if self.is_called(from, to) {
-            self.called_loop(var, from, to, body)
+            self.called_loop(var, from, to, body, bound)
         } else {
             self.jumping_loop(var, from, to, body, bound)
         }
@@ -78,22 +77,38 @@ impl Gen<'_> {
         }
     }
 
-    fn called_loop(&mut self, var: VarId, from: &Expr, to: &Expr, body: &Block) -> Generated<()> {
+    fn called_loop(&mut self, var: VarId, from: &Expr, to: &Expr, body: &Block, bound: CounterId) -> Generated<()> {
         let (from, to) = (self.scalar(from)?, self.scalar(to)?);
         let done = self.asm.label();
         let end = self.in_register(to);
         self.asm.branch(Cond::SLe, end.into(), from, done);
-        // The index counts from zero; the variable starts one below and is counted up at each round.
-        let before = self.asm.alu(Alu::Sub, from, Operand::Imm(1));
-        self.store_index(var, before);
+        // The rounds count from zero. The variable itself may be assigned to, which changes nothing about the rounds.
+        if let (Operand::Reg(_), Storage::Memory(place)) = (from, self.storage(var)) {
+            self.asm.store(Size::B8, at(place, START), from);
+        }
         let count = self.asm.alu(Alu::Sub, to, from);
-        let function = self.range_body(var, body)?;
+        let count = self.bounded(count, bound);
+        let function = self.range_body(var, from, body)?;
         let frame = self.captured(0);
         let count = super::memory::argument(count);
         self.asm.call(Helper::LOOP, &[count, Arg::Function(function), Arg::Address(frame), Arg::Imm(0)]);
         self.leave_if_returned();
         self.asm.place(done);
         Ok(())
+    }
+
+    /// As many rounds as `bpf_loop` grants; it would refuse to make any if there were more.
+    fn bounded(&mut self, count: Operand, bound: CounterId) -> Operand {
+        let Cause::LoopBound { limit } = self.plan.counters[bound].cause else { return count };
+        let rounds = self.asm.variable();
+        let fits = self.asm.label();
+        self.asm.set(rounds, count);
+        let number = self.in_register(count);
+        self.asm.branch(Cond::Le, number.into(), Operand::Imm(limit.into()), fits);
+        self.count(bound);
+        self.asm.set(rounds, Operand::Imm(limit.into()));
+        self.asm.place(fits);
+        self.asm.get(rounds).into()
     }
 
     pub fn for_map(&mut self, map: MapId, key: VarId, value: Option<VarId>, body: &Block) -> Generated<()> {
@@ -129,11 +144,14 @@ impl Gen<'_> {
         }
     }
 
-    /// `(index, frame)`.
-    fn range_body(&mut self, var: VarId, body: &Block) -> Generated<FunctionId> {
-        self.callback("loop_body", 2, |code, _| {
-            let index = code.read_variable(var, &Type::I64);
-            let index = code.asm.alu(Alu::Add, index, Operand::Imm(1));
+    /// `(round, frame)`.
+    fn range_body(&mut self, var: VarId, from: Operand, body: &Block) -> Generated<FunctionId> {
+        self.callback("loop_body", 2, |code, params| {
+            let start = match (from, code.storage(var)) {
+                (Operand::Reg(_), Storage::Memory(place)) => code.asm.load(Size::B8, at(place, START)).into(),
+                _ => from,
+            };
+            let index = code.asm.alu(Alu::Add, params[0].into(), start);
             code.store_index(var, index);
             code.block(body)
         })

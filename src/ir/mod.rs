@@ -87,7 +87,7 @@ pub enum StmtKind {
         then: Block,
         otherwise: Block,
     },
-    /// `for ($var : from..to)`, half open, ends evaluated once. `full` counts loops cut short on kernels without `bpf_loop`.
+    /// `for ($var : from..to)`, half open, ends evaluated once. `bound` counts loops that are cut short, and says after how many rounds.
     For {
         var: VarId,
         from: Expr,

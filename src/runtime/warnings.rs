@@ -107,7 +107,7 @@ fn words(cause: &Cause) -> Option<Words> {
             only("A stack could not be stored, as its hash collides with another's; it is shown as an empty one.")
         }
         Cause::LoopBound { limit } => {
-            only(&format!("A loop was ended after {limit} rounds, the most that this kernel's verifier allows."))
+            only(&format!("A loop was ended after {limit} rounds, the most that this kernel allows."))
         }
     }
 }

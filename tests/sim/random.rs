@@ -23,7 +23,12 @@ fn random_programs_do_what_they_say() {
         let kernel = &kernels[(seed % 2) as usize];
         match attempt(&program, seed, kernel) {
             Ok(()) => {}
-            Err(Failure::Refused(why)) if is_expected(&why) => refused += 1,
+            Err(Failure::Refused(why)) if is_expected(&why) => {
+                if std::env::var_os("RTRACE_SIM_SHOW").is_some() {
+                    eprintln!("REFUSED {}", why.lines().take(3).collect::<Vec<_>>().join("|"));
+                }
+                refused += 1;
+            }
             Err(failure) => panic!("seed {seed}: {}", explained(&program, seed, kernel, &failure)),
         }
     }
@@ -43,7 +48,7 @@ fn attempt(program: &str, seed: u64, kernel: &dyn Kernel) -> Result<(), Failure>
         .map(|round| Moment { unit: round % units, cpu: random.below(CPUS), seed: mix(random.next()) })
         .collect();
     let room = [2, 5, 1000][random.below(3)];
-    run(&subject, kernel, &moments, room).map(|_| ())
+    run(&subject, &moments, room).map(|_| ())
 }
 
 /// The failure of the smallest program that fails in the same way.

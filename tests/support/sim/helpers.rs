@@ -7,7 +7,7 @@ use rtrace::plan::{ActionId, MapId, MapKind, Plan, Role};
 use rtrace::types::Side;
 
 use super::evaluate::word;
-use super::scene::{COLLIDES, FAULT, Scene};
+use super::scene::{COLLIDES, CPUS, FAULT, Scene};
 use super::store::{IfPresent, Insertion, ONLY, Record, Store, canonical};
 use crate::machine::{Access, Machine, World};
 
@@ -79,6 +79,16 @@ impl<'a> Helpers<'a> {
         let key = self.key(machine, map, args)?;
         let cpu = self.scene.moment.cpu;
         self.address(machine, map, key, cpu)
+    }
+
+    /// `bpf_map_lookup_percpu_elem`.
+    fn look_up_on(&mut self, machine: &mut Machine, args: &Args) -> Result<u64, String> {
+        let map = self.map_argument(args, 0)?;
+        let key = self.key(machine, map, args)?;
+        match argument(args, 2)? as usize {
+            cpu if cpu < CPUS => self.address(machine, map, key, cpu),
+            _ => Ok(0),
+        }
     }
 
     /// The address of an entry's slot, or null.
@@ -224,6 +234,9 @@ impl<'a> Helpers<'a> {
         let keys: Vec<Vec<u8>> = self.store.map(map).entries.keys().cloned().collect();
         for (round, key) in keys.iter().enumerate() {
             let value = self.address(machine, map, key.clone(), cpu)?;
+            if value == 0 {
+                continue;
+            }
             let key = machine.memory.add(key, Access::ReadOnly);
             let result =
                 machine.callback(self, argument(args, 1)?, &[argument(args, 0)?, key, value, argument(args, 2)?])?;
@@ -254,6 +267,7 @@ impl World for Helpers<'_> {
     fn call(&mut self, machine: &mut Machine, helper: Helper, args: Args) -> Result<u64, String> {
         match helper {
             Helper::MAP_LOOKUP_ELEM => self.look_up(machine, &args),
+            Helper::MAP_LOOKUP_PERCPU_ELEM => self.look_up_on(machine, &args),
             Helper::MAP_UPDATE_ELEM => self.update(machine, &args),
             Helper::MAP_DELETE_ELEM => self.delete(machine, &args),
             Helper::PROBE_READ_KERNEL | Helper::PROBE_READ_USER => self.probe_read(machine, &args),

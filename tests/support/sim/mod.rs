@@ -15,11 +15,10 @@ use rtrace::config::Overrides;
 use rtrace::diag::{Style, render};
 use rtrace::engine::Engine;
 use rtrace::ir::Program;
-use rtrace::kernel::{Feature, Kernel};
+use rtrace::kernel::Kernel;
 use rtrace::plan::Plan;
 
 use crate::machine::Machine;
-use evaluate::Loops;
 use helpers::Helpers;
 use scene::{Moment, Scene};
 use store::Store;
@@ -54,12 +53,11 @@ pub fn compile(text: &str, kernel: &dyn Kernel) -> Result<Subject, Failure> {
 }
 
 /// Runs a program for these moments in both ways, and gives what both left behind.
-pub fn run(subject: &Subject, kernel: &dyn Kernel, moments: &[Moment], room: usize) -> Result<Store, Failure> {
+pub fn run(subject: &Subject, moments: &[Moment], room: usize) -> Result<Store, Failure> {
     let plan = &subject.compiled.plan;
-    let loops = if kernel.has(Feature::Loop) { Loops::Called } else { Loops::Bounded };
     let mut expected = Store::new(plan, room);
     for moment in moments {
-        evaluate::run(&subject.ir.probes[moment.unit], plan, &mut expected, *moment, loops).map_err(Failure::Broken)?;
+        evaluate::run(&subject.ir.probes[moment.unit], plan, &mut expected, *moment).map_err(Failure::Broken)?;
     }
     let found = interpret(&subject.compiled.units, plan, moments, room)?;
     match found.difference(&expected, plan) {

@@ -100,8 +100,9 @@ impl Author {
             }
             14 | 15 => self.step(deeper).unwrap_or_else(|| self.small_int()),
             16 => self.read(deeper),
+            17 if self.random.below(2) == 0 => self.aggregate(deeper).unwrap_or_else(|| self.small_int()),
             17 => self.map_length().unwrap_or_else(|| self.small_int()),
-            18 => format!("sizeof({})", self.expr(&Class::Int, deeper)),
+            18 => format!("sizeof({})", self.small_int()),
             19 => format!("bswap({})", self.expr(&Class::Int, deeper)),
             20 => format!("({} + {})", self.expr(&Class::Bool, deeper), self.expr(&Class::Int, deeper)),
             _ => self.small_int(),
@@ -151,6 +152,15 @@ impl Author {
     fn map_length(&mut self) -> Option<String> {
         let map = self.keyed_map()?;
         Some(format!("len({})", map.name))
+    }
+
+    /// An aggregation as a number.
+    fn aggregate(&mut self, depth: usize) -> Option<String> {
+        let is_number = |map: &&Map| matches!(map.holds, Holds::Aggregate("count" | "sum" | "min" | "max" | "avg"));
+        let maps: Vec<Map> = self.maps.iter().filter(is_number).cloned().collect();
+        let map = maps.get(self.random.below(maps.len().max(1)))?;
+        let cast = self.random.pick(&["(int64)", "(uint64)"]);
+        Some(format!("{cast}{}", self.place(map, depth)))
     }
 
     /// Any map that has keys.

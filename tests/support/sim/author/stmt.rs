@@ -29,6 +29,7 @@ impl Author {
             20 if self.depth < 4 && self.loops == 0 => self.unroll(),
             21 if self.depth < 4 && self.loops < 2 => self.range(),
             22 if self.depth < 4 && self.loops < 2 => self.count_down(),
+            23 if self.depth < 4 && self.loops == 0 && self.random.below(2) == 0 => self.each_entry(),
             23 if self.loops > 0 => self.leave_if(&["break", "continue"]),
             24 => self.leave_if(&["return"]),
             25 | 26 => self.print(),
@@ -132,7 +133,8 @@ impl Author {
             _ => format!("({} & 31)", self.expr(&Class::Int, 1)),
         };
         let outer = self.vars.len();
-        let name = self.fresh(Class::Int, Access::ReadOnly);
+        // Assigning to it changes nothing about the rounds.
+        let name = self.fresh(Class::Int, Access::ReadWrite);
         self.line(&format!("for ({name} : {from}..{to}) {{"));
         self.repeated();
         self.vars.truncate(outer);
@@ -147,6 +149,17 @@ impl Author {
         self.line(&format!("{name}--;"));
         self.depth -= 1;
         self.repeated();
+    }
+
+    /// A loop over a map whose values are plain.
+    fn each_entry(&mut self) {
+        let Some(map) = self.keyed_map() else { return self.declare() };
+        let (Some(key), Holds::Plain(value)) = (map.key, map.holds) else { return self.declare() };
+        let outer = self.vars.len();
+        let name = self.fresh(Class::Tuple(vec![key, value]), Access::ReadOnly);
+        self.line(&format!("for ({name} : {}) {{", map.name));
+        self.repeated();
+        self.vars.truncate(outer);
     }
 
     /// The body of a loop, and its end.

@@ -6,9 +6,9 @@ use rtrace::ir::{BinaryOp, CompareOp, Expr, ExprKind, Merge, Seen, UnaryOp};
 use rtrace::plan::{CounterId, MapId};
 use rtrace::types::{Side, Sign, StackType, Type, log2_bucket};
 
-use super::memory::{extend, scalar_at, word};
 use super::address::Held;
-use super::text::{find, length, text};
+use super::memory::{extend, scalar_at, word};
+use super::text::{differ, find, length};
 use super::{Evaluator, Leave, Run, Value, broken, is_less};
 use crate::machine::CONTEXT;
 use crate::sim::scene::COLLIDES;
@@ -87,13 +87,9 @@ impl Evaluator<'_> {
             ExprKind::Stack { map, collision } => self.stack(&expr.ty, *map, *collision)?,
             ExprKind::StackLen { of } => self.scene.stack(of.side).len().min(of.limit as usize) as u64,
             ExprKind::StrCompare { left, right, len } => {
-                let is_text = matches!(left.ty, Type::Str(_));
+                let whole = !matches!(left.ty, Type::Str(_));
                 let (left, right) = (self.bytes(left)?, self.bytes(right)?);
-                let text = |of| if is_text { text(of) } else { of };
-                let part = |of: &[u8]| {
-                    text(of).iter().copied().take(len.map_or(usize::MAX, |len| len as usize)).collect::<Vec<u8>>()
-                };
-                u64::from(part(&left) != part(&right))
+                u64::from(if whole { left != right } else { differ(&left, &right, *len) })
             }
             ExprKind::StrContains { hay, needle } => u64::from(find(&self.bytes(hay)?, &self.bytes(needle)?) >= 0),
             ExprKind::StrLen(of) => length(&self.bytes(of)?),

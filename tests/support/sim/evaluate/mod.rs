@@ -44,20 +44,12 @@ enum Round {
     Last,
 }
 
-/// Whether the kernel has `bpf_loop`; without it long loops are cut short.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loops {
-    Called,
-    Bounded,
-}
-
 pub struct Evaluator<'a> {
     plan: &'a Plan,
     probe: &'a Probe,
     vars: Vec<Value>,
     store: &'a mut Store,
     scene: Scene,
-    loops: Loops,
     /// What has an address because it was asked for.
     held: Vec<Held>,
     /// Statements that may still run before the program counts as endless.
@@ -65,9 +57,10 @@ pub struct Evaluator<'a> {
 }
 
 /// Runs one probe for one moment. The error says which rule the IR breaks.
-pub fn run(probe: &Probe, plan: &Plan, store: &mut Store, moment: Moment, loops: Loops) -> Result<(), String> {
+pub fn run(probe: &Probe, plan: &Plan, store: &mut Store, moment: Moment) -> Result<(), String> {
     let vars = probe.vars.values().map(|var| Value::zero(&var.ty)).collect();
-    let mut evaluator = Evaluator { plan, probe, vars, store, scene: Scene::new(moment), held: Vec::new(), loops, fuel: 1_000_000 };
+    let mut evaluator =
+        Evaluator { plan, probe, vars, store, scene: Scene::new(moment), held: Vec::new(), fuel: 1_000_000 };
     match evaluator.block(&probe.body) {
         Ok(()) | Err(Leave::Return) => Ok(()),
         Err(Leave::Broken(rule)) => Err(rule),
@@ -233,7 +226,7 @@ impl Evaluator<'_> {
     fn for_range(&mut self, var: VarId, from: &Expr, to: &Expr, body: &Block, bound: CounterId) -> Run<()> {
         let (from, to) = (self.number(from)? as i64, self.number(to)? as i64);
         for (round, index) in (from..to).enumerate() {
-            if self.loops == Loops::Bounded && self.is_beyond(bound, round) {
+            if self.is_beyond(bound, round) {
                 self.store.count(bound);
                 break;
             }

@@ -10,6 +10,12 @@ pub fn length(bytes: &[u8]) -> u64 {
     text(bytes).len() as u64
 }
 
+/// Whether two texts differ within so many bytes.
+pub fn differ(one: &[u8], other: &[u8], len: Option<u32>) -> bool {
+    let len = len.map_or(usize::MAX, |len| len as usize);
+    text(one).iter().take(len).ne(text(other).iter().take(len))
+}
+
 /// Where a text first holds another, or -1.
 pub fn find(hay: &[u8], needle: &[u8]) -> i64 {
     let (hay, needle) = (text(hay), text(needle));
