@@ -85,9 +85,10 @@ fn is_same_bytes(from: &Type, to: &Type) -> bool {
 
 /// A literal that becomes an array is as wide as that.
 fn sized(value: Expr, to: &Type) -> Expr {
-    match (&value.ty, to, to.size()) {
-        (Type::Int(_), Type::Array(..), bytes @ (1 | 2 | 4 | 8)) if constant(&value).is_some() => {
-            Expr { ty: Type::Int(Int { bits: 8 * bytes as u8, sign: Sign::Signed }), ..value }
+    match (&*value.kind, &value.ty, to, to.size()) {
+        (ExprKind::Int(number), Type::Int(_), Type::Array(..), bytes @ (1 | 2 | 4 | 8)) => {
+            let int = Int { bits: 8 * bytes as u8, sign: Sign::Signed };
+            Expr::int(narrow(*number, int), Type::Int(int), value.span)
         }
         _ => value,
     }

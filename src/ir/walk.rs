@@ -26,7 +26,9 @@ impl Expr {
         self.walk(&mut |expr| {
             found |= match &*expr.kind {
                 ExprKind::Call(helper, _) => !helper.is_constant(),
-                ExprKind::Seq(..) | ExprKind::MapDelete { .. } | ExprKind::Stack { .. } | ExprKind::Element { .. } => true,
+                ExprKind::Seq(..) | ExprKind::MapDelete { .. } | ExprKind::Stack { .. } | ExprKind::Element { .. } => {
+                    true
+                }
                 ExprKind::Binary { zero, .. } => zero.is_some(),
                 _ => false,
             };

@@ -101,6 +101,11 @@ impl Maps {
 }
 
 impl Entry {
+    /// One whose slots are `stride` bytes apart.
+    pub fn new(key: Vec<u8>, value: Vec<u8>, stride: usize) -> Entry {
+        Entry { key, value, stride }
+    }
+
     /// The value of each CPU; of maps that the CPUs share, the one value.
     pub fn slots(&self) -> impl Iterator<Item = &[u8]> {
         self.value.chunks(self.stride.max(1))

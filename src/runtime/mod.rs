@@ -21,12 +21,14 @@ mod privilege;
 mod refusal;
 mod ring;
 mod session;
+mod shown;
 mod stop;
 mod symbols;
 mod sys;
 #[cfg(test)]
 mod tests;
 mod user_symbols;
+mod verify;
 mod warnings;
 
 use std::ffi::CString;
@@ -39,7 +41,9 @@ use crate::source::Sources;
 pub use child::Child;
 pub use notify::notify_ready;
 pub use session::{Options, Session, Status, Verdict};
+pub use shown::Shown;
 pub use stop::Stop;
+pub use verify::verify;
 
 pub use privilege::check as check_privilege;
 

@@ -10,12 +10,12 @@ use super::child::{self, Child};
 use super::decode::Decoder;
 use super::links::Links;
 use super::load::Loader;
-use super::maps::{Entry, Maps};
-use super::merge::merge;
-use super::order::{self, Choice, Row};
+use super::maps::Maps;
+use super::order::Choice;
 use super::privilege;
 use super::refusal::refused;
 use super::ring::Ring;
+use super::shown::map_report;
 use super::stop::Stop;
 use super::symbols::Symbols;
 use super::sys;
@@ -30,8 +30,7 @@ use crate::plan::{Action, ActionId, Attach, Host, MapId, Plan, Role, Target, Whe
 use crate::report::{Benchmark, Message, Sink};
 use crate::source::{Sources, Span};
 use crate::strftime;
-use crate::types::MapValue;
-use crate::value::{Entries, MapReport, Value};
+use crate::value::Value;
 
 /// How a session is to be run.
 #[derive(Default)]
@@ -357,38 +356,15 @@ impl State<'_> {
 
     fn print(&mut self, id: MapId, choice: Choice, sink: &mut dyn Sink) -> Result<()> {
         let plan = Rc::clone(&self.plan);
-        let Role::User { name, key, value, .. } = &plan.maps[id].role else { return Ok(()) };
         let entries = self.maps.read(id)?;
-        let mut decoder = self.decoder();
-        let mut rows: Vec<Row> = entries
-            .iter()
-            .map(|entry| Row { key: entry.key.clone(), value: value_of(&mut decoder, value, entry) })
-            .collect();
-        let entries = match key {
-            None => {
-                let Some(mut row) = rows.pop() else { return Ok(()) };
-                order::divide(&mut row.value, choice.div);
-                Entries::Scalar(row.value)
-            }
-            Some(key) => {
-                order::arrange(&mut rows, key, value, choice);
-                Entries::Keyed(rows.into_iter().map(|row| (decoder.decode(key, &row.key), row.value)).collect())
-            }
-        };
-        sink.map(&MapReport { name: name.clone(), entries })
+        let report = map_report(&mut self.decoder(), &plan, id, &entries, choice);
+        report.map_or(Ok(()), |report| sink.map(&report))
     }
 }
 
 /// Whether addresses of processes are to have names.
 fn wants_names(plan: &Plan) -> bool {
     plan.maps.values().any(|map| map.role == Role::SeenProcesses)
-}
-
-fn value_of(decoder: &mut Decoder<'_>, ty: &MapValue, entry: &Entry) -> Value {
-    match ty {
-        MapValue::Plain(ty) => decoder.decode(ty, entry.slots().next().unwrap_or_default()),
-        MapValue::Aggregate(of) => merge(*of, entry.slots()),
-    }
 }
 
 /// Where actions come to ask.

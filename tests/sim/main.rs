@@ -8,4 +8,11 @@ mod numbers;
 #[path = "../support/sim/mod.rs"]
 mod sim;
 
+mod cases;
 mod random;
+
+/// The kernel that everything is compiled for.
+fn fixture() -> rtrace::kernel::Fixture {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/kernel");
+    rtrace::kernel::Fixture::open(&root).expect("the fixture kernel is there")
+}

@@ -5,6 +5,7 @@ pub mod author;
 pub mod evaluate;
 mod helpers;
 pub mod scene;
+pub mod show;
 pub mod shrink;
 pub mod store;
 
@@ -17,6 +18,7 @@ use rtrace::engine::Engine;
 use rtrace::ir::Program;
 use rtrace::kernel::Kernel;
 use rtrace::plan::Plan;
+use rtrace::source::Sources;
 
 use crate::machine::Machine;
 use helpers::Helpers;
@@ -27,6 +29,7 @@ use store::Store;
 pub struct Subject {
     pub ir: Program,
     pub compiled: Compiled,
+    pub sources: Sources,
 }
 
 /// Why a simulation did not come to its end.
@@ -46,10 +49,12 @@ pub enum Failure {
 pub fn compile(text: &str, kernel: &dyn Kernel) -> Result<Subject, Failure> {
     let mut engine = Engine::new(kernel, Options::default(), Overrides::default());
     let ir = engine.parse("program", text).and_then(|ast| engine.check(&ast)).map(|(ir, _)| ir);
-    let compiled = ir.and_then(|ir| Ok(Subject { compiled: engine.generate(ir.clone())?, ir }));
-    compiled.map_err(|faults| {
-        Failure::Refused(faults.iter().map(|fault| render(fault, &engine.sources, Style::Plain)).collect())
-    })
+    match ir.and_then(|ir| Ok((engine.generate(ir.clone())?, ir))) {
+        Ok((compiled, ir)) => Ok(Subject { ir, compiled, sources: engine.sources }),
+        Err(faults) => {
+            Err(Failure::Refused(faults.iter().map(|fault| render(fault, &engine.sources, Style::Plain)).collect()))
+        }
+    }
 }
 
 /// Runs a program for these moments in both ways, and gives what both left behind.
@@ -57,7 +62,8 @@ pub fn run(subject: &Subject, moments: &[Moment], room: usize) -> Result<Store, 
     let plan = &subject.compiled.plan;
     let mut expected = Store::new(plan, room);
     for moment in moments {
-        evaluate::run(&subject.ir.probes[moment.unit], plan, &mut expected, *moment).map_err(Failure::Broken)?;
+        let result = evaluate::run(&subject.ir.probes[moment.unit], plan, &mut expected, *moment);
+        expected.results.push(result.map_err(Failure::Broken)?);
     }
     let found = interpret(&subject.compiled.units, plan, moments, room)?;
     match found.difference(&expected, plan) {
@@ -74,9 +80,10 @@ fn interpret(units: &[Unit], plan: &Plan, moments: &[Moment], room: usize) -> Re
         let scene = Scene::new(*moment);
         let context = scene.context();
         let mut helpers = Helpers::new(plan, store, scene);
-        machine.run(&mut helpers, &context).map_err(|fault| Failure::Fault(fault.to_string()))?;
+        let result = machine.run(&mut helpers, &context).map_err(|fault| Failure::Fault(fault.to_string()))?;
         helpers.settle(&mut machine).map_err(Failure::Fault)?;
         store = helpers.store;
+        store.results.push(result);
     }
     Ok(store)
 }

@@ -12,6 +12,8 @@ pub struct Store {
     pub maps: Vec<Table>,
     pub records: Vec<Record>,
     pub counters: Vec<u64>,
+    /// What the programs returned.
+    pub results: Vec<u64>,
     /// Records that still fit the ring.
     room: usize,
 }
@@ -51,7 +53,7 @@ impl Store {
     /// The maps as they are when a session starts. `room` is how many records fit the ring.
     pub fn new(plan: &Plan, room: usize) -> Self {
         let maps = plan.maps.values().map(Table::new).collect();
-        Self { maps, records: Vec::new(), counters: vec![0; plan.counters.len()], room }
+        Self { maps, records: Vec::new(), counters: vec![0; plan.counters.len()], results: Vec::new(), room }
     }
 
     pub fn map(&mut self, map: MapId) -> &mut Table {
@@ -83,6 +85,9 @@ impl Store {
                     map.role, one.entries, two.entries
                 ));
             }
+        }
+        if self.results != other.results {
+            return Some(format!("the results are {:x?} and should be {:x?}", self.results, other.results));
         }
         if self.records != other.records {
             return Some(format!("the records are\n  {:x?}\nand should be\n  {:x?}", self.records, other.records));

@@ -85,10 +85,12 @@ impl Author {
 
     fn int(&mut self, depth: usize) -> String {
         let Some(deeper) = depth.checked_sub(1) else { return self.small_int() };
-        match self.random.below(22) {
+        match self.random.below(24) {
             0..=6 => {
                 let op = self.random.pick(&ARITHMETIC);
-                format!("({} {op} {})", self.expr(&Class::Int, deeper), self.expr(&Class::Int, deeper))
+                let (left, right) = (self.expr(&Class::Int, deeper), self.expr(&Class::Int, deeper));
+                // Literals are not shifted by more than there are bits.
+                if op.len() == 2 { format!("({left} {op} (cpu ^ {right}))") } else { format!("({left} {op} {right})") }
             }
             7..=9 => format!("({})({})", self.random.pick(&TYPES), self.expr(&Class::Int, deeper)),
             10 => format!("{}{}", self.random.pick(&["- ", "~"]), self.expr(&Class::Int, deeper)),
@@ -105,6 +107,8 @@ impl Author {
             18 => format!("sizeof({})", self.small_int()),
             19 => format!("bswap({})", self.expr(&Class::Int, deeper)),
             20 => format!("({} + {})", self.expr(&Class::Bool, deeper), self.expr(&Class::Int, deeper)),
+            21 => self.byte(deeper),
+            22 => self.by_address(deeper).unwrap_or_else(|| self.small_int()),
             _ => self.small_int(),
         }
     }
@@ -147,6 +151,33 @@ impl Author {
             2 => format!("((({ty} *){address})[{}])", self.random.below(4)),
             _ => format!("*(({ty} *){address})"),
         }
+    }
+
+    /// A byte of a number or a text, and how texts lie to each other.
+    fn byte(&mut self, depth: usize) -> String {
+        // A literal beyond the end would be a fault of the program; one that is only known at run time is not.
+        let index = match self.random.below(2) {
+            0 => "0".to_owned(),
+            _ => format!("(7 & ({} ^ cpu))", self.expr(&Class::Int, depth)),
+        };
+        match self.random.below(4) {
+            0 => format!("((uint8[4])(uint32){})[{index}]", self.expr(&Class::Int, depth)),
+            1 => match self.var_of(&Class::Str, Access::ReadOnly) {
+                Some(name) => format!("{name}[{index}]"),
+                None => self.small_int(),
+            },
+            2 => format!("strstr({}, \"{}\")", self.expr(&Class::Str, depth), self.random.pick(&TEXTS)),
+            _ => format!("memcmp(comm, {}, 1)", self.expr(&Class::Str, depth)),
+        }
+    }
+
+    /// What lies at the address of a variable or a map's value.
+    fn by_address(&mut self, depth: usize) -> Option<String> {
+        let place = match self.random.below(2) {
+            0 => self.var_of(&Class::Int, Access::ReadOnly),
+            _ => self.map_of(&Class::Int, depth),
+        }?;
+        Some(format!("*(&{place})"))
     }
 
     fn map_length(&mut self) -> Option<String> {
@@ -211,6 +242,7 @@ impl Author {
         match self.random.below(8) {
             0..=3 => format!("\"{}\"", self.random.pick(&TEXTS)),
             4 | 5 => "comm".to_owned(),
+            6 if depth > 0 => format!("str_concat({}, {})", self.str(depth - 1), self.str(depth - 1)),
             6 => format!("str({})", self.random.pick(&ADDRESSES)),
             _ => {
                 let address = self.random.pick(&ADDRESSES);

@@ -30,7 +30,8 @@ pub enum Value {
 pub enum Leave {
     Break,
     Continue,
-    Return,
+    /// From the whole program, with this result.
+    Return(u64),
     /// The IR breaks one of its own rules.
     Broken(String),
 }
@@ -56,13 +57,14 @@ pub struct Evaluator<'a> {
     fuel: u32,
 }
 
-/// Runs one probe for one moment. The error says which rule the IR breaks.
-pub fn run(probe: &Probe, plan: &Plan, store: &mut Store, moment: Moment) -> Result<(), String> {
+/// Runs one probe for one moment, and gives its result. The error says which rule the IR breaks.
+pub fn run(probe: &Probe, plan: &Plan, store: &mut Store, moment: Moment) -> Result<u64, String> {
     let vars = probe.vars.values().map(|var| Value::zero(&var.ty)).collect();
     let mut evaluator =
         Evaluator { plan, probe, vars, store, scene: Scene::new(moment), held: Vec::new(), fuel: 1_000_000 };
     match evaluator.block(&probe.body) {
-        Ok(()) | Err(Leave::Return) => Ok(()),
+        Ok(()) => Ok(0),
+        Err(Leave::Return(result)) => Ok(result),
         Err(Leave::Broken(rule)) => Err(rule),
         Err(leave) => Err(format!("{leave:?} outside of a loop")),
     }
@@ -101,7 +103,10 @@ impl Evaluator<'_> {
             StmtKind::While { cond, body } => self.while_loop(cond, body),
             StmtKind::Break => Err(Leave::Break),
             StmtKind::Continue => Err(Leave::Continue),
-            StmtKind::Return => Err(Leave::Return),
+            StmtKind::Return(value) => {
+                let value = value.as_ref().map_or(Ok(0), |value| self.number(value))?;
+                Err(Leave::Return(value))
+            }
             StmtKind::Block(block) => self.block(block),
         }
     }

@@ -1,0 +1,19 @@
+//! Whether this kernel's verifier accepts programs, without attaching them to anything.
+
+use std::ffi::CString;
+
+use super::load::Loader;
+use super::maps::Maps;
+use crate::codegen::Compiled;
+use crate::error::Result;
+use crate::kernel::Kernel;
+use crate::source::Sources;
+
+/// Loads every program, and lets go of it again.
+pub fn verify(compiled: &Compiled, sources: &Sources, kernel: &dyn Kernel) -> Result<()> {
+    let Compiled { units, plan } = compiled;
+    let maps = Maps::create(plan, kernel)?;
+    let license = CString::new(plan.config.license.as_str()).unwrap_or_default();
+    let loader = Loader { maps: &maps, sources, license };
+    units.iter().try_for_each(|unit| loader.load(unit, 0).map(drop))
+}
