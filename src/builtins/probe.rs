@@ -1,10 +1,10 @@
 //! The event itself: which probe, what arguments, what result.
 
 use super::{Builtin, process};
-use crate::check::{Call, Cx, Fallible, provider_word};
+use crate::check::{Call, Cx, Fallible, Reported, provider_word};
 use crate::diag::Diagnostic;
 use crate::ir::{BinaryOp, Expr, ExprKind, UnaryOp};
-use crate::probes::Context;
+use crate::probes::{Context, Likeness};
 use crate::types::{Space, Type};
 
 macro_rules! argument_rows {
@@ -111,6 +111,9 @@ fn retval(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 }
 
 fn argument(cx: &mut Cx<'_>, call: &Call<'_>, index: usize) -> Fallible<Expr> {
+    if cx.context.likeness == Likeness::Differing && index >= cx.context.args.len() {
+        return Err(too_few(cx, call));
+    }
     let value = offered(cx, call, |context| context.args.get(index).cloned(), "'kprobes', 'uprobes' and 'usdt'")?;
     match (&value.ty, &*value.kind) {
         (Type::Void, ExprKind::Str(operand)) => {
@@ -120,6 +123,17 @@ fn argument(cx: &mut Cx<'_>, call: &Call<'_>, index: usize) -> Fallible<Expr> {
         }
         _ => Ok(value),
     }
+}
+
+/// Places in programs pass as many arguments as their authors wanted.
+fn too_few(cx: &mut Cx<'_>, call: &Call<'_>) -> Reported {
+    let passed = match cx.context.args.len() {
+        0 => "no arguments".to_string(),
+        1 => "one argument, arg0".to_string(),
+        count => format!("{count} arguments, arg0 to arg{}", count - 1),
+    };
+    let message = format!("{} does not exist: this probe passes {passed}", call.builtin.name);
+    cx.error(Diagnostic::error(call.span, message))
 }
 
 fn offered(cx: &mut Cx<'_>, call: &Call<'_>, of: impl Fn(&Context) -> Option<Expr>, probes: &str) -> Fallible<Expr> {

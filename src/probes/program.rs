@@ -20,6 +20,9 @@ pub fn open(request: &Request<'_>, of: &ProbeType, name: &str) -> Result<Vec<Arc
 }
 
 fn not_found(request: &Request<'_>, of: &ProbeType, name: &str) -> Diagnostic {
+    if let (true, Some(pid)) = (name.is_empty(), request.pid) {
+        return request.error(format!("there is no process {pid}, or its program cannot be read"));
+    }
     let message = format!("{} target file '{name}' does not exist or is not executable", of.name());
     let problem = request.error(message);
     if name.contains('/') || name.is_empty() {

@@ -106,6 +106,9 @@ fn fields(kernel: &dyn Kernel, target: &Target) -> Result<Vec<ContextField>, Dia
         let value = Expr::new(ExprKind::Convert(register), ty, target.span);
         fields.push(ContextField { name: parameter.name, c_type: parameter.c_type, value });
     }
+    if fields.is_empty() {
+        return Err(Diagnostic::error(target.span, format!("{} has no arguments in registers", target.name)));
+    }
     Ok(fields)
 }
 

@@ -201,6 +201,9 @@ impl How {
             (How::UprobeMulti, _) => "uprobe multi link, about 300 ns a hit",
             (How::Single, Attach::Run(_)) => "run by rtrace itself",
             (How::Single, Attach::Tracepoint { .. }) => "perf tracepoint, about 12 ns a hit",
+            (How::Single, Attach::RawTracepoint { event }) if ["sys_enter", "sys_exit"].contains(&event.as_str()) => {
+                "raw tracepoint of all system calls, about 5 ns a call"
+            }
             (How::Single, Attach::RawTracepoint { .. }) => "raw tracepoint, about 5 ns a hit",
             (How::Single, Attach::Kprobe { .. }) => "perf kprobe, about 20 ns a hit (40 ns on return)",
             (How::Single, Attach::Uprobe { .. }) => "perf uprobe, about 300 ns a hit",

@@ -138,6 +138,7 @@ impl<'k> Attacher<'k> {
             {
                 without_counter(of.target)
             }
+            (Target { attach: Attach::Watchpoint { .. }, .. }, Some(libc::ENOSPC)) => without_breakpoint(of.target),
             _ => cannot_attach(of.target, &error),
         })
     }
@@ -273,6 +274,12 @@ fn without_counter(target: &Target) -> Error {
     Error::kernel(message).at(target.span).hint(
         "virtual machines often have no hardware counters; software:cpu-clock or profile:hz:99 sample without them",
     )
+}
+
+fn without_breakpoint(target: &Target) -> Error {
+    let message = format!("cannot attach {}: all breakpoints of the processor are in use", target.name);
+    let hint = "x86 has four for each CPU, which debuggers use too: watch fewer addresses at once";
+    Error::kernel(message).at(target.span).hint(hint)
 }
 
 fn cannot_attach(target: &Target, error: &io::Error) -> Error {
