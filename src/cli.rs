@@ -25,6 +25,7 @@ pub struct Invocation {
     pub format: Format,
     pub buffering: Buffering,
     pub warnings: Warnings,
+    pub losses: Losses,
     pub safety: Safety,
     pub emit_elf: Option<String>,
     pub dump: Vec<Stage>,
@@ -90,6 +91,15 @@ pub enum Buffering {
     /// When the buffer is full and at the end.
     Full,
     None,
+}
+
+/// What it means for a run that something was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Losses {
+    #[default]
+    Told,
+    /// They are told, and the run counts as failed.
+    Failure,
 }
 
 /// A stage of compilation that `-d` shows.

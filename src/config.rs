@@ -22,6 +22,7 @@ pub struct Config {
     pub missing_probes: MissingProbes,
     pub stack_mode: StackMode,
     pub str_trunc_trailer: String,
+    pub control_characters: ControlCharacters,
     pub license: String,
 }
 
@@ -31,6 +32,15 @@ pub enum MissingProbes {
     Error,
     Warn,
     Ignore,
+}
+
+/// How control characters within values are shown: text of traced processes must not command the user's terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlCharacters {
+    /// Escaped on a terminal, raw elsewhere.
+    Auto,
+    Escaped,
+    Raw,
 }
 
 /// Settings that the environment gives; they win over a script's own.
@@ -79,6 +89,7 @@ const KEYS: &[Key] = &[
             Ok(())
         }),
     },
+    Key { names: &["control_characters"], set: Setter::Text(set_control_characters) },
     Key { names: &["license"], set: Setter::Text(set_license) },
     Key {
         names: &[
@@ -121,6 +132,7 @@ impl Default for Config {
             missing_probes: MissingProbes::Error,
             stack_mode: StackMode::Bpftrace,
             str_trunc_trailer: "..".to_string(),
+            control_characters: ControlCharacters::Auto,
             license: "GPL".to_string(),
         }
     }
@@ -228,6 +240,16 @@ fn set_missing_probes(config: &mut Config, value: &str) -> Result<(), &'static s
         "warn" => MissingProbes::Warn,
         "ignore" => MissingProbes::Ignore,
         _ => return Err("Invalid value for missing_probes: valid values are ignore, warn, and error."),
+    };
+    Ok(())
+}
+
+fn set_control_characters(config: &mut Config, value: &str) -> Result<(), &'static str> {
+    config.control_characters = match value {
+        "auto" => ControlCharacters::Auto,
+        "escaped" => ControlCharacters::Escaped,
+        "raw" => ControlCharacters::Raw,
+        _ => return Err("Invalid value for control_characters: valid values are auto, escaped, and raw."),
     };
     Ok(())
 }

@@ -55,8 +55,8 @@ pub struct Map {
 pub enum Role {
     /// `@name` of the script. `key` is `None` for a scalar map (an array of one, see [`Plan::mark_offset`]).
     User { name: String, key: Option<Type>, value: MapValue, span: Span },
-    /// The ring buffer that carries records to user space.
-    Ring,
+    /// A ring buffer that carries records to user space.
+    Ring(Lane),
     /// Stack traces of one kind and depth.
     Stacks(StackType),
     /// Per-CPU memory for temporaries that do not fit the stack; one entry a program, numbered as the units are.
@@ -69,6 +69,15 @@ pub enum Role {
     SeenProcesses,
     /// Texts by number, there before programs run and never changed.
     Table(Vec<(u32, Vec<u8>)>),
+}
+
+/// Which ring a record may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// The one for all.
+    Data,
+    /// A small one of its own for those that find no room there: a flood of text must not swallow the `exit()` that ends it.
+    Control,
 }
 
 /// Kernel map types in use.
@@ -98,6 +107,8 @@ pub struct Action {
     pub format: Option<Format>,
     /// The map that `print`, `clear` and `zero` work on.
     pub map: Option<MapId>,
+    /// The last ring that its records are tried on.
+    pub lane: Lane,
     pub span: Span,
 }
 
@@ -118,8 +129,8 @@ pub struct Counter {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
-    /// The ring buffer had no room: an event was lost.
-    RingFull,
+    /// The ring buffer had no room: an event of this builtin was lost.
+    RingFull { action: &'static str },
     /// A map was full: an update was lost.
     MapFull { map: String },
     /// With `-k`: a map was read at a key that it does not have; zero was used.

@@ -65,6 +65,8 @@ pub struct Histogram {
     /// `Aggregate::Hist` or `Aggregate::LHist`: what each bucket's borders are.
     pub shape: Aggregate,
     pub counts: Vec<u64>,
+    /// What counts are divided by when they are shown.
+    pub div: u64,
 }
 
 /// A whole map as it was read at one moment.

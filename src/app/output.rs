@@ -1,46 +1,88 @@
 //! Where output goes, and how the run's words look.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
+use std::rc::Rc;
 
 use rtrace::cli::{Buffering, Format, Invocation, Verbosity};
-use rtrace::config::Config;
+use rtrace::config::{Config, ControlCharacters};
 use rtrace::diag::{Diagnostic, Severity, Style, render};
 use rtrace::error::{Error, Kind, Result};
 use rtrace::report::json::JsonSink;
 use rtrace::report::text::TextSink;
-use rtrace::report::{Chattiness, Manner, Sink, Warnings};
+use rtrace::report::{Chattiness, Manner, Sink, Warnings, written};
 use rtrace::source::Sources;
 
 /// Bytes kept back until there is more or the session flushes.
 const BUFFER: usize = 64 << 10;
 
-/// The sink that the command line asks for.
-pub fn sink(invocation: &Invocation, config: &Config) -> Result<Box<dyn Sink>> {
-    let (out, style): (Box<dyn Write>, Style) = match &invocation.output {
+/// On a terminal, text of traced processes is shown without what would command it.
+pub fn tame(config: &mut Config, invocation: &Invocation) {
+    if config.control_characters == ControlCharacters::Auto {
+        let is_terminal = invocation.output.is_none() && std::io::stdout().is_terminal();
+        config.control_characters = if is_terminal { ControlCharacters::Escaped } else { ControlCharacters::Raw };
+    }
+}
+
+/// The sink that the command line asks for, and the outlet to close when it has had its last word.
+pub fn sink(invocation: &Invocation, config: &Config) -> Result<(Box<dyn Sink>, Outlet)> {
+    let (to, style): (Box<dyn Write>, Style) = match &invocation.output {
         Some(path) => {
             let file = File::create(path).map_err(|error| {
                 Error::usage(format!("Failed to open output file: \"{path}\": {}", crate::reason(&error)))
             })?;
             let style = style(&file);
-            (buffered(file, invocation.buffering), style)
+            (Box::new(file), style)
         }
-        None => (buffered(std::io::stdout(), invocation.buffering), style(&std::io::stdout())),
+        None => (Box::new(std::io::stdout()), style(&std::io::stdout())),
     };
     let manner = Manner { chattiness: chattiness(invocation), warnings: invocation.warnings, style };
-    Ok(match invocation.format {
+    let capacity = if invocation.buffering == Buffering::None { 0 } else { BUFFER };
+    let outlet = Outlet(Rc::new(RefCell::new(BufWriter::with_capacity(capacity, to))));
+    let out = Box::new(Tap { outlet: outlet.clone(), buffering: invocation.buffering });
+    let sink: Box<dyn Sink> = match invocation.format {
         Format::Json => Box::new(JsonSink::new(out, config.clone(), manner)),
         Format::Text => Box::new(TextSink::new(out, Box::new(std::io::stderr()), config.clone(), manner)),
-    })
+    };
+    Ok((sink, outlet))
+}
+
+/// Where a program's output leaves.
+#[derive(Clone)]
+pub struct Outlet(Rc<RefCell<BufWriter<Box<dyn Write>>>>);
+
+impl Outlet {
+    /// Writes what was kept back; only then it is known whether all of it could be written.
+    pub fn close(self) -> Result<()> {
+        written(self.0.borrow_mut().flush())
+    }
+}
+
+/// A sink's end of the outlet.
+struct Tap {
+    outlet: Outlet,
+    buffering: Buffering,
+}
+
+impl Write for Tap {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.outlet.0.borrow_mut().write(bytes)
+    }
+
+    /// With full buffering only what does not fit the buffer is handed on before the end.
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self.buffering {
+            Buffering::Full => Ok(()),
+            Buffering::Line | Buffering::None => self.outlet.0.borrow_mut().flush(),
+        }
+    }
 }
 
 /// Prints to standard output; a closed pipe ends quietly.
 pub fn line(text: &str) -> Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(Error::closed()),
-        Err(error) => Err(Error::usage(format!("cannot write the output: {error}"))),
-        Ok(()) => Ok(()),
-    }
+    let mut out = std::io::stdout();
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
 pub fn show_error(error: &Error, invocation: &Invocation) {
@@ -107,26 +149,5 @@ fn chattiness(invocation: &Invocation) -> Chattiness {
     match invocation.verbosity {
         Verbosity::Quiet => Chattiness::Quiet,
         Verbosity::Normal | Verbosity::Verbose => Chattiness::Normal,
-    }
-}
-
-fn buffered(out: impl Write + 'static, buffering: Buffering) -> Box<dyn Write> {
-    match buffering {
-        Buffering::None => Box::new(out),
-        Buffering::Line => Box::new(BufWriter::with_capacity(BUFFER, out)),
-        Buffering::Full => Box::new(Full(BufWriter::with_capacity(BUFFER, out))),
-    }
-}
-
-/// Hands on only what does not fit the buffer; the rest when it is dropped, at the end.
-struct Full<W: Write>(BufWriter<W>);
-
-impl<W: Write> Write for Full<W> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }

@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 use rtrace::check::{Options, Trials};
-use rtrace::cli::{Invocation, Mode, Program, Stage, Verbosity};
+use rtrace::cli::{Invocation, Losses, Mode, Program, Stage, Verbosity};
 use rtrace::codegen::Compiled;
 use rtrace::config::Overrides;
 use rtrace::engine::{Engine, Faults};
 use rtrace::error::{Error, Result};
 use rtrace::kernel::live::Live;
 use rtrace::report::Sink;
-use rtrace::runtime::{self, Child, Session, Status, Stop};
+use rtrace::runtime::{self, Child, Completeness, Ending, Session, Status, Stop};
 
 use crate::parameters::{self, Settled};
 use crate::{bench, output, signals, source, trials};
+
+/// The exit code of `--strict` when something was lost.
+const LOSSY: u8 = 3;
 
 /// Seconds that one wait for events lasts at the most.
 const WAIT: Duration = Duration::from_secs(1);
@@ -46,6 +49,7 @@ pub fn program(invocation: &Invocation, program: &Program, kernel: &Live) -> Res
         _ => {}
     }
     let stop = signals::stop_handle()?;
+    signals::kill_at_second()?;
     let code = trace(&engine, compiled, kernel, invocation, Some(stop), child);
     code.or_else(|error| {
         if error.span.is_none() {
@@ -133,13 +137,14 @@ pub fn compile(
 /// Loads, attaches and reports until the program ends; gives the exit code.
 pub fn trace(
     engine: &Engine<'_>,
-    compiled: Compiled,
+    mut compiled: Compiled,
     kernel: &Live,
     invocation: &Invocation,
     stop: Option<Stop>,
     child: Option<Child>,
 ) -> Result<u8> {
-    let mut sink = output::sink(invocation, &compiled.plan.config)?;
+    output::tame(&mut compiled.plan.config, invocation);
+    let (mut sink, outlet) = output::sink(invocation, &compiled.plan.config)?;
     let options = runtime::Options { stop, signal: Some(signals::signal_handle()?), pid: invocation.pid, child };
     let session = Session::start(compiled, &engine.sources, kernel, options)?;
     if invocation.verbosity == Verbosity::Verbose {
@@ -150,19 +155,24 @@ pub fn trace(
     if invocation.mode == Mode::DryRun {
         return Ok(0);
     }
-    match invocation.mode {
-        Mode::Test => trials::tests(session, sink.as_mut()),
-        Mode::Bench => trials::benches(session, sink.as_mut()),
+    let code = match invocation.mode {
+        Mode::Test => trials::tests(session, sink.as_mut())?,
+        Mode::Bench => trials::benches(session, sink.as_mut())?,
         _ => {
             announce(&session, sink.as_mut())?;
-            follow(session, sink.as_mut())
+            let ending = follow(session, sink.as_mut())?;
+            match (invocation.losses, ending.completeness) {
+                (Losses::Failure, Completeness::Lossy) => LOSSY,
+                (Losses::Told, _) | (_, Completeness::Whole) => ending.code as u8,
+            }
         }
-    }
+    };
+    outlet.close().map(|()| code)
 }
 
-fn follow(mut session: Session<'_>, sink: &mut dyn Sink) -> Result<u8> {
+fn follow(mut session: Session<'_>, sink: &mut dyn Sink) -> Result<Ending> {
     while session.poll(sink, WAIT)? == Status::Running {}
-    session.finish(sink).map(|code| code as u8)
+    session.finish(sink)
 }
 
 /// Tells everyone who waits for it that tracing has begun.

@@ -6,10 +6,24 @@ use std::sync::{Arc, OnceLock};
 use rtrace::error::{Error, Result};
 use rtrace::runtime::Stop;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::flag;
+
+/// The signals that end a run.
+const ENDING: [i32; 2] = [SIGINT, SIGTERM];
 
 /// A stop handle that the signals pull.
 pub fn stop_handle() -> Result<Stop> {
-    pulled_by(&[SIGINT, SIGTERM])
+    pulled_by(&ENDING)
+}
+
+/// Has the second signal kill: a run that cannot end, as nobody reads its output, must not hold its user.
+pub fn kill_at_second() -> Result<()> {
+    let asked = Arc::new(AtomicBool::new(false));
+    ENDING.iter().try_for_each(|signal| {
+        let asked = || Arc::clone(&asked);
+        let registered = flag::register_conditional_default(*signal, asked()).and(flag::register(*signal, asked()));
+        registered.map(drop).map_err(failed)
+    })
 }
 
 /// The handle by which SIGUSR1 reaches a session; all sessions of the shell share it.
@@ -40,8 +54,8 @@ pub struct Termination {
 impl Termination {
     pub fn watch() -> Result<Termination> {
         let watch = Termination { at_prompt: Arc::new(AtomicBool::new(true)), asked: Arc::default() };
-        signal_hook::flag::register_conditional_default(SIGTERM, Arc::clone(&watch.at_prompt)).map_err(failed)?;
-        signal_hook::flag::register(SIGTERM, Arc::clone(&watch.asked)).map_err(failed)?;
+        flag::register_conditional_default(SIGTERM, Arc::clone(&watch.at_prompt)).map_err(failed)?;
+        flag::register(SIGTERM, Arc::clone(&watch.asked)).map_err(failed)?;
         Ok(watch)
     }
 

@@ -2,7 +2,7 @@
 
 use rtrace::error::Result;
 use rtrace::report::text::worded;
-use rtrace::report::{Benchmark, Message, Sink, Testing};
+use rtrace::report::{Benchmark, Loss, Message, Sink, Testing};
 use rtrace::runtime::Session;
 use rtrace::value::{MapReport, Value};
 
@@ -23,14 +23,14 @@ pub fn tests(mut session: Session<'_>, sink: &mut dyn Sink) -> Result<u8> {
         sink.test(&Testing::Ends { name, passed: verdict.passed, took: verdict.took, said: &said.0 })?;
     }
     sink.test(&Testing::Done { tests: names.len(), failed: &failed })?;
-    let code = session.finish(sink)? as u8;
+    let code = session.finish(sink)?.code as u8;
     Ok(if failed.is_empty() { code } else { FAILED })
 }
 
 pub fn benches(mut session: Session<'_>, sink: &mut dyn Sink) -> Result<u8> {
     let results = session.bench(&mut Said::default())?;
     sink.benchmarks(&results)?;
-    session.finish(sink).map(|code| code as u8)
+    session.finish(sink).map(|ending| ending.code as u8)
 }
 
 /// What a test has to say for itself: its messages. What it prints is of no interest.
@@ -64,6 +64,10 @@ impl Sink for Said {
     }
 
     fn lost(&mut self, _: u64) -> Result<()> {
+        Ok(())
+    }
+
+    fn losses(&mut self, _: &[Loss]) -> Result<()> {
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Names for maps and programs: as people write them, and as the kernel and object files accept them.
 
-use crate::plan::{Map, Role};
+use crate::plan::{Lane, Map, Role};
 use crate::types::{Side, StackMode};
 
 /// What a listing calls a map: `@name` for the script's own, a word for the others.
@@ -8,7 +8,8 @@ pub fn map_label(map: &Map) -> String {
     match &map.role {
         Role::User { name, .. } if name.starts_with('@') => name.clone(),
         Role::User { name, .. } => format!("@{name}"),
-        Role::Ring => "ring".to_owned(),
+        Role::Ring(Lane::Data) => "ring".to_owned(),
+        Role::Ring(Lane::Control) => "control".to_owned(),
         Role::Stacks(stack) => {
             let side = match stack.side {
                 Side::Kernel => "kstacks",

@@ -12,6 +12,7 @@ use crate::errno;
 use crate::error::Result;
 use crate::plan::{Action, Host};
 use crate::report::Message;
+use crate::report::text::harmless;
 use crate::value::Value;
 
 pub const ROWS: &[Builtin] = &[
@@ -41,7 +42,10 @@ fn print_file(action: &Action, values: &[Value], host: &mut dyn Host) -> Result<
     let mut contents = Vec::new();
     let limit = host.config().max_cat_bytes;
     match File::open(&path).and_then(|file| file.take(limit).read_to_end(&mut contents)) {
-        Ok(_) => host.sink().text(action.name, &contents),
+        Ok(_) => {
+            let contents = harmless(&contents, host.config()).into_owned();
+            host.sink().text(action.name, &contents)
+        }
         Err(error) => {
             let reason = errno::describe(error.raw_os_error().unwrap_or_default().into());
             complain(host, &format!("failed to open file '{path}' ({reason})"))

@@ -60,7 +60,7 @@ fn exit(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         None => Expr::int(0, Type::I64, call.span),
     };
     let code = Expr::new(ExprKind::Convert(code), Type::I64, call.span);
-    let send = cx.emit(Emit { name: "exit", act: end, format: None, map: None, span: call.span }, vec![code]);
+    let send = cx.emit_control(Emit { name: "exit", act: end, format: None, map: None, span: call.span }, vec![code]);
     let leave = Stmt::new(StmtKind::Return(None), call.span);
     Ok(Expr::effect(vec![send, leave], call.span))
 }

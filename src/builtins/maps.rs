@@ -85,7 +85,7 @@ fn on_whole_map(
             diagnostic.hint(format!("{name}({}) works on the whole map; delete(@m, key) removes one entry", map.name)),
         ));
     }
-    let send = cx.emit(Emit { name, act, format: None, map: Some(map.map), span: call.span }, Vec::new());
+    let send = cx.emit_control(Emit { name, act, format: None, map: Some(map.map), span: call.span }, Vec::new());
     Ok(Expr::effect(vec![send], call.span))
 }
 

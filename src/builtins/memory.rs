@@ -11,7 +11,7 @@ pub const ROWS: &[Builtin] = &[
         "str",
         "pointer[, length]",
         (1, 2),
-        "Text at an address up to its NUL, at most length (default and limit: max_strlen) bytes.",
+        "Text at an address up to its NUL, at most length bytes with that NUL; without a length, at most max_strlen before it.",
         "tracepoint:syscalls:sys_enter_openat { print(str(args.filename)); }",
         str,
     ),
@@ -59,15 +59,15 @@ pub const ROWS: &[Builtin] = &[
 
 fn str(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let of = cx.expr(&call.args[0])?;
-    let limit = cx.config.max_strlen as u32;
+    let limit = cx.config.max_strlen as u32 + 1;
     let (size, max) = match call.args.get(1) {
         None => (limit, None),
         Some(_) => {
             let length = cx.number_arg(call, 1)?;
             match *length.kind {
                 ExprKind::Int(number) if number < 0 => return Err(negative(cx, call, number)),
-                ExprKind::Int(number) => ((number as u64 + 1).min(u64::from(limit)) as u32, None),
-                _ => (limit, Some(binary(BinaryOp::Add, length, 1, Type::U64))),
+                ExprKind::Int(number) => ((number as u64).clamp(1, u64::from(limit)) as u32, None),
+                _ => (limit, Some(length)),
             }
         }
     };
@@ -75,7 +75,8 @@ fn str(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         // A text that is already being read from somewhere is read with the size asked for.
         (ExprKind::ReadStr { addr, max: None }, Type::Str(had)) => Ok(read_text(addr, size.min(*had), max, call)),
         (ExprKind::Str(text), _) if max.is_none() => {
-            let text: Vec<u8> = text.into_iter().take(size as usize - 1).collect();
+            // A literal has no NUL that would count.
+            let text: Vec<u8> = text.into_iter().take(size as usize).collect();
             let ty = Type::Str(text.len() as u32 + 1);
             Ok(Expr::new(ExprKind::Str(text), ty, call.span))
         }

@@ -176,7 +176,7 @@ fn print_map(cx: &mut Cx<'_>, call: &Call<'_>, map: &MapArg) -> Fallible<Expr> {
         cx.warn(call.span, "print()'s top and div arguments are ignored when used on stats() maps.");
     }
     let emit = Emit { name: "print", act: show_map, format: None, map: Some(map.map), span: call.span };
-    let send = cx.emit(emit, limits);
+    let send = cx.emit_control(emit, limits);
     Ok(Expr::effect(vec![send], call.span))
 }
 

@@ -13,7 +13,7 @@ use crate::id::IdVec;
 use crate::ir::{Expr, ExprKind, Stmt, StmtKind, Var, VarId};
 use crate::kernel::{Feature, Kernel};
 use crate::plan::{
-    Action, Attach, Cause, CounterId, Field, Host, Map, MapId, MapKind, Plan, ProgKind, Role, Target, When,
+    Action, Attach, Cause, CounterId, Field, Host, Lane, Map, MapId, MapKind, Plan, ProgKind, Role, Target, When,
 };
 use crate::probes::{Context, ContextField, Likeness, ProbeType};
 use crate::source::Span;
@@ -90,6 +90,15 @@ const PROCESSES: u32 = 4096;
 impl Cx<'_> {
     /// Registers an action whose record carries `values`, and gives the statement that sends it.
     pub fn emit(&mut self, emit: Emit, values: Vec<Expr>) -> Stmt {
+        self.emit_on(Lane::Data, emit, values)
+    }
+
+    /// Likewise for what must reach user space however full the ring is; rare and small, so that it can.
+    pub fn emit_control(&mut self, emit: Emit, values: Vec<Expr>) -> Stmt {
+        self.emit_on(Lane::Control, emit, values)
+    }
+
+    fn emit_on(&mut self, lane: Lane, emit: Emit, values: Vec<Expr>) -> Stmt {
         let mut end = 8u32;
         let fields = values
             .iter()
@@ -106,10 +115,11 @@ impl Cx<'_> {
             size: end.next_multiple_of(8),
             format: emit.format,
             map: emit.map,
+            lane,
             span: emit.span,
         };
         let action = self.env.plan.actions.push(action);
-        let lost = self.counter(Cause::RingFull, Span::default());
+        let lost = self.counter(Cause::RingFull { action: emit.name }, emit.span);
         Stmt::new(StmtKind::Emit { action, values, lost }, emit.span)
     }
 

@@ -1,6 +1,6 @@
 //! The options, one row each.
 
-use super::{Buffering, Format, Invocation, Mode, Program, Stage, Verbosity};
+use super::{Buffering, Format, Invocation, Losses, Mode, Program, Stage, Verbosity};
 use crate::check::Safety;
 use crate::kernel::Feature;
 use crate::report::Warnings;
@@ -70,6 +70,10 @@ pub const FLAGS: &[Flag] = &[
     }),
     flag(None, "no-warnings", "", "hide warnings", |to, _| {
         to.warnings = Warnings::Hidden;
+        Ok(())
+    }),
+    flag(None, "strict", "", "exit with code 3 if anything was lost", |to, _| {
+        to.losses = Losses::Failure;
         Ok(())
     }),
     flag(None, "test", "", "run the program's test probes", |to, _| mode(to, Mode::Test)),

@@ -25,7 +25,7 @@ use crate::bpf::unit::Unit;
 use crate::diag::Diagnostic;
 use crate::ir::{Probe, Program};
 use crate::kernel::{Feature, Kernel};
-use crate::plan::{Map, MapId, MapKind, Plan, Role};
+use crate::plan::{Lane, Map, MapId, MapKind, Plan, Role};
 use state::{Gen, Needs, Refused};
 
 /// All that the runtime needs.
@@ -106,9 +106,14 @@ fn large_keys(plan: &Plan, kernel: &dyn Kernel) -> Vec<Diagnostic> {
     plan.maps.values().filter_map(fault).collect()
 }
 
+/// Bytes of the ring for records that must get through.
+const CONTROL_BYTES: u32 = 64 << 10;
+
 /// Maps that the generated code itself works with.
 struct SharedMaps {
     ring: MapId,
+    /// Where actions need it.
+    control: Option<MapId>,
     scratch: MapId,
     counters: MapId,
     zeros: MapId,
@@ -134,12 +139,16 @@ impl SharedMaps {
     fn register(plan: &mut Plan) -> Self {
         let mut map =
             |role, kind, key_size| plan.shared_map(Map { role, kind, key_size, value_size: 0, max_entries: 1 });
-        let ring = map(Role::Ring, MapKind::Ring, 0);
+        let ring = map(Role::Ring(Lane::Data), MapKind::Ring, 0);
         let scratch = map(Role::Scratch, MapKind::PerCpuArray, 4);
         let counters = map(Role::Counters, MapKind::Array, 4);
         let zeros = map(Role::Zeros, MapKind::Array, 4);
         plan.maps[ring].max_entries = 0;
-        Self { ring, scratch, counters, zeros, memory: Memory::PerCpu }
+        let control = plan.actions.values().any(|action| action.lane == Lane::Control).then(|| {
+            let (role, kind) = (Role::Ring(Lane::Control), MapKind::Ring);
+            plan.shared_map(Map { role, kind, key_size: 0, value_size: 0, max_entries: CONTROL_BYTES })
+        });
+        Self { ring, control, scratch, counters, zeros, memory: Memory::PerCpu }
     }
 }
 

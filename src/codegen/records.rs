@@ -3,9 +3,9 @@
 use super::memory::Padding;
 use super::state::{Gen, Generated, at};
 use crate::bpf::Helper;
-use crate::bpf::asm::{Arg, Base, Cond, Operand, Place, Size, VReg};
+use crate::bpf::asm::{Arg, Base, Cond, Label, Operand, Place, Size, VReg};
 use crate::ir::{Expr, ExprKind};
-use crate::plan::{ActionId, CounterId};
+use crate::plan::{ActionId, CounterId, Lane, MapId};
 
 /// A field's value: computed or built before the record is reserved, or built in it.
 enum Field<'a> {
@@ -29,12 +29,34 @@ impl Gen<'_> {
                 _ => Field::InPlace(value),
             });
         }
-        let full = self.asm.label();
-        let record = self.reserve(layout.size, full);
+        let (size, rings) = (layout.size, self.rings(layout.lane));
+        let done = self.asm.label();
+        for ring in rings {
+            let full = self.asm.label();
+            let record = self.reserve(ring, size, full);
+            self.enter();
+            self.fill(record, action, &fields)?;
+            self.leave();
+            self.submit(record, done);
+            self.asm.place(full);
+        }
+        self.count(lost);
+        self.asm.place(done);
+        Ok(())
+    }
+
+    /// The rings that a record is tried on, in turn.
+    fn rings(&self, lane: Lane) -> Vec<MapId> {
+        match lane {
+            Lane::Data => vec![self.shared.ring],
+            Lane::Control => [self.shared.ring].into_iter().chain(self.shared.control).collect(),
+        }
+    }
+
+    fn fill(&mut self, record: VReg, action: ActionId, fields: &[Field<'_>]) -> Generated<()> {
         let start = Place::new(Base::Reg(record), 0);
-        self.enter();
         self.asm.store(Size::B8, start, Operand::Imm(i64::from(action.0)));
-        for (field, place) in fields.iter().zip(&layout.fields) {
+        for (field, place) in fields.iter().zip(&self.plan.actions[action].fields) {
             let to = at(start, place.offset);
             match field {
                 Field::Computed(value, of) => self.store_scalar(&of.ty, to, *value),
@@ -42,38 +64,35 @@ impl Gen<'_> {
                 Field::InPlace(value) => self.write(value, to, Padding::Free)?,
             }
         }
-        self.leave();
-        self.submit(record, full, lost);
         Ok(())
     }
 
     /// A record of one number.
     pub fn emit_number(&mut self, action: ActionId, value: Operand, lost: CounterId) {
         let layout = &self.plan.actions[action];
-        let full = self.asm.label();
-        let record = self.reserve(layout.size, full);
+        let (full, done) = (self.asm.label(), self.asm.label());
+        let record = self.reserve(self.shared.ring, layout.size, full);
         let start = Place::new(Base::Reg(record), 0);
         self.asm.store(Size::B8, start, Operand::Imm(i64::from(action.0)));
         for field in &layout.fields {
             self.store_scalar(&field.ty, at(start, field.offset), value);
         }
-        self.submit(record, full, lost);
+        self.submit(record, done);
+        self.asm.place(full);
+        self.count(lost);
+        self.asm.place(done);
     }
 
-    fn reserve(&mut self, size: u32, full: crate::bpf::asm::Label) -> VReg {
+    fn reserve(&mut self, ring: MapId, size: u32, full: Label) -> VReg {
         self.asm.comment("a record in the ring");
-        let args = [Arg::Map(self.shared.ring), Arg::Imm(i64::from(size)), Arg::Imm(0)];
+        let args = [Arg::Map(ring), Arg::Imm(i64::from(size)), Arg::Imm(0)];
         let record = self.asm.call(Helper::RINGBUF_RESERVE, &args);
         self.asm.branch(Cond::Eq, record.into(), Operand::Imm(0), full);
         record
     }
 
-    fn submit(&mut self, record: VReg, full: crate::bpf::asm::Label, lost: CounterId) {
+    fn submit(&mut self, record: VReg, done: Label) {
         self.asm.call(Helper::RINGBUF_SUBMIT, &[Arg::Reg(record), Arg::Imm(0)]);
-        let done = self.asm.label();
         self.asm.jump(done);
-        self.asm.place(full);
-        self.count(lost);
-        self.asm.place(done);
     }
 }

@@ -9,7 +9,7 @@ const BAR: usize = 52;
 /// Percentiles shown under a histogram on request.
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
 
-/// One bucket: a closed interval with open ends where the histogram has them, and its count.
+/// One bucket: a closed interval with open ends where the histogram has them, and its count, divided as it is to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
     pub min: Option<i64>,
@@ -24,12 +24,12 @@ pub fn buckets(histogram: &Histogram) -> Vec<Bucket> {
     (first..=last)
         .map(|index| {
             let (min, max) = borders(histogram.shape, index as u32);
-            Bucket { min, max, count: histogram.counts[index] }
+            Bucket { min, max, count: histogram.counts[index] / histogram.div.max(1) }
         })
         .collect()
 }
 
-/// The rows of a histogram as text, each with its newline; counts are shown divided by `div`.
+/// The rows of a histogram as text, each with its newline.
 pub fn text(histogram: &Histogram) -> String {
     let buckets = buckets(histogram);
     let most = buckets.iter().map(|bucket| bucket.count).max().unwrap_or(0).max(1);
@@ -102,7 +102,8 @@ fn linear_borders(min: i64, max: i64, step: i64, index: u32) -> (Option<i64>, Op
     let buckets = (max - min) / step;
     match i64::from(index) {
         0 => (None, Some(min - 1)),
-        index if index > buckets => (Some(max), None),
+        // When the steps do not fill the range, what is left of it counts as above.
+        index if index > buckets => (Some(low), None),
         _ => (Some(low), Some(low + step - 1)),
     }
 }
@@ -113,8 +114,11 @@ fn label(shape: Aggregate, bucket: &Bucket) -> String {
         Aggregate::LHist { step, .. } if step % 1024 == 0 => scaled(value),
         _ => value.to_string(),
     };
-    // The upper border is shown as the first value that is not within.
-    let after = |max: i64| max.checked_add(1).map_or_else(|| "8E".to_string(), number);
+    // The upper border is shown as the first value that is not within, which for the last logarithmic bucket is no number.
+    let after = |max: i64| match shape {
+        Aggregate::Hist { bits } => log2_label(bits, log2_bucket(max, bits) + 1),
+        _ => number(max.saturating_add(1)),
+    };
     match (bucket.min, bucket.max) {
         (None, Some(max)) => format!("(..., {})", after(max)),
         (Some(min), None) => format!("[{}, ...)", number(min)),
@@ -157,7 +161,7 @@ mod tests {
         for &value in values {
             counts[log2_bucket(value, bits) as usize] += 1;
         }
-        Histogram { shape: Aggregate::Hist { bits }, counts }
+        Histogram { shape: Aggregate::Hist { bits }, counts, div: 1 }
     }
 
     #[test]
@@ -189,6 +193,8 @@ mod tests {
         assert_eq!(label(4000), "[3584, 4K)");
         assert_eq!(label(900_000 + 50_000), "[896K, 1024K)");
         assert_eq!(label(i64::MAX), "[7E, 8E)");
+        let top = |bits| super::label(Aggregate::Hist { bits }, &buckets(&hist(bits, &[i64::MAX]))[0]);
+        assert_eq!((top(0), top(4)), ("[4E, 8E)".to_string(), "[7936P, 8192P)".to_string()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::histogram::{self, Bucket};
 use super::text::{average, key};
-use super::{Benchmark, Chattiness, Manner, Message, Sink, Testing, Warnings, written};
+use super::{Benchmark, Chattiness, Loss, Manner, Message, Sink, Testing, Warnings, written};
 use crate::config::Config;
 use crate::diag::Severity;
 use crate::errno;
@@ -55,7 +55,6 @@ impl Sink for JsonSink {
 
     fn map(&mut self, map: &MapReport) -> Result<()> {
         let (kind, data) = match &map.entries {
-            Entries::Scalar(value) if is_empty(value) => return Ok(()),
             Entries::Scalar(value) => (kind(value), json(value, &self.config)),
             Entries::Keyed(entries) => {
                 let Some((_, first)) = entries.first() else { return Ok(()) };
@@ -110,13 +109,21 @@ impl Sink for JsonSink {
         })
     }
 
+    fn losses(&mut self, losses: &[Loss]) -> Result<()> {
+        losses.iter().try_for_each(|Loss { cause, count, what, place }| {
+            let place = place.as_ref().map_or(String::new(), |at| {
+                let file = quoted(at.file.as_bytes());
+                format!(", \"filename\": {file}, \"line\": {}, \"col\": {}", at.line, at.column)
+            });
+            let what = quoted(what.as_bytes());
+            let cause = format!("\"cause\": \"{cause}\", \"count\": {count}, \"msg\": {what}");
+            written(writeln!(self.out, "{{\"type\": \"loss\", {cause}{place}}}"))
+        })
+    }
+
     fn flush(&mut self) -> Result<()> {
         written(self.out.flush())
     }
-}
-
-fn is_empty(value: &Value) -> bool {
-    matches!(value, Value::Histogram(of) if histogram::buckets(of).is_empty())
 }
 
 fn kind(value: &Value) -> &'static str {
@@ -132,7 +139,7 @@ fn keyed(entries: &[(Value, Value)], config: &Config) -> String {
         .iter()
         .map(|(key, value)| format!("{}: {}", quoted(&key_text(key, config)), json(value, config)))
         .collect();
-    format!("{{{}}}", entries.join(","))
+    format!("{{{}}}", entries.join(", "))
 }
 
 /// A key as its text. Spaces that only lay it out are left out; those within texts are part of the key.
@@ -219,7 +226,7 @@ fn quoted(text: &[u8]) -> String {
             '\n' => quoted.push_str("\\n"),
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
-            control if (control as u32) < 0x20 || control as u32 == 0x7f => {
+            control if (control as u32) < 0x20 => {
                 quoted.push_str(&format!("\\u{:04x}", control as u32));
             }
             other => quoted.push(other),
@@ -250,7 +257,8 @@ mod tests {
         assert_eq!(shown(Value::UInt(1 << 60)), "1152921504606846976");
         assert_eq!(shown(Value::Stats { count: 2, total: 7 }), r#"{"count": 2, "average": 3, "total": 7}"#);
         assert_eq!(shown(Value::Bytes(vec![97, 32])), "[97,32]");
-        let histogram = Histogram { shape: Aggregate::LHist { min: 0, max: 4, step: 2 }, counts: vec![1, 0, 0, 1] };
+        let histogram =
+            Histogram { shape: Aggregate::LHist { min: 0, max: 4, step: 2 }, counts: vec![1, 0, 0, 1], div: 1 };
         assert_eq!(
             shown(Value::Histogram(histogram)),
             r#"[{"max": -1, "count": 1},{"min": 0, "max": 1, "count": 0},{"min": 2, "max": 3, "count": 0},{"min": 4, "count": 1}]"#

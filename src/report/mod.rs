@@ -31,6 +31,8 @@ pub trait Sink {
     fn test(&mut self, event: &Testing<'_>) -> Result<()>;
     /// What the benchmarks gave.
     fn benchmarks(&mut self, results: &[Benchmark]) -> Result<()>;
+    /// The account of what was lost in the run, at its end.
+    fn losses(&mut self, losses: &[Loss]) -> Result<()>;
     /// Hands everything on to the reader.
     fn flush(&mut self) -> Result<()>;
 }
@@ -61,6 +63,17 @@ pub struct Benchmark {
     /// What one run takes.
     pub nanoseconds: u64,
     pub iterations: u64,
+}
+
+/// Something that was lost in the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// A word for programs: `ring_full`.
+    pub cause: &'static str,
+    pub count: u64,
+    /// What there were so many of, and why.
+    pub what: String,
+    pub place: Option<Place>,
 }
 
 /// Something that the user should know of the run.
@@ -128,7 +141,7 @@ impl<'a> Message<'a> {
 }
 
 /// A write that failed, worded.
-pub(crate) fn written(result: std::io::Result<()>) -> Result<()> {
+pub fn written(result: std::io::Result<()>) -> Result<()> {
     result.map_err(|error| match error.kind() {
         std::io::ErrorKind::BrokenPipe => Error::closed(),
         std::io::ErrorKind::StorageFull => Error::usage("cannot write the output: no space is left on the device")

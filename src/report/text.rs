@@ -1,10 +1,11 @@
 //! Values as bpftrace shows them to a person: the text sink, and the text form of each value.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use super::testing::{self, Mood};
-use super::{Benchmark, Chattiness, Excerpt, Manner, Message, Sink, Testing, Warnings, histogram, written};
-use crate::config::Config;
+use super::{Benchmark, Chattiness, Excerpt, Loss, Manner, Message, Sink, Testing, Warnings, histogram, written};
+use crate::config::{Config, ControlCharacters};
 use crate::diag::{Severity, Style};
 use crate::error::Result;
 use crate::types::StackMode;
@@ -29,13 +30,9 @@ impl TextSink {
 
     fn histogram(&mut self, heading: &[u8], value: &Value) -> Result<()> {
         let Value::Histogram(of) = value else { return Ok(()) };
-        let rows = histogram::text(of);
-        if rows.is_empty() {
-            return Ok(());
-        }
         self.put(heading)?;
         self.put(b":\n")?;
-        self.put(rows.as_bytes())?;
+        self.put(histogram::text(of).as_bytes())?;
         if self.config.hist_percentiles {
             self.put(histogram::percentiles(of).as_bytes())?;
         }
@@ -111,6 +108,14 @@ impl Sink for TextSink {
         self.put(testing::table(results).as_bytes())
     }
 
+    fn losses(&mut self, losses: &[Loss]) -> Result<()> {
+        self.flush()?;
+        losses.iter().try_for_each(|Loss { count, what, place, .. }| {
+            let place = place.as_ref().map_or(String::new(), |at| format!("{}: ", at.position));
+            written(writeln!(self.chatter, "{place}WARNING: {count} {what}"))
+        })
+    }
+
     fn flush(&mut self) -> Result<()> {
         written(self.out.flush())
     }
@@ -139,16 +144,17 @@ pub fn plain(value: &Value, config: &Config) -> Vec<u8> {
         Value::Int(number) => number.to_string().into_bytes(),
         Value::UInt(number) => number.to_string().into_bytes(),
         Value::Bool(truth) => truth.to_string().into_bytes(),
-        Value::Str { text, cut: false } => text.clone(),
-        Value::Str { text, cut: true } => [text, config.str_trunc_trailer.as_bytes()].concat(),
+        Value::Str { text, cut: false } => harmless(text, config).into_owned(),
+        Value::Str { text, cut: true } => [&harmless(text, config), config.str_trunc_trailer.as_bytes()].concat(),
         Value::Bytes(bytes) => escaped(bytes).into_bytes(),
         Value::Pointer(address) => format!("{address:#x}").into_bytes(),
         Value::Enum { name: Some(name), .. } => name.clone().into_bytes(),
         Value::Enum { name: None, number } => number.to_string().into_bytes(),
         Value::Mac(bytes) => mac(bytes).into_bytes(),
         Value::Inet(address) => address.to_string().into_bytes(),
-        Value::Time(text) | Value::Symbol(text) => text.clone().into_bytes(),
-        Value::Stack { mode, frames } => stack(*mode, frames).into_bytes(),
+        Value::Time(text) => text.clone().into_bytes(),
+        Value::Symbol(text) => harmless(text.as_bytes(), config).into_owned(),
+        Value::Stack { mode, frames } => harmless(stack(*mode, frames).as_bytes(), config).into_owned(),
         Value::Tuple(elements) => enclosed(b"(", elements, b", ", b")", config),
         Value::Array(elements) => enclosed(b"[", elements, b",", b"]", config),
         Value::Record(fields) => record(fields, config),
@@ -159,6 +165,27 @@ pub fn plain(value: &Value, config: &Config) -> Vec<u8> {
         }
         Value::Histogram(of) => histogram::text(of).into_bytes(),
     }
+}
+
+/// Text of traced programs, with what a terminal would obey escaped if the configuration says so.
+pub fn harmless<'t>(text: &'t [u8], config: &Config) -> Cow<'t, [u8]> {
+    let is_command = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if config.control_characters != ControlCharacters::Escaped || !text.iter().any(|byte| is_command((*byte).into())) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = Vec::with_capacity(text.len() + 16);
+    let escape = |bytes: &[u8], shown: &mut Vec<u8>| {
+        shown.extend(bytes.iter().flat_map(|byte| format!("\\x{byte:02x}").into_bytes()))
+    };
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            let mut bytes = [0; 4];
+            let bytes = c.encode_utf8(&mut bytes).as_bytes();
+            if is_command(c) { escape(bytes, &mut shown) } else { shown.extend(bytes) }
+        }
+        escape(chunk.invalid(), &mut shown);
+    }
+    Cow::Owned(shown)
 }
 
 /// A value in the place of a key: a tuple loses its outer parentheses.
@@ -243,6 +270,19 @@ mod tests {
         assert_eq!(shown(Value::Bytes(b"ab\x01\xff".to_vec())), "ab\\x01\\xff");
         assert_eq!(shown(Value::Pointer(16)), "0x10");
         assert_eq!(shown(Value::Str { text: b"long".to_vec(), cut: true }), "long..");
+    }
+
+    #[test]
+    fn terminals_are_not_commanded() {
+        let config = Config { control_characters: ControlCharacters::Escaped, ..Config::default() };
+        let shown =
+            |text: &[u8]| String::from_utf8(plain(&Value::Str { text: text.to_vec(), cut: false }, &config)).unwrap();
+        assert_eq!(shown(b"a\x1b[31mb\r\x07\tc\nd"), "a\\x1b[31mb\\x0d\\x07\tc\nd");
+        // The eight-bit form of an escape sequence, and a byte that is no text.
+        assert_eq!(shown("\u{9b}31m \u{e4}".as_bytes()), "\\xc2\\x9b31m \u{e4}");
+        assert_eq!(shown(b"\x9b31m"), "\\x9b31m");
+        let raw = plain(&Value::Str { text: b"\x1b[31m".to_vec(), cut: false }, &Config::default());
+        assert_eq!(raw, b"\x1b[31m");
     }
 
     #[test]

@@ -118,10 +118,10 @@ fn bare(address: u64) -> Frame {
     Frame { address, symbol: None, offset: 0, module: None }
 }
 
-/// Text up to its NUL. Only a buffer of the configured size can have cut it: smaller ones are made to measure.
+/// Text up to its NUL. Only a buffer for `max_strlen` bytes and their NUL can have cut it: smaller ones are made to measure.
 fn text(bytes: &[u8], size: u32, config: &Config) -> Value {
     let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
-    let cut = end + 1 >= size as usize && u64::from(size) >= config.max_strlen;
+    let cut = end + 1 >= size as usize && u64::from(size) > config.max_strlen;
     Value::Str { text: bytes[..end].to_vec(), cut }
 }
 

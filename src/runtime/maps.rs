@@ -8,7 +8,7 @@ use super::sys::map::{self, Batch, NewMap, Shape};
 use crate::error::Result;
 use crate::id::IdVec;
 use crate::kernel::{Feature, Kernel};
-use crate::plan::{Map, MapId, MapKind, Plan, Role};
+use crate::plan::{Lane, Map, MapId, MapKind, Plan, Role};
 use crate::types::MapValue;
 
 /// All maps of a run. The ring is among them until its reader takes it.
@@ -85,15 +85,12 @@ impl Maps {
         .map_err(|error| refused("cannot clear a map", &error))
     }
 
-    /// Sets every value to zero.
+    /// Sets every value to zero; an array that was never assigned stays so.
     pub fn zero(&self, id: MapId) -> Result<()> {
         let made = &self.maps[id];
-        let mut zeros = vec![0; made.shape.value];
-        if let Some(mark) = made.mark.and_then(|mark| zeros.get_mut(mark)) {
-            *mark = 1;
-        }
+        let zeros = vec![0; made.shape.value];
         match made.mark {
-            Some(_) => made.write(&ONLY, &zeros),
+            Some(mark) => made.zero_marked(mark),
             None => made.each_key(|key| made.write(key, &zeros)),
         }
         .map_err(|error| refused("cannot zero a map", &error))
@@ -113,8 +110,7 @@ impl Entry {
 
     /// Whether an array's entry was ever assigned.
     pub fn is_marked(&self, value: &MapValue) -> bool {
-        let mark = Plan::mark_offset(value) as usize;
-        self.slots().any(|slot| slot.get(mark..mark + 8).is_some_and(|mark| mark.iter().any(|byte| *byte != 0)))
+        is_marked(&self.value, self.stride, Plan::mark_offset(value) as usize)
     }
 }
 
@@ -213,6 +209,16 @@ impl Made {
         keys.iter().try_for_each(|key| act(key))
     }
 
+    fn zero_marked(&self, mark: usize) -> io::Result<()> {
+        let Some(mut value) = map::lookup(self.fd.as_fd(), self.shape, &ONLY)? else { return Ok(()) };
+        if !is_marked(&value, self.stride, mark) {
+            return Ok(());
+        }
+        value.fill(0);
+        value[mark] = 1;
+        self.write(&ONLY, &value)
+    }
+
     fn write(&self, key: &[u8], value: &[u8]) -> io::Result<()> {
         map::update(self.fd.as_fd(), self.shape, key, value)
     }
@@ -220,6 +226,11 @@ impl Made {
     fn entry(&self, key: &[u8], value: &[u8]) -> Entry {
         Entry { key: key.to_vec(), value: value.to_vec(), stride: self.stride }
     }
+}
+
+fn is_marked(value: &[u8], stride: usize, mark: usize) -> bool {
+    let mut slots = value.chunks(stride.max(1));
+    slots.any(|slot| slot.get(mark..mark + 8).is_some_and(|mark| mark.iter().any(|byte| *byte != 0)))
 }
 
 /// `enum bpf_map_type` of `include/uapi/linux/bpf.h`.
@@ -278,7 +289,8 @@ fn mark(of: &Map) -> Option<usize> {
 fn name(role: &Role) -> String {
     let name = match role {
         Role::User { name, .. } => format!("AT_{}", name.trim_start_matches('@')),
-        Role::Ring => "rtrace_ring".to_string(),
+        Role::Ring(Lane::Data) => "rtrace_ring".to_string(),
+        Role::Ring(Lane::Control) => "rtrace_control".to_string(),
         Role::Stacks(_) => "rtrace_stacks".to_string(),
         Role::Scratch => "rtrace_scratch".to_string(),
         Role::Counters => "rtrace_counters".to_string(),

@@ -24,7 +24,7 @@ pub fn merge<'s>(of: Aggregate, slots: impl Iterator<Item = &'s [u8]>) -> Value 
             for slot in slots {
                 counts.iter_mut().zip(slot).for_each(|(count, more)| *count = count.wrapping_add(more));
             }
-            Value::Histogram(Histogram { shape: of, counts })
+            Value::Histogram(Histogram { shape: of, counts, div: 1 })
         }
     }
 }
@@ -95,6 +95,9 @@ mod tests {
         assert_eq!(merged(Aggregate::Stats(Sign::Signed), &[&[1, -4]]), Value::Stats { count: 1, total: -4 });
         let shape = Aggregate::LHist { min: 0, max: 2, step: 1 };
         let counts = vec![1, 2, 2, 5];
-        assert_eq!(merged(shape, &[&[1, 0, 2, 3, 9], &[0, 2, 0, 2, 9]]), Value::Histogram(Histogram { shape, counts }));
+        assert_eq!(
+            merged(shape, &[&[1, 0, 2, 3, 9], &[0, 2, 0, 2, 9]]),
+            Value::Histogram(Histogram { shape, counts, div: 1 })
+        );
     }
 }

@@ -2,8 +2,8 @@
 
 use std::cmp::Ordering;
 
-use crate::types::{MapValue, Type};
-use crate::value::{Histogram, Value};
+use crate::types::{Aggregate, MapValue, Type};
+use crate::value::Value;
 
 /// An entry whose value is merged, and whose key is still bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +29,8 @@ impl Choice {
 pub fn arrange(rows: &mut Vec<Row>, key: &Type, value: &MapValue, choice: Choice) {
     let by_key = |one: &Row, other: &Row| compare(key, &one.key, &other.key);
     if is_ranked(value) {
-        rows.sort_by(|one, other| rank(&one.value).cmp(&rank(&other.value)).then_with(|| by_key(one, other)));
+        let rank = |row: &Row| rank(value, &row.value);
+        rows.sort_by(|one, other| rank(one).cmp(&rank(other)).then_with(|| by_key(one, other)));
     } else {
         rows.sort_by(by_key);
     }
@@ -41,7 +42,7 @@ pub fn arrange(rows: &mut Vec<Row>, key: &Type, value: &MapValue, choice: Choice
     }
 }
 
-/// Divides numbers, averages and histogram counts; other values stay.
+/// Divides numbers, averages and histogram counts, and the numbers within tuples; other values stay.
 pub fn divide(value: &mut Value, by: u64) {
     if by <= 1 {
         return;
@@ -51,7 +52,9 @@ pub fn divide(value: &mut Value, by: u64) {
         Value::Int(number) => *number = i64::try_from(by).map_or(0, |by| *number / by),
         Value::UInt(number) => *number /= by,
         Value::Average { total, .. } => *total /= i128::from(by),
-        Value::Histogram(Histogram { counts, .. }) => counts.iter_mut().for_each(|count| *count /= by),
+        Value::Histogram(of) => of.div = by,
+        Value::Tuple(elements) | Value::Array(elements) => elements.iter_mut().for_each(|element| divide(element, by)),
+        Value::Record(fields) => fields.iter_mut().for_each(|(_, field)| divide(field, by)),
         Value::Bool(_)
         | Value::Str { .. }
         | Value::Bytes(_)
@@ -62,9 +65,6 @@ pub fn divide(value: &mut Value, by: u64) {
         | Value::Time(_)
         | Value::Symbol(_)
         | Value::Stack { .. }
-        | Value::Tuple(_)
-        | Value::Record(_)
-        | Value::Array(_)
         | Value::Stats { .. } => {}
     }
 }
@@ -73,8 +73,12 @@ fn is_ranked(value: &MapValue) -> bool {
     matches!(value, MapValue::Aggregate(_) | MapValue::Plain(Type::Int(_)))
 }
 
-fn rank(value: &Value) -> i128 {
+fn rank(ty: &MapValue, value: &Value) -> i128 {
     match value {
+        // As in bpftrace, negative extremes come after all others.
+        Value::Int(number) if matches!(ty, MapValue::Aggregate(Aggregate::Min(_) | Aggregate::Max(_))) => {
+            i128::from(*number as u64)
+        }
         Value::Int(number) => i128::from(*number),
         Value::UInt(number) => i128::from(*number),
         Value::Average { count, total } | Value::Stats { count, total } => *total / i128::from(*count).max(1),
@@ -83,10 +87,10 @@ fn rank(value: &Value) -> i128 {
     }
 }
 
-/// Compares two keys: numbers as numbers, text by its bytes, tuples element by element.
+/// Compares two keys: numbers as signed ones of their width (as bpftrace does), text by its bytes, tuples element by element.
 fn compare(ty: &Type, one: &[u8], other: &[u8]) -> Ordering {
     match ty {
-        Type::Int(_) | Type::Enum(_) => integer(ty, one).cmp(&integer(ty, other)),
+        Type::Int(_) | Type::Enum(_) => signed(ty, one).cmp(&signed(ty, other)),
         Type::Bool | Type::Ptr(..) | Type::Timestamp(_) | Type::KSym | Type::Stack(_) | Type::Named(_) => {
             word(one).cmp(&word(other))
         }
@@ -105,15 +109,9 @@ fn compare(ty: &Type, one: &[u8], other: &[u8]) -> Ordering {
     }
 }
 
-fn integer(ty: &Type, bytes: &[u8]) -> i128 {
-    let bits = ty.size() * 8;
-    let number = word(bytes);
-    match ty.sign() {
-        crate::types::Sign::Unsigned => i128::from(number),
-        crate::types::Sign::Signed => {
-            i128::from((number << (64 - bits.clamp(1, 64))) as i64 >> (64 - bits.clamp(1, 64)))
-        }
-    }
+fn signed(ty: &Type, bytes: &[u8]) -> i64 {
+    let unused = 64 - (ty.size() * 8).clamp(1, 64);
+    (word(bytes) << unused) as i64 >> unused
 }
 
 /// The first bytes, up to eight, as a number.
@@ -131,7 +129,8 @@ fn part(bytes: &[u8], at: u32, size: u32) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Int;
+    use crate::types::{Int, Sign};
+    use crate::value::Histogram;
 
     fn rows(pairs: &[(i32, i64)]) -> Vec<Row> {
         pairs.iter().map(|(key, value)| Row { key: key.to_ne_bytes().to_vec(), value: Value::Int(*value) }).collect()
@@ -164,8 +163,10 @@ mod tests {
 
     #[test]
     fn averages_by_average_histograms_by_total() {
-        assert!(rank(&Value::Average { count: 2, total: 10 }) < rank(&Value::Stats { count: 1, total: 6 }));
-        let shape = crate::types::Aggregate::LHist { min: 0, max: 1, step: 1 };
-        assert_eq!(rank(&Value::Histogram(Histogram { shape, counts: vec![1, 2, 3] })), 6);
+        let of = MapValue::Aggregate(Aggregate::Avg(Sign::Signed));
+        assert!(rank(&of, &Value::Average { count: 2, total: 10 }) < rank(&of, &Value::Stats { count: 1, total: 6 }));
+        let shape = Aggregate::LHist { min: 0, max: 1, step: 1 };
+        let histogram = Value::Histogram(Histogram { shape, counts: vec![1, 2, 3], div: 1 });
+        assert_eq!(rank(&MapValue::Aggregate(shape), &histogram), 6);
     }
 }

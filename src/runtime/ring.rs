@@ -1,36 +1,69 @@
-//! The ring that carries records: the one map that user space reads through shared memory.
+//! A ring that carries records: the one kind of map that user space reads through shared memory.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use aya::maps::ring_buf::RingBufItem;
 use aya::maps::{Map, MapData, RingBuf};
 
 use super::refusal::refused;
 use super::sys;
+use super::sys::ring::Positions;
 use crate::error::{Error, Result};
 
 /// The reading end.
 pub struct Ring {
     buffer: RingBuf<MapData>,
+    positions: Positions,
     /// The same ring again, as aya does not lend its descriptor.
     fd: OwnedFd,
 }
 
+/// A record, which counts as read once it is dropped.
+///
+/// The kernel wakes the reader for what is written right behind the last record read. So a reader that keeps the last one for a
+/// while is not woken: in a flood it need not be, as it comes back by itself.
+pub struct Record<'r> {
+    item: RingBufItem<'r>,
+    positions: &'r Positions,
+}
+
+/// Bytes before each record, and the multiple of which it takes.
+const HEADER: usize = 8;
+
 impl Ring {
     pub fn open(fd: BorrowedFd<'_>) -> Result<Ring> {
-        let clone = || sys::duplicate(fd).map_err(|error| refused("cannot open the ring buffer", &error));
+        let duplicate = || sys::duplicate(fd).map_err(|error| refused("cannot open the ring buffer", &error));
         let failed = |error: &dyn std::error::Error| Error::kernel(format!("cannot open the ring buffer: {error}"));
-        let data = MapData::from_fd(clone()?).map_err(|error| failed(&error))?;
+        let data = MapData::from_fd(duplicate()?).map_err(|error| failed(&error))?;
         let buffer = RingBuf::try_from(Map::RingBuf(data)).map_err(|error| failed(&error))?;
-        Ok(Ring { buffer, fd: clone()? })
+        let positions = Positions::map(fd).map_err(|error| refused("cannot map the ring buffer", &error))?;
+        Ok(Ring { buffer, positions, fd: duplicate()? })
     }
 
     /// The next record, if there is one.
-    pub fn next(&mut self) -> Option<impl std::ops::Deref<Target = [u8]> + '_> {
-        self.buffer.next()
+    pub fn next(&mut self) -> Option<Record<'_>> {
+        let item = self.buffer.next()?;
+        Some(Record { item, positions: &self.positions })
+    }
+
+    /// Bytes that wait to be read.
+    pub fn unread(&self) -> usize {
+        self.positions.unread()
     }
 
     /// Readable while there are records.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+impl Record<'_> {
+    pub fn bytes(&self) -> &[u8] {
+        &self.item
+    }
+
+    /// Whether nothing has been written after it yet.
+    pub fn is_last(&self) -> bool {
+        self.positions.unread() <= (HEADER + self.item.len()).next_multiple_of(HEADER)
     }
 }

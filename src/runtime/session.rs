@@ -1,33 +1,32 @@
 //! A run from its start to its end: programs loaded and attached, records read and acted on, maps printed.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::attach::{Attached, Placed, Runs};
-use super::child::{self, Child};
+use super::child::Child;
 use super::decode::Decoder;
+use super::ends::{Ends, Heard};
+use super::ledger::Ledger;
 use super::links::Links;
 use super::load::Loader;
 use super::maps::Maps;
 use super::order::Choice;
 use super::privilege;
-use super::refusal::refused;
-use super::ring::Ring;
+use super::records::{Drained, Patience, Reader, Records};
 use super::shown::map_report;
 use super::stop::Stop;
 use super::symbols::Symbols;
-use super::sys;
 use super::sys::process::{self, Limit};
 use super::warnings::Warnings;
 use crate::codegen::Compiled;
 use crate::config::Config;
-use crate::diag::{self, Place, Severity};
+use crate::diag::{self, Place};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::plan::{Action, ActionId, Attach, Host, MapId, Plan, Role, Target, When};
-use crate::report::{Benchmark, Message, Sink};
+use crate::report::{Benchmark, Sink};
 use crate::source::{Sources, Span};
 use crate::strftime;
 use crate::value::Value;
@@ -53,28 +52,34 @@ pub enum Status {
     Ended,
 }
 
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ending {
+    pub code: i32,
+    pub completeness: Completeness,
+}
+
+/// Whether everything that happened was counted and told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completeness {
+    Whole,
+    Lossy,
+}
+
 /// A running program. Dropping it detaches everything without a last word.
 pub struct Session<'k> {
     state: State<'k>,
-    ring: Option<Ring>,
+    records: Records,
     runs: Runs,
     warnings: Warnings,
+    ledger: Ledger,
     looked: Instant,
     ends: Ends,
-    probes: usize,
     skipped: Vec<Error>,
     mechanisms: Vec<String>,
-    programs: Vec<(String, Rc<OwnedFd>)>,
-}
-
-/// What may end a session from outside, or speak to it.
-struct Ends {
-    stop: Option<Stop>,
-    signal: Option<Stop>,
-    process: Option<OwnedFd>,
-    child: Option<Child>,
     /// Nothing is attached: all there is to see has happened.
     alone: bool,
+    probes: usize,
 }
 
 /// What actions work on.
@@ -122,13 +127,13 @@ impl<'k> Session<'k> {
     ) -> Result<Session<'k>> {
         privilege::check()?;
         raise_limits(kernel);
-        let Options { stop, signal, pid, child } = options;
-        let process = pid.map(child::watch).transpose()?;
+        let pid = options.pid;
+        let ends = Ends::new(options)?;
         let Compiled { units, plan } = compiled;
         let maps = Maps::create(&plan, kernel)?;
         let license = CString::new(plan.config.license.as_str()).unwrap_or_default();
         let placed = Placed::load(&units, &Loader { maps: &maps, sources, license }, kernel)?;
-        let ring = plan.maps.iter().find(|(_, map)| map.role == Role::Ring).map(|(id, _)| Ring::open(maps.fd(id)));
+        let records = Records::open(&plan, &maps)?;
         let mut symbols = Symbols::new(&plan.config);
         symbols.prepare(&plan);
         if let Some(pid) = pid.filter(|_| wants_names(&plan)) {
@@ -141,17 +146,18 @@ impl<'k> Session<'k> {
         let targets = || units.iter().flat_map(|unit| &unit.targets);
         let at_once =
             |target: &Target| matches!(target.attach, Attach::Run(When::Begin | When::End | When::Test | When::Bench));
-        let alone = child.is_none() && pid.is_none() && targets().all(at_once);
+        let alone = !ends.awaits_process() && targets().all(at_once);
         Ok(Session {
-            ring: ring.transpose()?,
+            records,
             runs,
             warnings: Warnings::new(&plan, sources),
+            ledger: Ledger::new(&plan, sources, placed.programs()),
             looked: Instant::now(),
-            ends: Ends { stop, signal, process, child, alone },
+            ends,
+            alone,
             probes: targets().count() - skipped.len(),
             skipped,
             mechanisms: placed.describe(),
-            programs: placed.programs(),
             state: State {
                 plan: Rc::new(plan),
                 maps,
@@ -194,15 +200,30 @@ impl<'k> Session<'k> {
             self.looked = Instant::now();
             self.warnings.tell(&self.state.maps, sink)?;
         }
-        let acted = self.drain(sink, RECORDS)?;
+        let patience = if self.alone { Patience::None } else { Patience::Some };
+        let Drained { records, heard } = self.drain(sink, patience, RECORDS)?;
         sink.flush()?;
-        // What has happened already needs no waiting: neither for more records nor for the end.
-        let at_once = acted > 0 || self.ends.alone || self.state.exit.is_some();
-        let ended = self.wait(if at_once { Duration::ZERO } else { timeout.min(LOOK) })?;
-        if ended || self.state.exit.is_some() || self.ends.alone && acted == 0 {
+        if self.state.exit.is_some() {
             return Ok(Status::Ended);
         }
-        Ok(Status::Running)
+        match heard {
+            Heard::Nothing if self.alone && records == 0 => Ok(Status::Ended),
+            Heard::Nothing => {
+                // What has happened already needs no waiting.
+                let timeout = if self.alone { Duration::ZERO } else { timeout.min(LOOK) };
+                let heard = self.records.wait(&self.ends, timeout)?;
+                self.answer(heard)
+            }
+            Heard::Signal | Heard::End => self.answer(heard),
+        }
+    }
+
+    fn answer(&self, heard: Heard) -> Result<Status> {
+        match heard {
+            Heard::Nothing => Ok(Status::Running),
+            Heard::Signal => self.runs.signal.iter().try_for_each(|run| run.run().map(drop)).map(|()| Status::Running),
+            Heard::End => Ok(Status::Ended),
+        }
     }
 
     fn release_child(&mut self) -> Result<()> {
@@ -229,7 +250,7 @@ impl<'k> Session<'k> {
         let start = Instant::now();
         let returned = self.runs.tests[number].run()?;
         let took = start.elapsed();
-        self.drain(sink, usize::MAX)?;
+        self.drain(sink, Patience::None, usize::MAX)?;
         // A test that ends itself ends nothing else.
         self.state.exit = None;
         Ok(Verdict { passed: returned == 0 && self.state.failures == failures, took })
@@ -247,20 +268,19 @@ impl<'k> Session<'k> {
                 nanoseconds = u64::from(run.run_often(iterations)?);
             }
             results.push(Benchmark { name: run.short_name().to_string(), nanoseconds, iterations: iterations.into() });
-            self.drain(sink, usize::MAX)?;
+            self.drain(sink, Patience::None, usize::MAX)?;
         }
         Ok(results)
     }
 
-    /// Detaches, runs the `end` probes, prints the maps; gives the exit code.
-    pub fn finish(mut self, sink: &mut dyn Sink) -> Result<i32> {
+    /// Detaches, runs the `end` probes, prints the maps and the account of what was lost.
+    pub fn finish(mut self, sink: &mut dyn Sink) -> Result<Ending> {
         drop(std::mem::take(&mut self.state.links));
-        self.tell_missed(sink)?;
-        self.drain(sink, usize::MAX)?;
+        self.drain(sink, Patience::None, usize::MAX)?;
         // What was asked before does not silence the end.
         let asked = self.state.exit.take();
         self.runs.end.iter().try_for_each(|run| run.run().map(drop))?;
-        self.drain(sink, usize::MAX)?;
+        self.drain(sink, Patience::None, usize::MAX)?;
         let code = self.state.exit.or(asked).unwrap_or(0);
         self.warnings.tell(&self.state.maps, sink)?;
         self.warnings.total(sink)?;
@@ -268,53 +288,17 @@ impl<'k> Session<'k> {
         if self.state.plan.config.print_maps_on_exit {
             self.state.print_all(sink)?;
         }
+        let losses = self.ledger.close(&self.state.maps)?;
+        sink.losses(&losses)?;
         sink.flush()?;
-        Ok((code & 0xff) as i32)
+        let completeness = if losses.is_empty() { Completeness::Whole } else { Completeness::Lossy };
+        Ok(Ending { code: (code & 0xff) as i32, completeness })
     }
 
-    /// Hits on which the kernel did not run a program, as it was running on that CPU already.
-    fn tell_missed(&self, sink: &mut dyn Sink) -> Result<()> {
-        for (name, program) in &self.programs {
-            // Kernels before 5.12 do not count them.
-            let missed = sys::program::missed(program.as_fd()).unwrap_or(0);
-            if missed > 0 {
-                let text = format!("{name}: {missed} hits were missed, as the probe was hit while it was running");
-                sink.message(&Message::new(Severity::Warning, &text))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Acts on records until none are left, or so many were seen. After an exit, they are dropped.
-    fn drain(&mut self, sink: &mut dyn Sink, limit: usize) -> Result<usize> {
-        let Some(ring) = &mut self.ring else { return Ok(0) };
-        let mut seen = 0;
-        while seen < limit {
-            let Some(record) = ring.next() else { break };
-            seen += 1;
-            if self.state.exit.is_none() {
-                self.state.act(&record, sink)?;
-            }
-        }
-        Ok(seen)
-    }
-
-    /// Waits for records or an end, and tells whether it is one of the ends.
-    fn wait(&self, timeout: Duration) -> Result<bool> {
-        let fds = [
-            self.ring.as_ref().map(Ring::fd),
-            self.ends.stop.as_ref().map(Stop::reader),
-            self.ends.child.as_ref().map(Child::alive),
-            self.ends.process.as_ref().map(AsFd::as_fd),
-            self.ends.signal.as_ref().map(Stop::reader),
-        ];
-        let [_, stop, child, process, signal] =
-            process::wait_readable(fds, timeout).map_err(|error| refused("cannot wait for events", &error))?;
-        if signal && self.ends.signal.as_ref().is_some_and(Stop::take) {
-            self.runs.signal.iter().try_for_each(|run| run.run().map(drop))?;
-        }
-        let stopped = stop && self.ends.stop.as_ref().is_some_and(Stop::take);
-        Ok(stopped || child || process)
+    /// Acts on records; see [`Records::drain`].
+    fn drain(&mut self, sink: &mut dyn Sink, patience: Patience, limit: usize) -> Result<Drained> {
+        let Session { state, records, ends, .. } = self;
+        records.drain(ends, patience, limit, &mut Desk { state, sink })
     }
 }
 
@@ -371,6 +355,17 @@ fn wants_names(plan: &Plan) -> bool {
 struct Desk<'d, 'k> {
     state: &'d mut State<'k>,
     sink: &'d mut dyn Sink,
+}
+
+impl Reader for Desk<'_, '_> {
+    /// After an exit, records are dropped.
+    fn record(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.state.exit.is_some() { Ok(()) } else { self.state.act(bytes, self.sink) }
+    }
+
+    fn pause(&mut self) -> Result<()> {
+        self.sink.flush()
+    }
 }
 
 impl Host for Desk<'_, '_> {

@@ -62,6 +62,10 @@ pub(super) fn map_report(
     let entries = match key {
         None => {
             let mut row = rows.pop()?;
+            // A histogram shows nothing before its first value, but its heading once it is zeroed.
+            if matches!(row.value, Value::Histogram(_)) && !entries.iter().all(|entry| entry.is_marked(value)) {
+                return None;
+            }
             order::divide(&mut row.value, choice.div);
             Entries::Scalar(row.value)
         }

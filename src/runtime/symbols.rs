@@ -33,7 +33,9 @@ impl Symbols {
             Role::User { key, value, .. } => {
                 key.as_ref().is_some_and(names_kernel) || matches!(value, MapValue::Plain(of) if names_kernel(of))
             }
-            Role::Ring | Role::Scratch | Role::Counters | Role::Zeros | Role::SeenProcesses | Role::Table(_) => false,
+            Role::Ring(_) | Role::Scratch | Role::Counters | Role::Zeros | Role::SeenProcesses | Role::Table(_) => {
+                false
+            }
         });
         if in_maps || plan.actions.values().any(|action| action.fields.iter().any(|field| names_kernel(&field.ty))) {
             self.kernel.prepare();

@@ -8,7 +8,7 @@ use super::{Child, Options, Session, Status, Stop, privilege};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::kernel::{Feature, Kernel, Live};
-use crate::report::{Benchmark, Message, Sink, Testing};
+use crate::report::{Benchmark, Loss, Message, Sink, Testing};
 use crate::value::{Entries, MapReport, Value};
 
 /// Everything a session said, a line for each thing.
@@ -66,6 +66,10 @@ impl Sink for Notes {
         self.note(format!("{results:?}"))
     }
 
+    fn losses(&mut self, losses: &[Loss]) -> Result<()> {
+        losses.iter().try_for_each(|loss| self.note(format!("{} {}", loss.cause, loss.count)))
+    }
+
     fn flush(&mut self) -> Result<()> {
         Ok(())
     }
@@ -85,8 +89,8 @@ fn run(program: &str, options: Options) -> Option<(i32, Vec<String>)> {
     let mut notes = Notes::default();
     let mut session = Session::start(compiled, &engine.sources, &kernel, options).expect("starts");
     while session.poll(&mut notes, Duration::from_secs(5)).unwrap() == Status::Running {}
-    let code = session.finish(&mut notes).unwrap();
-    Some((code, notes.lines()))
+    let ending = session.finish(&mut notes).unwrap();
+    Some((ending.code, notes.lines()))
 }
 
 #[test]
@@ -156,6 +160,32 @@ fn a_child_runs_once_all_is_attached() {
     let program = format!("tracepoint:sched:sched_process_exec /pid == {pid}/ {{ @ = count(); }}");
     let Some((_, said)) = run(&program, Options { child: Some(child), ..Options::default() }) else { return };
     assert_eq!(said, ["finale", "@ UInt(1)"]);
+}
+
+/// The number that a line ends with, of the first line that begins like this.
+fn number(said: &[String], start: &str) -> usize {
+    let line = said.iter().find(|line| line.starts_with(start));
+    let digits = |line: &String| line.trim_end_matches(')').rsplit(|c: char| !c.is_ascii_digit()).next()?.parse().ok();
+    line.and_then(digits).unwrap_or(0)
+}
+
+#[test]
+fn what_was_hit_was_delivered_or_is_accounted_for() {
+    let child = Child::new("dd if=/dev/zero of=/dev/null bs=1 count=100000").unwrap();
+    let pid = child.pid();
+    let program = format!(
+        r#"config = {{ perf_rb_pages = 1 }}
+        tracepoint:syscalls:sys_enter_read /pid == {pid}/ {{ @hits = count(); printf("read"); printf("again"); }}"#
+    );
+    let Some((_, said)) = run(&program, Options { child: Some(child), ..Options::default() }) else { return };
+    let delivered = said.iter().filter(|line| line.starts_with("printf ")).count();
+    let lost: usize = said
+        .iter()
+        .filter(|line| line.starts_with("ring_full"))
+        .map(|line| number(std::slice::from_ref(line), ""))
+        .sum();
+    assert!(number(&said, "@hits") >= 100_000);
+    assert_eq!(2 * number(&said, "@hits"), delivered + lost);
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl Words {
 fn words(cause: &Cause) -> Option<Words> {
     let only = |text: &str| Some(Words { text: text.to_string(), helper: None });
     match cause {
-        Cause::RingFull => None,
+        Cause::RingFull { .. } => None,
         Cause::MapFull { map } => Some(Words {
             text: format!(
                 "Map full; can't update element. Try increasing max_map_keys config or manually setting the max entries in a \

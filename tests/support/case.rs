@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 /// One run of rtrace. In all of its strings `{tmp}` is a fresh folder, `{root}` the repository and `{pid}` the process of `target`.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
     pub name: String,
@@ -48,6 +48,8 @@ pub struct Case {
     /// Regular expressions that match somewhere; `^` and `$` are the ends of a line.
     #[serde(default)]
     pub stdout_matches: Vec<String>,
+    /// The whole text of a second run, with `-f json`.
+    pub json: Option<String>,
     /// Regular expressions that match nowhere.
     #[serde(default)]
     pub stdout_lacks: Vec<String>,
@@ -65,6 +67,24 @@ impl Case {
         let mut value = toml::Value::try_from(self).map_err(|error| error.to_string())?;
         fill(&mut value, placeholders);
         value.try_into().map_err(|error: toml::de::Error| error.to_string())
+    }
+
+    /// The case itself, and the one for its JSON.
+    fn split(self) -> Vec<Self> {
+        let Some(json) = &self.json else { return vec![self] };
+        let args = [&self.args[..], &["-f".to_string(), "json".to_string()]].concat();
+        let second = Self {
+            name: format!("{} as JSON", self.name),
+            args,
+            stdout: Some(json.clone()),
+            json: None,
+            stdout_matches: Vec::new(),
+            stdout_lacks: Vec::new(),
+            stderr: None,
+            stderr_matches: Vec::new(),
+            ..self.clone()
+        };
+        vec![self, second]
     }
 
     /// A case that expects nothing of the output cannot fail, but for its exit code.
@@ -106,7 +126,7 @@ fn read(path: &Path) -> Result<Vec<(String, Case)>, String> {
         }
     }
     let area = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(file.case.into_iter().map(|case| (format!("{area}::{}", case.name), case)).collect())
+    Ok(file.case.into_iter().flat_map(Case::split).map(|case| (format!("{area}::{}", case.name), case)).collect())
 }
 
 fn fill(value: &mut toml::Value, placeholders: &[(&str, String)]) {

@@ -185,7 +185,7 @@ fn histogram(shape: Aggregate, buckets: u32, filled: impl Iterator<Item = u32>) 
     for bucket in filled {
         counts[bucket as usize] += 1;
     }
-    Value::Histogram(Histogram { shape, counts })
+    Value::Histogram(Histogram { shape, counts, div: 1 })
 }
 
 fn mode(name: &str) -> StackMode {

@@ -5,6 +5,7 @@ pub mod map;
 pub mod perf;
 pub mod process;
 pub mod program;
+pub mod ring;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

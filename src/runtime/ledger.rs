@@ -1,0 +1,66 @@
+//! The account of a run at its end: what was lost, how often, why, and to which part of the script.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+
+use super::maps::Maps;
+use super::sys;
+use crate::diag::{self, Place};
+use crate::errno;
+use crate::error::Result;
+use crate::plan::{Cause, Counter, MapId, Plan, Role};
+use crate::report::Loss;
+use crate::source::Sources;
+
+/// What is counted in the kernel, and where each count belongs.
+pub struct Ledger {
+    counters: Option<MapId>,
+    causes: Vec<(Cause, Option<Place>)>,
+    programs: Vec<(String, Rc<OwnedFd>)>,
+}
+
+impl Ledger {
+    pub fn new(plan: &Plan, sources: &Sources, programs: Vec<(String, Rc<OwnedFd>)>) -> Ledger {
+        let cause = |counter: &Counter| (counter.cause.clone(), diag::place(counter.span, sources));
+        Ledger {
+            counters: plan.maps.iter().find(|(_, map)| map.role == Role::Counters).map(|(id, _)| id),
+            causes: plan.counters.values().map(cause).collect(),
+            programs,
+        }
+    }
+
+    /// Everything that was lost, in the order of the script's causes.
+    pub fn close(&self, maps: &Maps) -> Result<Vec<Loss>> {
+        let bytes = self.counters.map_or(Ok(None), |map| maps.get(map, &[0; 4]))?.unwrap_or_default();
+        let counts = bytes.as_chunks::<8>().0.iter().map(|count| u64::from_ne_bytes(*count));
+        let counted = self.causes.iter().zip(counts).map(|((cause, place), count)| loss(cause, count, place));
+        let missed = self.programs.iter().map(|(name, program)| Loss {
+            cause: "missed",
+            // Kernels before 5.12 do not tell.
+            count: sys::program::missed(program.as_fd()).unwrap_or(0),
+            what: format!("hits of {name} missed: it was running on that processor already"),
+            place: None,
+        });
+        Ok(counted.chain(missed).filter(|loss| loss.count > 0).collect())
+    }
+}
+
+fn loss(cause: &Cause, count: u64, place: &Option<Place>) -> Loss {
+    let (cause, what) = match cause {
+        Cause::RingFull { action } => {
+            ("ring_full", format!("records of {action}() lost: the ring buffer was full (perf_rb_pages sets its size)"))
+        }
+        Cause::MapFull { map } => {
+            ("map_full", format!("updates of {map} lost: the map was full (max_map_keys sets its size)"))
+        }
+        Cause::MissingKey => ("missing_key", "reads of keys that a map does not have: each gave 0".to_string()),
+        Cause::HelperFailed { helper, code } => {
+            ("helper_failed", format!("failures of {helper} ({})", errno::describe(-i64::from(*code))))
+        }
+        Cause::DivideByZero => ("division_by_zero", "divisions by zero: each gave 1".to_string()),
+        Cause::OutOfBounds => ("out_of_bounds", "reads out of an array's bounds: each gave 0".to_string()),
+        Cause::StackCollision => ("stack_collision", "stacks lost: others with the same hash were there".to_string()),
+        Cause::LoopBound { limit } => ("loop_bound", format!("loops ended early, after {limit} rounds")),
+    };
+    Loss { cause, count, what, place: place.clone() }
+}

@@ -1,0 +1,100 @@
+//! The rings of a session, read in turn.
+
+use std::time::{Duration, Instant};
+
+use super::ends::{Ends, Heard};
+use super::maps::Maps;
+use super::ring::Ring;
+use super::sys::process;
+use crate::error::Result;
+use crate::plan::{Lane, Plan, Role};
+
+/// The data first, then what found no room among it.
+pub struct Records {
+    data: Option<Ring>,
+    control: Option<Ring>,
+    pace: Pace,
+    has_priority: bool,
+}
+
+/// How records come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Single,
+    /// So many that it pays to look for them from time to time rather than to be woken for each.
+    Flood,
+}
+
+/// What became of an attempt to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    pub records: usize,
+    pub heard: Heard,
+}
+
+/// Whether a flood is worth another look after a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    None,
+    Some,
+}
+
+/// Who is given the records, and is told when there are no more for the moment.
+pub trait Reader {
+    fn record(&mut self, bytes: &[u8]) -> Result<()>;
+    fn pause(&mut self) -> Result<()>;
+}
+
+/// How long a flood is left to itself.
+const NAP: Duration = Duration::from_millis(1);
+
+/// Unread bytes that call for haste.
+const BACKLOG: usize = 64 << 10;
+
+impl Records {
+    pub fn open(plan: &Plan, maps: &Maps) -> Result<Records> {
+        let open = |lane| {
+            let found = plan.maps.iter().find(|(_, map)| map.role == Role::Ring(lane));
+            found.map(|(id, _)| Ring::open(maps.fd(id))).transpose()
+        };
+        let (data, control) = (open(Lane::Data)?, open(Lane::Control)?);
+        Ok(Records { data, control, pace: Pace::Single, has_priority: false })
+    }
+
+    /// Hands over records until none are left, or so many of each ring were seen, or the rings went quiet for a moment.
+    pub fn drain(&mut self, ends: &Ends, patience: Patience, limit: usize, to: &mut dyn Reader) -> Result<Drained> {
+        self.hurry();
+        let mut records = 0;
+        for ring in [&mut self.data, &mut self.control].into_iter().flatten() {
+            for seen in 1..=limit {
+                let Some(record) = ring.next() else { break };
+                to.record(record.bytes())?;
+                records += 1;
+                let is_flood = self.pace == Pace::Flood || seen > 1;
+                if patience == Patience::Some && is_flood && record.is_last() {
+                    to.pause()?;
+                    // The record is kept meanwhile, so that nobody wakes us.
+                    return Ok(Drained { records, heard: ends.wait([None, None], NAP)? });
+                }
+            }
+        }
+        Ok(Drained { records, heard: Heard::Nothing })
+    }
+
+    /// Waits for records or something else.
+    pub fn wait(&mut self, ends: &Ends, timeout: Duration) -> Result<Heard> {
+        let since = Instant::now();
+        let heard = ends.wait([&self.data, &self.control].map(|ring| ring.as_ref().map(Ring::fd)), timeout)?;
+        self.pace = if since.elapsed() < NAP { Pace::Flood } else { Pace::Single };
+        Ok(heard)
+    }
+
+    /// Whoever writes faster than is read gets less of the processor from then on: events are not to be lost for want of it.
+    fn hurry(&mut self) {
+        let unread = self.data.as_ref().map_or(0, Ring::unread);
+        if !self.has_priority && unread > BACKLOG {
+            process::take_priority();
+            self.has_priority = true;
+        }
+    }
+}
