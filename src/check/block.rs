@@ -1,6 +1,6 @@
 //! Blocks and `if` as values, `comptime`, and the type that an expression has.
 
-use super::convert::join;
+use super::convert::join_branches;
 use super::cx::Scope;
 use super::{Cx, Fallible, Reported};
 use crate::diag::Diagnostic;
@@ -15,7 +15,7 @@ impl Cx<'_> {
         self.scopes.push(Scope::new());
         let block = self.statements(body);
         let value = value.map(|value| self.any(value));
-        self.scopes.pop();
+        self.close_scope();
         match value {
             Some(value) if block.is_empty() => value,
             Some(value) => {
@@ -52,9 +52,13 @@ impl Cx<'_> {
         }
     }
 
-    fn choice(&mut self, cond: Expr, then: Expr, otherwise: Expr, span: Span) -> Fallible<Expr> {
-        let Some(ty) = join(&then.ty, &otherwise.ty) else {
-            let message = format!("If expression must return the same type: have '{}' and '{}'", then.ty, otherwise.ty);
+    /// One value or the other.
+    pub(super) fn choice(&mut self, cond: Expr, then: Expr, otherwise: Expr, span: Span) -> Fallible<Expr> {
+        let Some(ty) = join_branches(&then.ty, &otherwise.ty) else {
+            let message = format!(
+                "Branches must return the same type or compatible types: have '{}' and '{}'",
+                then.ty, otherwise.ty
+            );
             let fault = Diagnostic::error(span, message);
             let fault = fault.label(then.span, format!("left ({})", then.ty));
             return Err(self.error(fault.label(otherwise.span, format!("right ({})", otherwise.ty))));

@@ -104,9 +104,9 @@ impl Cx<'_> {
             ast::ExprKind::Block(body, value) => self.block_value(body, value.as_ref(), span),
             ast::ExprKind::If { cond, then, otherwise } => self.if_value(cond, then, otherwise.as_ref(), span),
             ast::ExprKind::Comptime(value) => self.comptime(value, span),
-            ast::ExprKind::Record(_) => Err(self.later("records are", span)),
-            ast::ExprKind::Offsetof { .. } => Err(self.later("offsetof is", span)),
-            ast::ExprKind::Typeinfo(_) => Err(self.later("typeinfo is", span)),
+            ast::ExprKind::Record(fields) => self.record(fields, span),
+            ast::ExprKind::Offsetof { of, path } => self.offsetof(of, path, span),
+            ast::ExprKind::Typeinfo(of) => self.typeinfo(of, span),
             ast::ExprKind::Typeof(_) => Err(self.stray_type(span)),
             ast::ExprKind::Bad => Err(super::Reported),
         }
@@ -277,7 +277,7 @@ impl Cx<'_> {
                 let elements: Fallible<Vec<Type>> = elements.iter().map(|element| self.type_named(element)).collect();
                 Ok(Type::tuple(elements?))
             }
-            ast::TypeBase::Record(_) => Err(self.later("record types are", span)),
+            ast::TypeBase::Record(fields) => self.record_type(fields),
         }
     }
 

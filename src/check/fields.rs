@@ -356,7 +356,7 @@ fn advance(base: Expr, index: Expr, size: u32, space: Space, to: &Type, span: Sp
     Expr::new(kind, Type::pointer(to.clone(), space), span)
 }
 
-fn suggestion(name: &str, known: &[&str]) -> String {
+pub(super) fn suggestion(name: &str, known: &[&str]) -> String {
     match names::nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean '{near}'?"),
         None => {

@@ -19,6 +19,7 @@ mod loops;
 mod maps;
 mod operators;
 mod probe;
+mod records;
 mod stmt;
 
 pub use cx::{Call, Cx, Emit, provider_word};

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::convert::{converted, join, join_branches, literal_type};
+use super::convert::{converted, join, literal_type};
 use super::fold::fold;
 use super::{Cx, Fallible};
 use crate::builtins;
@@ -256,13 +256,7 @@ impl Cx<'_> {
             let kind = StmtKind::If { cond: test, then: branch(then), otherwise: branch(otherwise) };
             return Ok(Expr::effect(vec![Stmt::new(kind, span)], span));
         }
-        let Some(ty) = join_branches(&then.ty, &otherwise.ty) else {
-            let (one, other) = (&then.ty, &otherwise.ty);
-            let message = format!("Branches must return the same type or compatible types: have '{one}' and '{other}'");
-            return Err(self.error(Diagnostic::error(span, message)));
-        };
-        let (then, otherwise) = (self.convert(then, &ty)?, self.convert(otherwise, &ty)?);
-        Ok(Expr::new(ExprKind::Cond { cond: test, then, otherwise }, ty, span))
+        self.choice(test, then, otherwise, span)
     }
 
     /// `++x`, `x--` and so on: stores the new value, gives the new or the old one.
