@@ -178,6 +178,8 @@ pub enum ProgKind {
     PerfEvent,
     /// Runs on no packet but the one that `BPF_PROG_TEST_RUN` makes up.
     Xdp,
+    /// Bound to one function when loaded.
+    Tracing,
 }
 
 /// A place in the kernel (or in a program) that a unit is attached to.
@@ -207,6 +209,12 @@ pub enum Attach {
         module: Option<String>,
         function: String,
         offset: u64,
+        at: Point,
+    },
+    /// A trampoline at a kernel function, known by its type among the kernel's.
+    Trampoline {
+        function: String,
+        type_id: u32,
         at: Point,
     },
     /// `uprobe` or `uretprobe`, by offset in a file (of an archive, for `archive!/entry`).

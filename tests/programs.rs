@@ -7,6 +7,12 @@ use std::path::Path;
 
 use compile::{assert_all, compile, fixture};
 use rtrace::builtins;
+use rtrace::check::Options;
+use rtrace::codegen::Compiled;
+use rtrace::config::Overrides;
+use rtrace::engine::Engine;
+use rtrace::kernel::{Feature, Fixture};
+use rtrace::plan::MapKind;
 use rtrace::probes;
 
 #[test]
@@ -41,4 +47,37 @@ fn names_are_unique() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), count);
+}
+
+// What programs become on kernels that lack something; the virtual machines of `tests/vm.rs` show that it works there.
+
+fn compiled(kernel: &Fixture, text: &str) -> Compiled {
+    let mut engine = Engine::new(kernel, Options::default(), Overrides::default());
+    let ir = engine.parse("stdin", text).and_then(|ast| engine.check(&ast)).expect("a faultless program").0;
+    engine.generate(ir).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+/// The instructions of the only program.
+fn code(kernel: &Fixture, text: &str) -> Vec<String> {
+    compiled(kernel, text).units[0].insns.iter().map(|insn| insn.to_string()).collect()
+}
+
+#[test]
+fn keys_fit_kernels_that_want_them_short() {
+    let text =
+        "kprobe:vfs_read { @[str(arg0)] = count(); @two[comm, str(arg0)] = count(); @few[str(arg0, 16)] = count(); }";
+    let sizes = |kernel: &Fixture| -> Vec<u32> {
+        let maps = compiled(kernel, text).plan.maps;
+        maps.values().filter(|map| map.kind == MapKind::PerCpuHash).map(|map| map.key_size).collect()
+    };
+    assert_eq!(sizes(&fixture()), [1024, 17, 1040]);
+    assert_eq!(sizes(&fixture().without(Feature::LargeKeys)), [512, 17, 512]);
+}
+
+/// Each branch would double the paths that older verifiers follow.
+#[test]
+fn join_takes_no_branches() {
+    let code = code(&fixture(), "kprobe:vfs_read { join(arg1); }");
+    let branches = code.iter().filter(|insn| insn.contains("goto")).count();
+    assert!(branches <= 3, "{}", code.join("\n"));
 }

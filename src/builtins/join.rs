@@ -5,9 +5,9 @@ use crate::check::{Call, Cx, Emit, Fallible};
 use crate::diag::Diagnostic;
 use crate::error::Result;
 use crate::format::{Format, Piece};
-use crate::ir::{Expr, ExprKind, Stmt, StmtKind};
+use crate::ir::{BinaryOp, Expr, ExprKind, Stmt, StmtKind, UnaryOp};
 use crate::plan::{Action, Host};
-use crate::types::{Int, Type};
+use crate::types::{Int, Sign, Type};
 use crate::value::Value;
 
 pub const ROWS: &[Builtin] = &[Builtin::function(
@@ -40,7 +40,7 @@ fn join(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let text = Type::pointer(Type::Int(Int::I8), space);
     let array = Expr { ty: Type::pointer(text.clone(), space), ..array };
     let size = JOINED_SIZE.min(cx.config.max_strlen as u32);
-    // The array ends at its first null pointer: text there reads as empty, and what comes after it is not looked at.
+    // The array ends at its first null pointer, where text reads as empty; pointers after it are made null too.
     let mut values = Vec::new();
     let mut block = Vec::new();
     let mut previous: Option<Expr> = None;
@@ -48,15 +48,12 @@ fn join(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         let load = Expr::new(ExprKind::Load { addr: array.clone(), offset: 8 * index }, text.clone(), call.span);
         let pointer = match previous {
             None => load,
-            Some(previous) => {
-                let otherwise = Expr::int(0, text.clone(), call.span);
-                Expr::new(ExprKind::Cond { cond: previous, then: load, otherwise }, text.clone(), call.span)
-            }
+            Some(previous) => both(BinaryOp::And, load, spread(previous, Sign::Signed, Type::U64), text.clone()),
         };
         let var = cx.fresh("joined pointer", text.clone());
         block.push(Stmt::new(StmtKind::Set(var, pointer), call.span));
         let pointer = Expr::new(ExprKind::Var(var), text.clone(), call.span);
-        values.push(Expr::new(ExprKind::Convert(pointer.clone()), Type::Bool, call.span));
+        values.push(spread(pointer.clone(), Sign::Unsigned, Type::Bool));
         values.push(Expr::new(ExprKind::ReadStr { addr: pointer.clone(), max: None }, Type::Str(size), call.span));
         previous = Some(pointer);
     }
@@ -64,6 +61,20 @@ fn join(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let emit = Emit { name: "join", act: print_joined, format, map: None, span: call.span };
     block.push(cx.emit(emit, values));
     Ok(Expr::effect(block, call.span))
+}
+
+/// 0 for 0, else 1 or (signed) all bits set. Arithmetic tells, as older verifiers follow every branch through all that comes after.
+fn spread(value: Expr, sign: Sign, ty: Type) -> Expr {
+    let span = value.span;
+    let negative = Expr::new(ExprKind::Unary(UnaryOp::Negate, value.clone()), Type::U64, span);
+    let left = both(BinaryOp::Or, value, negative, Type::U64);
+    let kind = ExprKind::Binary { op: BinaryOp::Shr, sign, left, right: Expr::int(63, Type::U64, span), zero: None };
+    Expr::new(kind, ty, span)
+}
+
+fn both(op: BinaryOp, left: Expr, right: Expr, ty: Type) -> Expr {
+    let span = left.span;
+    Expr::new(ExprKind::Binary { op, sign: Sign::Unsigned, left, right, zero: None }, ty, span)
 }
 
 fn print_joined(action: &Action, values: &[Value], host: &mut dyn Host) -> Result<()> {

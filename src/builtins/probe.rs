@@ -140,7 +140,7 @@ fn offered(cx: &mut Cx<'_>, call: &Call<'_>, of: impl Fn(&Context) -> Option<Exp
     let Some(value) = of(cx.offered()) else {
         let message = format!("The {} builtin can only be used with {probes} probes", call.builtin.name);
         let hint = match cx.probe.name() {
-            "tracepoint" | "rawtracepoint" => {
+            "tracepoint" | "rawtracepoint" | "fentry" | "fexit" => {
                 "this probe names its arguments: args.NAME; rtrace -lv shows them".to_string()
             }
             name => format!("a {name} probe has none"),

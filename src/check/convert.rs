@@ -63,6 +63,24 @@ fn join_pointers(left: &Type, right: &Type) -> Type {
     }
 }
 
+/// A key's type with the longest texts in it cut, so that it takes no more than `limit` bytes; as it is if that is not possible.
+pub fn shortened(ty: &Type, limit: u32) -> Type {
+    let lengths = (1..=limit / 8).rev().map(|words| 8 * words);
+    lengths.map(|most| cut(ty, most)).find(|cut| cut.size() <= limit).unwrap_or_else(|| ty.clone())
+}
+
+/// The type with texts of at most so many bytes.
+fn cut(ty: &Type, most: u32) -> Type {
+    match ty {
+        Type::Str(size) if *size > most => Type::Str(most),
+        Type::Tuple(elements) => Type::Tuple(elements.iter().map(|element| cut(element, most)).collect()),
+        Type::Record(names, elements) => {
+            Type::Record(names.clone(), elements.iter().map(|element| cut(element, most)).collect())
+        }
+        other => other.clone(),
+    }
+}
+
 /// The narrowest signed type for a literal; unsigned 64 bits above that.
 pub fn literal_type(value: i128) -> Type {
     let widths = [Int::I8, Int::I16, Int::I32, Int::I64];
@@ -94,6 +112,8 @@ pub fn converted(value: Expr, to: &Type) -> Expr {
         (kind, from, to) if from == to => kind,
         (ExprKind::Int(number), _, Type::Int(int)) => ExprKind::Int(narrow(number, *int)),
         (ExprKind::Str(text), _, Type::Str(_)) => ExprKind::Str(text),
+        // Less is read then.
+        (read @ ExprKind::ReadStr { .. }, Type::Str(old), Type::Str(new)) if new < old => read,
         (ExprKind::Compose(parts), from, to) if to.matching(from).is_some() => {
             let sources = to.matching(from).unwrap_or_default();
             let part = |(source, ty): (usize, &Type)| converted(parts[source].1.clone(), ty);
@@ -145,6 +165,15 @@ mod tests {
         assert_eq!(join(&Type::Str(2), &int(Int::I8)), None);
         let pair = |first, second| Type::tuple(vec![int(first), Type::Str(second)]);
         assert_eq!(join(&pair(Int::I8, 3), &pair(Int::I16, 2)), Some(pair(Int::I16, 3)));
+    }
+
+    #[test]
+    fn keys_are_cut_no_more_than_they_must_be() {
+        let key = |first, second| Type::tuple(vec![Type::Int(Int::I32), Type::Str(first), Type::Str(second)]);
+        assert_eq!(shortened(&key(16, 256), 512), key(16, 256));
+        assert_eq!(shortened(&key(16, 1024), 512), key(16, 488));
+        assert_eq!(shortened(&Type::Str(1024), 512), Type::Str(512));
+        assert_eq!(shortened(&Type::Buf(1024), 512), Type::Buf(1024));
     }
 
     #[test]

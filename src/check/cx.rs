@@ -174,10 +174,11 @@ impl Cx<'_> {
     pub fn target_name(&mut self, span: Span) -> Expr {
         if self.targets.len() > 1 {
             let cookie = match self.probe.kind {
-                ProgKind::RawTracepoint => Feature::RawTracepointCookie,
-                ProgKind::Kprobe | ProgKind::Tracepoint | ProgKind::PerfEvent | ProgKind::Xdp => Feature::Cookie,
+                ProgKind::RawTracepoint => Some(Feature::RawTracepointCookie),
+                ProgKind::Kprobe | ProgKind::Tracepoint | ProgKind::PerfEvent => Some(Feature::Cookie),
+                ProgKind::Tracing | ProgKind::Xdp => None,
             };
-            if self.kernel.has(cookie) {
+            if cookie.is_some_and(|cookie| self.kernel.has(cookie)) {
                 return self.name_by_number(span);
             }
             self.sharing = Sharing::Impossible;

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::convert::join;
+use super::convert::{join, shortened};
 use super::declared::{Declarations, Declared};
 use crate::config::Config;
 use crate::diag::{Diagnostic, Severity};
+use crate::kernel::{Feature, Kernel};
 use crate::plan::{Cause, CounterId, Map, MapId, MapKind, Plan, Role};
 use crate::source::Span;
 use crate::types::{MapValue, Type};
@@ -24,6 +25,8 @@ pub struct Env {
     seen: Seen,
     /// Maps whose value no assignment tells, as in `@x = @x + 1`, count as numbers once nothing else changes.
     guess: Guess,
+    /// Bytes that a key may have, where the kernel limits them.
+    longest_key: Option<u32>,
 }
 
 /// A variable: its clause, the group of targets within the clause, and where it is first assigned.
@@ -74,9 +77,13 @@ enum Guess {
     Numbers,
 }
 
+/// What hash maps take for a key where that is little: the stack of a program, which keys once had to be on.
+const STACK: u32 = 512;
+
 impl Env {
-    pub fn new(seen: Seen, declarations: Declarations) -> Self {
-        Self { seen, declarations, ..Self::default() }
+    pub fn new(seen: Seen, declarations: Declarations, kernel: &dyn Kernel) -> Self {
+        let longest_key = (!kernel.has(Feature::LargeKeys)).then_some(STACK);
+        Self { seen, declarations, longest_key, ..Self::default() }
     }
 
     pub fn begin_pass(&mut self, config: &Config) {
@@ -179,7 +186,13 @@ impl Env {
 
     /// Notes that a map is used with this key (or none). The error is the type that it has been used with before.
     pub fn use_key(&mut self, name: &str, keyed: Keyed, span: Span) -> Result<(), Keyed> {
+        let limit = self.longest_key;
+        let fitting = |ty: Type| limit.map_or_else(|| ty.clone(), |limit| shortened(&ty, limit));
         let Some(info) = self.maps.get_mut(name) else {
+            let keyed = match keyed {
+                Keyed::Scalar => Keyed::Scalar,
+                Keyed::By(ty) => Keyed::By(fitting(ty)),
+            };
             let info = MapInfo { keyed, value: None, key_span: span, value_span: span };
             self.maps.insert(name.to_string(), info);
             self.progress = Progress::Changed;
@@ -187,7 +200,7 @@ impl Env {
         };
         let joined = match (&info.keyed, &keyed) {
             (Keyed::Scalar, Keyed::Scalar) => Keyed::Scalar,
-            (Keyed::By(old), Keyed::By(new)) => Keyed::By(join(old, new).ok_or_else(|| info.keyed.clone())?),
+            (Keyed::By(old), Keyed::By(new)) => Keyed::By(fitting(join(old, new).ok_or_else(|| info.keyed.clone())?)),
             (Keyed::Scalar, Keyed::By(_)) | (Keyed::By(_), Keyed::Scalar) => return Err(info.keyed.clone()),
         };
         if joined != info.keyed {

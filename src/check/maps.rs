@@ -168,9 +168,22 @@ impl Cx<'_> {
             return Err(self.key_mismatch(name, &keyed, &old, span));
         }
         match self.env.map(name).map(|info| info.keyed.clone()) {
-            Some(Keyed::By(ty)) if join(&key.ty, &ty).is_some() => Ok(converted(key, &ty)),
+            Some(Keyed::By(ty)) if join(&key.ty, &ty).is_some() => {
+                if ty.size() < key.ty.size() {
+                    self.report_cut(name, span);
+                }
+                Ok(converted(key, &ty))
+            }
             _ => Err(super::Reported),
         }
+    }
+
+    /// Told once for a map, at its first use.
+    fn report_cut(&mut self, name: &str, span: Span) {
+        let first = self.env.map(name).map_or(span, |info| info.key_span);
+        let message = format!("long texts in the keys of {name} are cut: this kernel takes keys of at most 512 bytes");
+        let hint = "str(..., N) makes shorter texts; kernels since 5.11 take longer keys";
+        self.env.report(Diagnostic::warning(first, message).hint(hint));
     }
 
     fn key_mismatch(&mut self, name: &str, new: &Keyed, old: &Keyed, span: Span) -> super::Reported {

@@ -103,7 +103,7 @@ pub fn check(
 ) -> Result<(ir::Program, Vec<Diagnostic>), Vec<Diagnostic>> {
     let clauses = probe::expand(program, kernel, &config, options);
     let seen = if clauses.faults.is_empty() { Seen::Whole } else { Seen::Part };
-    let mut env = Env::new(seen, Declarations::new(&program.maps));
+    let mut env = Env::new(seen, Declarations::new(&program.maps), kernel);
     for _ in 0..PASSES {
         env.begin_pass(&config);
         let probes = probe::lower(&clauses, kernel, &config, options, &mut env);

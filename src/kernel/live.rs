@@ -15,8 +15,8 @@ use crate::btf::{Btf, Kind};
 use crate::errno;
 use crate::error::{Error, Result};
 
-/// Tells by trying whether the kernel accepts a link of this kind. Asked only for [`Feature::KprobeMulti`] and
-/// [`Feature::UprobeMulti`], which no file and no version tells.
+/// Tells by trying whether the kernel accepts a link of this kind. Asked only for [`Feature::KprobeMulti`],
+/// [`Feature::UprobeMulti`] and [`Feature::Trampolines`], which no file and no version tells.
 pub type Probe = fn(Feature) -> bool;
 
 /// The running kernel.
@@ -88,7 +88,7 @@ impl Live {
             // The event source that perf attaches kprobes with.
             Feature::Kprobes => Path::new("/sys/bus/event_source/devices/kprobe").exists(),
             Feature::KprobeMulti => self.has(Feature::Kprobes) && (self.probe)(feature),
-            Feature::UprobeMulti => (self.probe)(feature),
+            Feature::UprobeMulti | Feature::Trampolines => (self.probe)(feature),
             Feature::PerfLink | Feature::FuncIp | Feature::Cookie => self.version() >= (5, 15),
             Feature::RawTracepointCookie => self.version() >= (6, 10),
             Feature::Loop => self.version() >= (5, 17),

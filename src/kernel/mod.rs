@@ -89,6 +89,8 @@ pub enum Feature {
     RawTracepointCookie,
     /// `bpf_ktime_get_tai_ns` (6.1).
     TaiClock,
+    /// Programs at the entry of and return from kernel functions, called by trampolines.
+    Trampolines,
     ModuleBtf,
 }
 

@@ -1,6 +1,6 @@
 //! `kprobe` and `kretprobe`: entry of, return from and places within kernel functions.
 
-use super::{Context, PidFilter, ProbeType, Request, no_fields, number, registers};
+use super::{Context, ContextField, PidFilter, ProbeType, Request, no_fields, number, registers, signature};
 use crate::diag::Diagnostic;
 use crate::ir::Expr;
 use crate::kernel::{Feature, Kernel};
@@ -11,13 +11,13 @@ use crate::types::{Space, Type};
 pub static KPROBE: ProbeType = ProbeType {
     names: &["kprobe", "k"],
     syntax: "kprobe:[MODULE:]FUNCTION[+OFFSET]",
-    doc: "Fires when a kernel function is entered, or at an offset within it; `arg0` and so on are its arguments.",
+    doc: "Fires when a kernel function is entered, or at an offset within it; its arguments are `arg0` and so on, or `args.NAME` at entry.",
     example: "kprobe:vfs_read { @[comm] = count(); }",
     kind: ProgKind::Kprobe,
     expand: |request| expand(request, &KPROBE, Point::Entry),
     missing: |request| missing(request, &KPROBE),
     context,
-    fields: no_fields,
+    fields,
     list: |kernel, pattern| list(kernel, &KPROBE, pattern),
     pid_filter: PidFilter::Predicate,
 };
@@ -200,6 +200,18 @@ fn context(kernel: &dyn Kernel, target: &Target) -> Context {
         (false, true) => None,
     };
     Context { func: func.map(symbol), ..context }
+}
+
+/// Arguments by name, where the kernel's types name them: they are in registers, and then on the stack, only at the entry.
+fn fields(kernel: &dyn Kernel, target: &Target) -> Result<Vec<ContextField>, Diagnostic> {
+    let Attach::Kprobe { function, offset: 0, at: Point::Entry, .. } = &target.attach else {
+        return Err(Diagnostic::error(target.span, "args.NAME can only be used at the entry of a function")
+            .hint("reg(\"di\") and so on give the registers here"));
+    };
+    let (btf, signature) = signature::of_function(kernel, function, target)?;
+    let words = registers::entry(Space::Kernel, target.span).args;
+    let value = |slot: u32, ty| signature::typed(words.get(slot as usize)?.clone(), ty);
+    Ok(signature::fields(btf, &signature.params, value))
 }
 
 /// Reads the list of functions only if a kprobe could be put on them.

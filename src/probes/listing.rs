@@ -114,9 +114,8 @@ fn define(kernel: &dyn Kernel, id: TypeId) -> Option<String> {
 fn arguments(kernel: &dyn Kernel, full: &str) -> Vec<ContextField> {
     let parts = full.split(':').map(|part| Name { text: part.to_string(), span: Span::default() });
     let point = AttachPoint { parts: parts.collect(), span: Span::default() };
-    let Some(of) =
-        find(&point.parts[0].text).filter(|of| matches!(of.name(), "tracepoint" | "rawtracepoint" | "uprobe"))
-    else {
+    let shown = ["tracepoint", "rawtracepoint", "uprobe", "kprobe", "fentry", "fexit"];
+    let Some(of) = find(&point.parts[0].text).filter(|of| shown.contains(&of.name())) else {
         return Vec::new();
     };
     let targets = (of.expand)(&Request { kernel, point: &point, pid: None, child: None, safety: Safety::Safe })

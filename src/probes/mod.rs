@@ -2,6 +2,7 @@
 
 mod counter;
 mod ctype;
+mod fentry;
 mod hardware;
 mod interval;
 mod kprobe;
@@ -16,6 +17,7 @@ mod rate;
 mod rawtracepoint;
 mod record;
 mod registers;
+mod signature;
 mod software;
 mod special;
 mod tracepoint;
@@ -120,6 +122,8 @@ pub struct ContextField {
 pub static TYPES: &[&ProbeType] = &[
     &special::BEGIN,
     &special::END,
+    &fentry::FENTRY,
+    &fentry::FEXIT,
     &hardware::HARDWARE,
     &interval::INTERVAL,
     &kprobe::KPROBE,

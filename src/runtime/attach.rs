@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::attacher::Attacher;
 use super::links::Links;
-use super::load::Loader;
+use super::load::{Loader, Purpose};
 use super::refusal::refused;
 use super::sys;
 use crate::bpf::unit::Unit;
@@ -41,6 +41,8 @@ enum How {
     Single,
     KprobeMulti,
     UprobeMulti,
+    /// Each target has a program of its own.
+    Bound,
 }
 
 /// What is attached, and what could not be and was to be passed over.
@@ -89,12 +91,12 @@ impl<'u> Placed<'u> {
     pub fn load(units: &'u [Unit], loader: &Loader<'_>, kernel: &dyn Kernel) -> Result<Placed<'u>> {
         let mut parts = Vec::new();
         for unit in units {
-            for how in [How::Single, How::KprobeMulti, How::UprobeMulti] {
+            for how in [How::Single, How::KprobeMulti, How::UprobeMulti, How::Bound] {
                 let numbered = (0..).zip(&unit.targets).map(|(number, target)| Numbered { number, target });
                 let targets: Vec<_> = numbered.filter(|of| How::to_attach(of.target, kernel) == how).collect();
-                if !targets.is_empty() {
-                    let program = Rc::new(loader.load(unit, how.expected_attach_type())?);
-                    parts.push(Part { program, how, targets });
+                for targets in targets.chunks(how.most()) {
+                    let program = Rc::new(loader.load(unit, &how.purpose(targets[0].target))?);
+                    parts.push(Part { program, how, targets: targets.to_vec() });
                 }
             }
         }
@@ -124,7 +126,7 @@ impl<'u> Placed<'u> {
         let mut attacher = Attacher::new(kernel, missing);
         for part in &self.parts {
             match part.how {
-                How::Single => self.attach_singly(part, &mut attacher)?,
+                How::Single | How::Bound => self.attach_singly(part, &mut attacher)?,
                 How::KprobeMulti => attacher.kprobes(part)?,
                 How::UprobeMulti => attacher.uprobes(part)?,
             }
@@ -176,6 +178,7 @@ impl How {
             Attach::Kprobe { offset: 0, .. } if kernel.has(Feature::KprobeMulti) => How::KprobeMulti,
             // Even for one probe, as the others take long to detach.
             Attach::Uprobe { .. } if kernel.has(Feature::UprobeMulti) => How::UprobeMulti,
+            Attach::Trampoline { .. } => How::Bound,
             Attach::Run(_)
             | Attach::Tracepoint { .. }
             | Attach::RawTracepoint { .. }
@@ -186,11 +189,20 @@ impl How {
         }
     }
 
-    fn expected_attach_type(self) -> u32 {
+    /// How many targets a program can serve.
+    fn most(self) -> usize {
         match self {
-            How::Single => 0,
-            How::KprobeMulti => sys::link::KPROBE_MULTI,
-            How::UprobeMulti => sys::link::UPROBE_MULTI,
+            How::Single | How::KprobeMulti | How::UprobeMulti => usize::MAX,
+            How::Bound => 1,
+        }
+    }
+
+    fn purpose(self, target: &Target) -> Purpose<'_> {
+        let purpose = Purpose::of(target);
+        match self {
+            How::Single | How::Bound => purpose,
+            How::KprobeMulti => Purpose { expected_attach_type: sys::link::KPROBE_MULTI, ..purpose },
+            How::UprobeMulti => Purpose { expected_attach_type: sys::link::UPROBE_MULTI, ..purpose },
         }
     }
 
@@ -199,16 +211,17 @@ impl How {
         match (self, attach) {
             (How::KprobeMulti, _) => "kprobe multi link, about 20 ns a hit (40 ns on return)",
             (How::UprobeMulti, _) => "uprobe multi link, about 300 ns a hit",
-            (How::Single, Attach::Run(_)) => "run by rtrace itself",
-            (How::Single, Attach::Tracepoint { .. }) => "perf tracepoint, about 12 ns a hit",
-            (How::Single, Attach::RawTracepoint { event }) if ["sys_enter", "sys_exit"].contains(&event.as_str()) => {
+            (_, Attach::Trampoline { .. }) => "trampoline, about 6 ns a hit",
+            (_, Attach::Run(_)) => "run by rtrace itself",
+            (_, Attach::Tracepoint { .. }) => "perf tracepoint, about 12 ns a hit",
+            (_, Attach::RawTracepoint { event }) if ["sys_enter", "sys_exit"].contains(&event.as_str()) => {
                 "raw tracepoint of all system calls, about 5 ns a call"
             }
-            (How::Single, Attach::RawTracepoint { .. }) => "raw tracepoint, about 5 ns a hit",
-            (How::Single, Attach::Kprobe { .. }) => "perf kprobe, about 20 ns a hit (40 ns on return)",
-            (How::Single, Attach::Uprobe { .. }) => "perf uprobe, about 300 ns a hit",
-            (How::Single, Attach::Perf { .. }) => "perf counter",
-            (How::Single, Attach::Watchpoint { .. }) => "breakpoint of the processor",
+            (_, Attach::RawTracepoint { .. }) => "raw tracepoint, about 5 ns a hit",
+            (_, Attach::Kprobe { .. }) => "perf kprobe, about 20 ns a hit (40 ns on return)",
+            (_, Attach::Uprobe { .. }) => "perf uprobe, about 300 ns a hit",
+            (_, Attach::Perf { .. }) => "perf counter",
+            (_, Attach::Watchpoint { .. }) => "breakpoint of the processor",
         }
     }
 }

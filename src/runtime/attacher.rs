@@ -45,6 +45,11 @@ impl<'k> Attacher<'k> {
             Attach::Run(_) => Ok(()),
             Attach::Tracepoint { category, event } => self.tracepoint(program, of, category, event),
             Attach::RawTracepoint { event } => self.raw_tracepoint(program, of, event),
+            Attach::Trampoline { .. } => {
+                let link = sys::link::trampoline(program);
+                self.links.add_fast([link.map_err(|error| cannot_attach(of.target, &error))?]);
+                Ok(())
+            }
             Attach::Kprobe { module, function, offset, at } => {
                 let name = module.as_ref().map_or(function.clone(), |module| format!("{module}:{function}"));
                 self.probe(program, of, (Source::Kprobe, Source::Kprobe.config(*at)), (&name, *offset), None)

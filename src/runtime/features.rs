@@ -11,6 +11,8 @@ use crate::plan::Point;
 
 /// `BPF_PROG_TYPE_KPROBE`.
 const KPROBE: u32 = 2;
+/// `BPF_PROG_TYPE_TRACING`.
+const TRACING: u32 = 26;
 
 /// `r0 = 0; exit`.
 const NOTHING: [Insn; 2] = [Insn { code: 0xb7, regs: 0, off: 0, imm: 0 }, Insn { code: 0x95, regs: 0, off: 0, imm: 0 }];
@@ -20,6 +22,7 @@ pub fn probe(feature: Feature) -> bool {
     match feature {
         Feature::KprobeMulti => refuses_with(libc::ESRCH, kprobe_on_nothing()),
         Feature::UprobeMulti => refuses_with(libc::EBADF, uprobe_on_folder()),
+        Feature::Trampolines => refuses_with(libc::EINVAL, trampoline_at_number()),
         Feature::Kprobes
         | Feature::PerfLink
         | Feature::Loop
@@ -38,25 +41,43 @@ pub fn probe(feature: Feature) -> bool {
 
 /// A kernel with kprobe multi links finds no function of this name.
 fn kprobe_on_nothing() -> io::Result<OwnedFd> {
-    link::kprobe_multi(trial(link::KPROBE_MULTI)?.as_fd(), &[c"rtrace has no such function".into()], &[0], Point::Entry)
+    link::kprobe_multi(
+        for_link(link::KPROBE_MULTI)?.as_fd(),
+        &[c"rtrace has no such function".into()],
+        &[0],
+        Point::Entry,
+    )
 }
 
 /// A kernel with uprobe multi links finds that a folder is no program.
 fn uprobe_on_folder() -> io::Result<OwnedFd> {
-    link::uprobe_multi(trial(link::UPROBE_MULTI)?.as_fd(), c"/", &[NOWHERE], Point::Entry, 0)
+    link::uprobe_multi(for_link(link::UPROBE_MULTI)?.as_fd(), c"/", &[NOWHERE], Point::Entry, 0)
 }
 
 const NOWHERE: link::Location = link::Location { offset: 0, semaphore: 0, cookie: 0 };
 
-fn trial(expected_attach_type: u32) -> io::Result<OwnedFd> {
-    let new = program::NewProgram {
+/// A kernel with trampolines finds that type 1, a number, is no function; others do not come to look at it.
+fn trampoline_at_number() -> io::Result<OwnedFd> {
+    load(program::NewProgram { kind: TRACING, expected_attach_type: link::TRACE_FENTRY, type_id: 1, ..trial() })
+}
+
+fn for_link(expected_attach_type: u32) -> io::Result<OwnedFd> {
+    load(program::NewProgram { expected_attach_type, ..trial() })
+}
+
+fn trial() -> program::NewProgram<'static> {
+    program::NewProgram {
         kind: KPROBE,
-        expected_attach_type,
+        expected_attach_type: 0,
+        type_id: 0,
         insns: &NOTHING,
         name: "rtrace_trial",
         license: c"GPL",
         btf: None,
-    };
+    }
+}
+
+fn load(new: program::NewProgram<'_>) -> io::Result<OwnedFd> {
     program::load(&new, &mut [])
 }
 

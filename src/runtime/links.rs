@@ -8,16 +8,14 @@ use super::sys::{perf, process};
 /// Everything attached; dropping it detaches.
 #[derive(Default)]
 pub struct Links {
-    /// Raw tracepoints and multi links, which close fast.
+    /// Links, which close fast, and what has to be waited for.
     fast: Vec<OwnedFd>,
     /// Perf events of clocks, counters and breakpoints with their links, which close fast too.
     counted: Vec<(OwnedFd, Option<OwnedFd>)>,
     /// Addresses of watchpoints, and which of the counted events are theirs.
     watchpoints: Vec<(u64, Range<usize>)>,
-    /// Perf events of tracepoints, kprobes and uprobes, and the links on them.
+    /// Perf events of tracepoints, kprobes and uprobes.
     slow: Vec<OwnedFd>,
-    /// Those perf events again, to switch them off.
-    events: Vec<usize>,
 }
 
 impl Links {
@@ -51,11 +49,17 @@ impl Links {
         !events.is_empty()
     }
 
-    /// A perf event of a probe, and the link on it (where the kernel has such links).
+    /// A perf event of a probe, and the link on it (where the kernel has such links). Closing the link is quick as long as the
+    /// event stays open, and takes the program away; switching off the event would not, as programs run before it counts. Without
+    /// a link the program goes with the event only, which must then be waited for.
     pub fn add_slow(&mut self, event: OwnedFd, link: Option<OwnedFd>) {
-        self.events.push(self.slow.len());
-        self.slow.push(event);
-        self.slow.extend(link);
+        match link {
+            Some(link) => {
+                self.slow.push(event);
+                self.fast.push(link);
+            }
+            None => self.fast.push(event),
+        }
     }
 }
 
@@ -63,10 +67,6 @@ impl Drop for Links {
     fn drop(&mut self) {
         self.fast.clear();
         self.counted.clear();
-        for event in &self.events {
-            // An event that cannot be switched off goes silent when it is closed.
-            let _ = perf::disable(self.slow[*event].as_fd());
-        }
         if !self.slow.is_empty() {
             // Where that is impossible, they close here, slowly.
             let _ = process::close_elsewhere(std::mem::take(&mut self.slow));

@@ -7,11 +7,12 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use super::maps::Maps;
 use super::refusal::refused;
+use super::sys;
 use super::sys::program::{self, NewProgram};
 use crate::bpf::btf::program_btf;
 use crate::bpf::unit::{Insn, RelocTarget, Unit};
 use crate::error::{Error, Result};
-use crate::plan::ProgKind;
+use crate::plan::{Attach, Point, ProgKind, Target};
 use crate::source::{Sources, Span};
 
 /// Everything that loading a unit needs beside the unit.
@@ -19,6 +20,29 @@ pub struct Loader<'a> {
     pub maps: &'a Maps,
     pub sources: &'a Sources,
     pub license: CString,
+}
+
+/// What a program is loaded for.
+#[derive(Clone, Copy)]
+pub struct Purpose<'a> {
+    /// 0, or the kind of link where that must be told.
+    pub expected_attach_type: u32,
+    /// The function that it is bound to, or 0.
+    pub type_id: u32,
+    /// The first of the targets.
+    pub target: &'a Target,
+}
+
+impl Purpose<'_> {
+    /// What a program that is not for a multi link must know of its target.
+    pub fn of(target: &Target) -> Purpose<'_> {
+        let (expected_attach_type, type_id) = match &target.attach {
+            Attach::Trampoline { type_id, at: Point::Entry, .. } => (sys::link::TRACE_FENTRY, *type_id),
+            Attach::Trampoline { type_id, at: Point::Return, .. } => (sys::link::TRACE_FEXIT, *type_id),
+            _ => (0, 0),
+        };
+        Purpose { expected_attach_type, type_id, target }
+    }
 }
 
 /// Source registers of 64-bit immediates that stand for maps: `BPF_PSEUDO_MAP_FD` and `BPF_PSEUDO_MAP_VALUE`.
@@ -32,15 +56,16 @@ const LOG_BYTES: usize = 16 << 20;
 const LAST_WORDS: usize = 2;
 
 impl Loader<'_> {
-    /// Loads a unit for a kind of link, 0 being all that need not be told.
-    pub fn load(&self, unit: &Unit, expected_attach_type: u32) -> Result<OwnedFd> {
+    /// Loads a unit for a kind of link.
+    pub fn load(&self, unit: &Unit, purpose: &Purpose<'_>) -> Result<OwnedFd> {
         let insns = self.relocated(unit);
         let btf = program_btf(unit, self.sources);
         let blob = program::load_btf(&btf.blob).ok();
         let described = blob.as_ref().map(|fd| (fd.as_fd(), &btf));
         let new = |btf| NewProgram {
             kind: kind(unit.kind),
-            expected_attach_type,
+            expected_attach_type: purpose.expected_attach_type,
+            type_id: purpose.type_id,
             insns: &insns,
             name: &unit.name,
             license: &self.license,
@@ -49,9 +74,9 @@ impl Loader<'_> {
         match self.attempt(&new(described)) {
             Ok(program) => Ok(program),
             Err(failed) if failed.is_about_types(described) => {
-                self.attempt(&new(None)).map_err(|failed| failed.explain(unit))
+                self.attempt(&new(None)).map_err(|failed| failed.explain(unit, purpose.target))
             }
-            Err(failed) => Err(failed.explain(unit)),
+            Err(failed) => Err(failed.explain(unit, purpose.target)),
         }
     }
 
@@ -60,9 +85,11 @@ impl Loader<'_> {
         let insns = self.relocated(unit);
         let btf = program_btf(unit, self.sources);
         let blob = program::load_btf(&btf.blob).ok();
+        let bound = unit.targets.first().map(Purpose::of);
         let new = NewProgram {
             kind: kind(unit.kind),
-            expected_attach_type: 0,
+            expected_attach_type: bound.map_or(0, |bound| bound.expected_attach_type),
+            type_id: bound.map_or(0, |bound| bound.type_id),
             insns: &insns,
             name: &unit.name,
             license: &self.license,
@@ -130,8 +157,8 @@ impl Failed {
         described.is_some() && last_insn(&self.log).is_none()
     }
 
-    fn explain(&self, unit: &Unit) -> Error {
-        let probe = unit.targets.first().map_or(&unit.name, |target| &target.name);
+    fn explain(&self, unit: &Unit, target: &Target) -> Error {
+        let probe = &target.name;
         let words = last_words(&self.log);
         if words.is_empty() {
             return refused(format!("cannot load the program for {probe}"), &self.error).at(place(unit, None));
@@ -183,6 +210,7 @@ fn kind(kind: ProgKind) -> u32 {
         ProgKind::Xdp => 6,
         ProgKind::PerfEvent => 7,
         ProgKind::RawTracepoint => 17,
+        ProgKind::Tracing => 26,
     }
 }
 

@@ -130,7 +130,8 @@ impl Made {
                 Role::User { name, .. } => format!("cannot create the map {name}"),
                 _ => format!("cannot create the internal map {name}"),
             };
-            refused(format!("{what} ({} entries of {} bytes)", new.max_entries, new.value_size), &error)
+            let NewMap { max_entries, key_size, value_size, .. } = new;
+            refused(format!("{what} ({max_entries} entries, keys of {key_size} bytes, values of {value_size})"), &error)
         })?;
         if of.role == Role::Zeros {
             // Only helps the verifier; kernels before 5.2 cannot.

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use super::load::Loader;
+use super::load::{Loader, Purpose};
 use super::maps::Maps;
 use crate::codegen::Compiled;
 use crate::error::Result;
@@ -15,5 +15,7 @@ pub fn verify(compiled: &Compiled, sources: &Sources, kernel: &dyn Kernel) -> Re
     let maps = Maps::create(plan, kernel)?;
     let license = CString::new(plan.config.license.as_str()).unwrap_or_default();
     let loader = Loader { maps: &maps, sources, license };
-    units.iter().try_for_each(|unit| loader.load(unit, 0).map(drop))
+    // Every unit serves a target.
+    let mut firsts = units.iter().filter_map(|unit| Some((unit, unit.targets.first()?)));
+    firsts.try_for_each(|(unit, target)| loader.load(unit, &Purpose::of(target)).map(drop))
 }

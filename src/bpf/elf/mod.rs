@@ -91,6 +91,8 @@ fn section_name(unit: &Unit) -> &'static str {
         (_, Some(Attach::Uprobe { at: Point::Entry, .. })) => "uprobe",
         (_, Some(Attach::Uprobe { at: Point::Return, .. })) => "uretprobe",
         (_, Some(Attach::Kprobe { at: Point::Return, .. })) => "kretprobe",
+        (_, Some(Attach::Trampoline { at: Point::Return, .. })) => "fexit",
+        (ProgKind::Tracing, _) => "fentry",
         (ProgKind::Kprobe, _) => "kprobe",
         (ProgKind::Tracepoint, _) => "tracepoint",
         (ProgKind::RawTracepoint, _) => "raw_tracepoint",

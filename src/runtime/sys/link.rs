@@ -8,6 +8,8 @@ use super::{Command, address, attr, bpf_fd};
 use crate::plan::Point;
 
 /// `enum bpf_attach_type` of `include/uapi/linux/bpf.h`.
+pub const TRACE_FENTRY: u32 = 24;
+pub const TRACE_FEXIT: u32 = 25;
 pub const PERF_EVENT: u32 = 41;
 pub const KPROBE_MULTI: u32 = 42;
 pub const UPROBE_MULTI: u32 = 48;
@@ -79,6 +81,13 @@ pub fn raw_tracepoint(program: BorrowedFd<'_>, event: &CStr, cookie: u64) -> io:
     attr.raw_tracepoint.name = event.as_ptr() as u64;
     attr.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
     attr.raw_tracepoint.cookie = cookie;
+    bpf_fd(Command::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
+}
+
+/// Puts a program at the function that it was bound to when it was loaded.
+pub fn trampoline(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut attr = attr();
+    attr.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
     bpf_fd(Command::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
 }
 
