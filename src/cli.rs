@@ -6,6 +6,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use crate::check::{Named, Safety};
 use crate::kernel::Feature;
+use crate::plan::Faults;
 use crate::report::Warnings;
 use flags::FLAGS;
 
@@ -35,6 +36,8 @@ pub struct Invocation {
     pub unused: Vec<Feature>,
     /// File with the functions that may be traced, one a line.
     pub traceable: Option<String>,
+    /// Whether reads that fail are told of.
+    pub faults: Faults,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -217,6 +220,9 @@ fn assign_words(invocation: &mut Invocation, mut words: Vec<String>) {
 }
 
 fn exclude(invocation: &Invocation) -> Result<(), Fault> {
+    if invocation.faults == Faults::Told && invocation.warnings == Warnings::Hidden {
+        return Err(Fault::Wrong("USAGE: -k, --warnings conflicts with --no-warnings".to_string()));
+    }
     if invocation.pid.is_some() && invocation.command.is_some() {
         let why = "USAGE: Cannot use both -c and -p. -p names a running process, -c starts one";
         return Err(Fault::Wrong(why.to_string()));

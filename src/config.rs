@@ -24,6 +24,15 @@ pub struct Config {
     pub str_trunc_trailer: String,
     pub control_characters: ControlCharacters,
     pub license: String,
+    pub unstable_tseries: Unstable,
+}
+
+/// What to do about a feature that may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unstable {
+    Error,
+    Warn,
+    Enable,
 }
 
 /// What to do about an attach point that matches nothing.
@@ -92,6 +101,13 @@ const KEYS: &[Key] = &[
     Key { names: &["control_characters"], set: Setter::Text(set_control_characters) },
     Key { names: &["license"], set: Setter::Text(set_license) },
     Key {
+        names: &["unstable_tseries"],
+        set: Setter::Text(|config, value| {
+            config.unstable_tseries = unstable(value)?;
+            Ok(())
+        }),
+    },
+    Key {
         names: &[
             "cache_user_symbols",
             "lazy_symbolication",
@@ -99,7 +115,6 @@ const KEYS: &[Key] = &[
             "show_debug_info",
             "use_blazesym",
             "unstable_import_statement",
-            "unstable_tseries",
             "unstable_typeinfo",
             "unstable_dw_ustack",
             "symbol_source",
@@ -134,6 +149,7 @@ impl Default for Config {
             str_trunc_trailer: "..".to_string(),
             control_characters: ControlCharacters::Auto,
             license: "GPL".to_string(),
+            unstable_tseries: Unstable::Warn,
         }
     }
 }
@@ -263,6 +279,15 @@ fn set_stack_mode(config: &mut Config, value: &str) -> Result<(), &'static str> 
         _ => return Err("Invalid value for stack_mode: valid values are bpftrace, raw, perf, and build_id."),
     };
     Ok(())
+}
+
+fn unstable(value: &str) -> Result<Unstable, &'static str> {
+    match value {
+        "error" => Ok(Unstable::Error),
+        "warn" => Ok(Unstable::Warn),
+        "enable" => Ok(Unstable::Enable),
+        _ => Err("Invalid value: valid values are error, warn, and enable."),
+    }
 }
 
 fn set_license(config: &mut Config, value: &str) -> Result<(), &'static str> {

@@ -26,8 +26,18 @@ pub struct Plan {
     pub actions: IdVec<ActionId, Action>,
     pub counters: IdVec<CounterId, Counter>,
     pub config: Config,
+    pub faults: Faults,
     /// Named parameters that the program takes.
     pub parameters: Vec<Parameter>,
+}
+
+/// Whether programs tell of reads that fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Faults {
+    #[default]
+    Ignored,
+    /// `-k`.
+    Told,
 }
 
 /// A named parameter, as `getopt()` declares it.

@@ -148,6 +148,26 @@ pub enum Aggregate {
     Hist { bits: u8 },
     /// `[bucket; 2 + (max - min) / step]`: below `min`, each step, `max` and above.
     LHist { min: i64, max: i64, step: i64 },
+    /// `[epoch, value, mark]` for each of `count` intervals of so many nanoseconds, a ring; `mark` is 0 without a value.
+    Series { interval: u64, count: u32, keep: Keep, sign: Sign },
+}
+
+/// Words of one interval of a [`Aggregate::Series`].
+pub const SERIES_WORDS: u32 = 3;
+
+/// What the values of one interval come to, and what its mark is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Keep {
+    /// The time of the last value.
+    Last,
+    /// How many values there were.
+    Sum,
+    /// 1.
+    Min,
+    /// 1.
+    Max,
+    /// How many values there were; the value is their sum.
+    Average,
 }
 
 impl Int {
@@ -283,6 +303,7 @@ impl Aggregate {
             Aggregate::Min(_) | Aggregate::Max(_) | Aggregate::Avg(_) | Aggregate::Stats(_) => 16,
             Aggregate::Hist { bits } => 8 * log2_buckets(bits),
             Aggregate::LHist { min, max, step } => 8 * (2 + ((max - min) / step) as u32),
+            Aggregate::Series { count, .. } => 8 * SERIES_WORDS * count,
         }
     }
 }
@@ -393,6 +414,7 @@ impl fmt::Display for MapValue {
                 Aggregate::Stats(_) => "stats_t",
                 Aggregate::Hist { .. } => "hist_t",
                 Aggregate::LHist { .. } => "lhist_t",
+                Aggregate::Series { .. } => "tseries_t",
             }),
         }
     }

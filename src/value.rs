@@ -46,6 +46,7 @@ pub enum Value {
         total: i128,
     },
     Histogram(Histogram),
+    Series(Series),
 }
 
 /// One frame of a stack, or one of the inlined functions within it.
@@ -57,6 +58,15 @@ pub struct Frame {
     pub offset: u64,
     /// File or kernel module that holds it.
     pub module: Option<String>,
+}
+
+/// The merged intervals of `tseries`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Series {
+    /// Nanoseconds.
+    pub interval: u64,
+    /// The number of each interval since 1970 and what its values come to, oldest first; intervals without values are left out.
+    pub points: Vec<(u64, i128)>,
 }
 
 /// The merged buckets of `hist` or `lhist`, in the order of [`Aggregate`]'s slot.

@@ -88,6 +88,9 @@ pub fn engine<'k>(invocation: &Invocation, kernel: &'k Live, child: Option<&Chil
         safety: invocation.safety,
         start_ns: runtime::boot_time(),
         tai_offset_ns: runtime::tai_offset(),
+        wall_offset_ns: runtime::wall_offset(),
+        clock_map: std::env::var("BPFTRACE_DUMMY_TS_MAP").ok(),
+        faults: invocation.faults,
     };
     Ok(Engine::new(kernel, options, overrides))
 }

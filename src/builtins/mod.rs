@@ -14,11 +14,13 @@ mod net;
 mod output;
 mod probe;
 pub(crate) mod process;
+mod settings;
 mod stacks;
 mod strings;
 mod symbols;
 mod system;
 mod time;
+mod tseries;
 mod watch;
 
 pub use names::number_of;
@@ -74,6 +76,7 @@ pub static TABLES: &[&[Builtin]] = &[
     stacks::ROWS,
     maps::ROWS,
     aggregate::ROWS,
+    tseries::ROWS,
     output::ROWS,
     watch::ROWS,
     join::ROWS,
@@ -82,6 +85,7 @@ pub static TABLES: &[&[Builtin]] = &[
     effects::ROWS,
     meta::ROWS,
     getopt::ROWS,
+    settings::ROWS,
 ];
 
 pub fn find(name: &str) -> Option<&'static Builtin> {

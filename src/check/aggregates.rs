@@ -61,7 +61,7 @@ impl Cx<'_> {
                 let ty = record.ty.clone();
                 Expr::new(ExprKind::Seq(block, record), ty, span)
             }
-            Aggregate::Hist { .. } | Aggregate::LHist { .. } => {
+            Aggregate::Hist { .. } | Aggregate::LHist { .. } | Aggregate::Series { .. } => {
                 let of = MapValue::Aggregate(of);
                 let diagnostic = Diagnostic::error(span, format!("{name} is a '{of}': it is no single value"));
                 return Err(self.error(diagnostic.hint(format!("print({name}) shows all of it"))));

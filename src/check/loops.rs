@@ -58,7 +58,12 @@ impl Cx<'_> {
             (
                 _,
                 Some(
-                    value @ MapValue::Aggregate(Aggregate::Stats(_) | Aggregate::Hist { .. } | Aggregate::LHist { .. }),
+                    value @ MapValue::Aggregate(
+                        Aggregate::Stats(_)
+                        | Aggregate::Hist { .. }
+                        | Aggregate::LHist { .. }
+                        | Aggregate::Series { .. },
+                    ),
                 ),
             ) => format!("Loop expression does not support type: {value}"),
             (Keyed::By(_), Some(_)) if !self.kernel.has(Feature::ForEachMapElem) => {

@@ -214,6 +214,9 @@ impl Cx<'_> {
             (MapValue::Aggregate(Aggregate::Hist { .. }), MapValue::Aggregate(Aggregate::Hist { .. })) => {
                 "Different bits in a single hist unsupported".to_string()
             }
+            (MapValue::Aggregate(Aggregate::Series { .. }), MapValue::Aggregate(Aggregate::Series { .. })) => {
+                "Different tseries bounds in a single map unsupported".to_string()
+            }
             _ => format!(
                 "Type mismatch for {name}: trying to assign value of type '{new}' when map already has a type '{old}'"
             ),

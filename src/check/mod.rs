@@ -22,6 +22,7 @@ mod probe;
 mod records;
 mod stmt;
 
+pub use convert::record;
 pub use cx::{Call, Cx, Emit, provider_word};
 pub use expr::kind_of;
 pub use maps::MapArg;
@@ -32,6 +33,7 @@ use crate::config::Config;
 use crate::diag::{Diagnostic, Severity};
 use crate::ir;
 use crate::kernel::Kernel;
+use crate::plan::{Faults, Plan};
 use crate::syntax::ast;
 use declared::Declarations;
 use env::{Env, Seen};
@@ -63,6 +65,12 @@ pub struct Options {
     pub safety: Safety,
     /// Boot-time nanoseconds at which the run started, for `elapsed`.
     pub start_ns: u64,
+    /// What the wall clock is ahead of boot time.
+    pub wall_offset_ns: i64,
+    /// A map that says what time it is, in place of the clock of `tseries()`, so that scripts can be tested.
+    pub clock_map: Option<String>,
+    /// Whether reads that fail are told of (`-k`).
+    pub faults: Faults,
     /// What the TAI clock is ahead of boot time, for `nsecs(sw_tai)`.
     pub tai_offset_ns: i64,
 }
@@ -108,7 +116,7 @@ pub fn check(
         env.begin_pass(&config);
         let probes = probe::lower(&clauses, kernel, &config, options, &mut env);
         if env.has_settled() {
-            return finish(env, probes, clauses);
+            return finish(env, probes, clauses, options);
         }
     }
     Err(env.take_diagnostics())
@@ -118,6 +126,7 @@ fn finish(
     mut env: Env,
     probes: Vec<ir::Probe>,
     clauses: probe::Clauses<'_>,
+    options: &Options,
 ) -> Result<(ir::Program, Vec<Diagnostic>), Vec<Diagnostic>> {
     env.report_all_undefined();
     env.report_declared();
@@ -127,5 +136,6 @@ fn finish(
     if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
         return Err(diagnostics);
     }
-    Ok((ir::Program { probes, plan: env.into_plan() }, diagnostics))
+    let plan = Plan { faults: options.faults, ..env.into_plan() };
+    Ok((ir::Program { probes, plan }, diagnostics))
 }

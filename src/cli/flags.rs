@@ -3,6 +3,7 @@
 use super::{Buffering, Format, Invocation, Losses, Mode, Program, Stage, Verbosity};
 use crate::check::Safety;
 use crate::kernel::Feature;
+use crate::plan::Faults;
 use crate::report::Warnings;
 
 /// One option of the command line.
@@ -66,6 +67,14 @@ pub const FLAGS: &[Flag] = &[
     }),
     flag(Some('v'), "verbose", "", "say what is done; with -l, show arguments", |to, _| {
         to.verbosity = Verbosity::Verbose;
+        Ok(())
+    }),
+    flag(Some('k'), "warnings", "", "tell of map look-ups and reads of memory that fail", |to, _| {
+        if to.faults == Faults::Told {
+            let why = "USAGE: -kk has been deprecated. Use a single -k for runtime warnings for errors in map lookups and probe reads.";
+            return Err(why.to_string());
+        }
+        to.faults = Faults::Told;
         Ok(())
     }),
     flag(None, "no-warnings", "", "hide warnings", |to, _| {

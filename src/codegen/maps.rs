@@ -64,9 +64,9 @@ impl Gen<'_> {
     }
 
     /// Where a value in memory lies in its map; zeros if the key is missing.
-    pub fn map_memory(&mut self, map: MapId, key: Option<&Expr>, ty: &Type) -> Generated<Place> {
-        let to = self.temporary(ty.size());
-        let copy = Expr::new(ExprKind::MapGet { map, key: key.cloned() }, ty.clone(), crate::source::Span::default());
+    pub fn map_memory(&mut self, map: MapId, key: Option<&Expr>, expr: &Expr) -> Generated<Place> {
+        let to = self.temporary(expr.ty.size());
+        let copy = Expr::new(ExprKind::MapGet { map, key: key.cloned() }, expr.ty.clone(), expr.span);
         self.write(&copy, to, Padding::Zeros)?;
         Ok(to)
     }
@@ -221,11 +221,12 @@ impl Gen<'_> {
     }
 
     fn step(&mut self, slot: VReg, index: Operand, count: i64, op: StepOp, value: Operand, done: Label) {
+        let last = count - 1 - i64::from(words_after(op));
         let word = match index {
-            Operand::Imm(index) => Place::new(Base::Reg(slot), 8 * index.clamp(0, count - 1) as i32),
+            Operand::Imm(index) => Place::new(Base::Reg(slot), 8 * index.clamp(0, last) as i32),
             Operand::Reg(_) => {
                 // Said again right before its use: verifiers forget the bounds of numbers across calls.
-                self.asm.branch(Cond::Gt, index, Operand::Imm(count - 1), done);
+                self.asm.branch(Cond::Gt, index, Operand::Imm(last), done);
                 let offset = self.asm.alu(Alu::Shl, index, Operand::Imm(3));
                 let address = self.asm.alu(Alu::Add, slot.into(), offset);
                 match address {
@@ -241,9 +242,21 @@ impl Gen<'_> {
                 self.asm.store(Size::B8, word, new);
             }
             StepOp::Set => self.asm.store(Size::B8, word, value),
+            StepOp::Renew { words } => self.renew(word, value, words),
             StepOp::Min(sign) => self.keep(word, value, if sign == Sign::Signed { Cond::SGe } else { Cond::Ge }),
             StepOp::Max(sign) => self.keep(word, value, if sign == Sign::Signed { Cond::SLe } else { Cond::Le }),
         }
+    }
+
+    fn renew(&mut self, word: Place, value: Operand, words: u32) {
+        let same = self.asm.label();
+        let old = self.asm.load(Size::B8, word);
+        self.asm.branch(Cond::Eq, old.into(), value, same);
+        self.asm.store(Size::B8, word, value);
+        for after in 1..=words {
+            self.asm.store(Size::B8, at(word, 8 * after), Operand::Imm(0));
+        }
+        self.asm.place(same);
     }
 
     /// Stores the value unless one is there already that `better` says to keep: `value better old`.
@@ -267,5 +280,14 @@ impl Gen<'_> {
     /// Stores a scalar of this type.
     pub fn store_scalar(&mut self, ty: &Type, to: Place, value: Operand) {
         self.asm.store(size_of(ty), to, value);
+    }
+}
+
+/// Words beside its own that a step touches.
+fn words_after(op: StepOp) -> u32 {
+    match op {
+        StepOp::Add | StepOp::Set => 0,
+        StepOp::Min(_) | StepOp::Max(_) => 1,
+        StepOp::Renew { words } => words,
     }
 }

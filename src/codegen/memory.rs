@@ -9,6 +9,7 @@ use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Base, Cond, Operand, Place, Size};
 use crate::ir::{Expr, ExprKind};
 use crate::plan::CounterId;
+use crate::source::Span;
 use crate::types::{Space, Type};
 
 /// What the bytes after a text must be.
@@ -34,7 +35,7 @@ impl Gen<'_> {
             ExprKind::Reinterpret(of) if !of.ty.is_scalar() => return self.place_of(of),
             ExprKind::Field { base, offset } => return Ok(at(self.place_of(base)?, *offset)),
             ExprKind::MapGet { map, key } if !expr.ty.is_scalar() => {
-                return self.map_memory(*map, key.as_ref(), &expr.ty);
+                return self.map_memory(*map, key.as_ref(), expr);
             }
             _ => {}
         }
@@ -93,10 +94,10 @@ impl Gen<'_> {
                 }
                 self.asm.call(Helper::GET_CURRENT_COMM, &[Arg::Address(to), Arg::Imm(i64::from(expr.ty.size()))]);
             }
-            ExprKind::ReadStr { addr, max } => self.read_text(addr, max.as_ref(), to, expr.ty.size(), padding)?,
+            ExprKind::ReadStr { addr, max } => self.read_text(addr, max.as_ref(), to, expr, padding)?,
             ExprKind::StrConcat(left, right) => self.concat(left, right, to, expr.ty.size(), padding)?,
-            ExprKind::ReadBuf { addr, len } => self.read_bytes(addr, len, to, expr.ty.size() - 4, padding)?,
-            ExprKind::Load { addr, offset } => self.probe_read(to, expr.ty.size(), addr, *offset)?,
+            ExprKind::ReadBuf { addr, len } => self.read_bytes(addr, len, to, expr, padding)?,
+            ExprKind::Load { addr, offset } => self.probe_read(to, expr.ty.size(), addr, *offset, expr.span)?,
             ExprKind::Resize(of) => self.resize(of, &expr.ty, to, padding)?,
             ExprKind::Terminate(of) => self.terminate(of, to, padding)?,
             ExprKind::Reinterpret(of) if of.ty.is_scalar() => self.write(of, to, padding)?,
@@ -110,7 +111,7 @@ impl Gen<'_> {
                 self.block(block)?;
                 self.write(value, to, padding)?;
             }
-            ExprKind::MapGet { map, key } => self.copy_from_map(*map, key.as_ref(), to, expr.ty.size())?,
+            ExprKind::MapGet { map, key } => self.copy_from_map(*map, key.as_ref(), to, expr)?,
             _ => {
                 let from = self.place_of(expr)?;
                 self.copy(to, from, expr.ty.size());
@@ -120,15 +121,25 @@ impl Gen<'_> {
     }
 
     /// `bpf_probe_read_*`: a fault leaves zeros.
-    pub fn probe_read(&mut self, to: Place, size: u32, addr: &Expr, offset: i64) -> Generated<()> {
+    pub fn probe_read(&mut self, to: Place, size: u32, addr: &Expr, offset: i64, site: Span) -> Generated<()> {
         let space = space_of(addr);
         let addr = self.scalar(addr)?;
         let from = self.asm.alu(Alu::Add, addr, Operand::Imm(offset));
-        self.asm.call(Self::reader(space), &[Arg::Address(to), Arg::Imm(i64::from(size)), argument(from)]);
+        let helper = Self::reader(space);
+        let result = self.asm.call(helper, &[Arg::Address(to), Arg::Imm(i64::from(size)), argument(from)]);
+        self.check_read(helper, result, site);
         Ok(())
     }
 
-    fn read_text(&mut self, addr: &Expr, max: Option<&Expr>, to: Place, size: u32, padding: Padding) -> Generated<()> {
+    fn read_text(
+        &mut self,
+        addr: &Expr,
+        max: Option<&Expr>,
+        to: Place,
+        expr: &Expr,
+        padding: Padding,
+    ) -> Generated<()> {
+        let (size, site) = (expr.ty.size(), expr.span);
         let space = space_of(addr);
         let addr = self.scalar(addr)?;
         let length = match max {
@@ -144,11 +155,14 @@ impl Gen<'_> {
             // Of no length at all the helper writes nothing, not even the NUL.
             self.asm.store(Size::B1, to, Operand::Imm(0));
         }
-        self.asm.call(Self::text_reader(space), &[Arg::Address(to), length, argument(addr)]);
+        let helper = Self::text_reader(space);
+        let result = self.asm.call(helper, &[Arg::Address(to), length, argument(addr)]);
+        self.check_read(helper, result, site);
         Ok(())
     }
 
-    fn read_bytes(&mut self, addr: &Expr, len: &Expr, to: Place, capacity: u32, padding: Padding) -> Generated<()> {
+    fn read_bytes(&mut self, addr: &Expr, len: &Expr, to: Place, expr: &Expr, padding: Padding) -> Generated<()> {
+        let (capacity, site) = (expr.ty.size() - 4, expr.span);
         let space = space_of(addr);
         let (addr, len) = (self.scalar(addr)?, self.scalar(len)?);
         if padding == Padding::Zeros {
@@ -156,7 +170,9 @@ impl Gen<'_> {
         }
         let length = self.clamped(len, i64::from(capacity));
         self.asm.store(Size::B4, to, length);
-        self.asm.call(Self::reader(space), &[Arg::Address(at(to, 4)), argument(length), argument(addr)]);
+        let helper = Self::reader(space);
+        let result = self.asm.call(helper, &[Arg::Address(at(to, 4)), argument(length), argument(addr)]);
+        self.check_read(helper, result, site);
         Ok(())
     }
 
@@ -277,7 +293,8 @@ impl Gen<'_> {
         }
     }
 
-    fn copy_from_map(&mut self, map: crate::plan::MapId, key: Option<&Expr>, to: Place, size: u32) -> Generated<()> {
+    fn copy_from_map(&mut self, map: crate::plan::MapId, key: Option<&Expr>, to: Place, expr: &Expr) -> Generated<()> {
+        let size = expr.ty.size();
         match self.look_up(map, key)? {
             Found::Always(from) => self.copy(to, from, size),
             Found::Maybe(pointer) => {
@@ -289,6 +306,7 @@ impl Gen<'_> {
                 self.asm.jump(done);
                 self.asm.place(missing);
                 self.enter();
+                self.note_missing(expr.span);
                 self.clear(to, size);
                 self.leave();
                 self.asm.place(done);

@@ -9,6 +9,7 @@ mod branch;
 mod buckets;
 mod cache;
 mod capture;
+mod faults;
 mod loops;
 mod maps;
 mod memory;
@@ -40,6 +41,7 @@ const ON_STACK: [u32; 3] = [64, 24, 8];
 /// Generates the programs. Fails only on what no kernel of this version could load, such as a value larger than its limits.
 pub fn generate(program: Program, kernel: &dyn Kernel) -> Result<Compiled, Vec<Diagnostic>> {
     let Program { probes, mut plan } = program;
+    faults::register(&probes, &mut plan);
     let mut shared = SharedMaps::register(&mut plan);
     let (mut units, mut needs) = all(&probes, &plan, kernel, &shared)?;
     if needs.scratch > PER_CPU_VALUE {

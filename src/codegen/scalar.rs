@@ -8,6 +8,8 @@ use super::strings::Wanted;
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Operand, Size};
 use crate::ir::{Expr, ExprKind, UnaryOp};
+use crate::plan::Faults;
+use crate::source::Span;
 use crate::types::{Sign, Space, Type};
 
 impl Gen<'_> {
@@ -71,7 +73,7 @@ impl Gen<'_> {
                 Ok(self.linear_bucket(value, *min, *max, *step))
             }
             ExprKind::Var(var) => Ok(self.read_variable(*var, &expr.ty)),
-            ExprKind::MapGet { map, key } => self.map_scalar(*map, key.as_ref(), &expr.ty),
+            ExprKind::MapGet { map, key } => self.map_scalar(*map, key.as_ref(), expr),
             ExprKind::Field { base, offset } => {
                 let place = at(self.place_of(base)?, *offset);
                 Ok(self.load_from(place, &expr.ty))
@@ -145,7 +147,7 @@ impl Gen<'_> {
             ExprKind::Load { addr, offset } if matches!(*addr.kind, ExprKind::Ctx) => {
                 self.read_context(*offset, &expr.ty)
             }
-            ExprKind::Load { addr, offset } => self.read(addr, *offset, &expr.ty)?,
+            ExprKind::Load { addr, offset } => self.read(addr, *offset, &expr.ty, expr.span)?,
             _ => self.scalar(expr)?,
         };
         if let Some(key) = key {
@@ -154,9 +156,9 @@ impl Gen<'_> {
         Ok(value)
     }
 
-    fn read(&mut self, addr: &Expr, offset: i64, ty: &Type) -> Generated<Operand> {
+    fn read(&mut self, addr: &Expr, offset: i64, ty: &Type, site: Span) -> Generated<Operand> {
         let to = self.stack(ty.size());
-        self.probe_read(to, ty.size(), addr, offset)?;
+        self.probe_read(to, ty.size(), addr, offset, site)?;
         let value = self.asm.load(size_of(ty), to);
         Ok(self.extended(value.into(), ty))
     }
@@ -206,9 +208,10 @@ impl Gen<'_> {
         }
     }
 
-    fn map_scalar(&mut self, map: crate::plan::MapId, key: Option<&Expr>, ty: &Type) -> Generated<Operand> {
+    fn map_scalar(&mut self, map: crate::plan::MapId, key: Option<&Expr>, expr: &Expr) -> Generated<Operand> {
+        let ty = &expr.ty;
         let value = self.asm.variable();
-        let missing = self.asm.label();
+        let (missing, done) = (self.asm.label(), self.asm.label());
         match self.look_up(map, key)? {
             Found::Always(place) => {
                 let loaded = self.asm.load(size_of(ty), place);
@@ -223,7 +226,14 @@ impl Gen<'_> {
                 self.asm.set(value, loaded);
             }
         }
-        self.asm.place(missing);
+        if self.plan.faults == Faults::Told {
+            self.asm.jump(done);
+            self.asm.place(missing);
+            self.note_missing(expr.span);
+        } else {
+            self.asm.place(missing);
+        }
+        self.asm.place(done);
         Ok(self.asm.get(value).into())
     }
 

@@ -127,6 +127,10 @@ pub struct Step {
 pub enum StepOp {
     Add,
     Set,
+    /// Stores the value; if it is another than before, so many words after it become 0.
+    Renew {
+        words: u32,
+    },
     /// Stores the value if it is smaller, or if the next `u64` (the `set` mark) is still 0; the mark is set then.
     Min(Sign),
     /// Likewise for larger.

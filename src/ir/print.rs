@@ -67,6 +67,7 @@ impl<'a> Printer<'a> {
                     let op = match step.op {
                         StepOp::Add => "+=",
                         StepOp::Set => "=",
+                        StepOp::Renew { .. } => "renew=",
                         StepOp::Min(_) => "min=",
                         StepOp::Max(_) => "max=",
                     };

@@ -80,7 +80,8 @@ fn borders(shape: Aggregate, index: u32) -> (Option<i64>, Option<i64>) {
         | Aggregate::Min(_)
         | Aggregate::Max(_)
         | Aggregate::Avg(_)
-        | Aggregate::Stats(_) => (None, None),
+        | Aggregate::Stats(_)
+        | Aggregate::Series { .. } => (None, None),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::histogram::{self, Bucket};
+use super::series;
 use super::text::{average, key};
 use super::{Benchmark, Chattiness, Loss, Manner, Message, Sink, Testing, Warnings, written};
 use crate::config::Config;
@@ -129,6 +130,7 @@ impl Sink for JsonSink {
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Histogram(_) => "hist",
+        Value::Series(_) => "tseries",
         Value::Average { .. } | Value::Stats { .. } => "stats",
         _ => "map",
     }
@@ -191,6 +193,14 @@ fn json(value: &Value, config: &Config) -> String {
         Value::Histogram(of) => {
             let buckets: Vec<String> = histogram::buckets(of).iter().map(bucket).collect();
             format!("[{}]", buckets.join(","))
+        }
+        Value::Series(of) => {
+            let point = |(epoch, value): &(u64, i128)| {
+                let start = quoted(series::start(of, *epoch).as_bytes());
+                format!("{{\"interval_start\":{start},\"value\":{}}}", self::number(*value))
+            };
+            let points: Vec<String> = of.points.iter().map(point).collect();
+            format!("[{}]", points.join(","))
         }
         Value::Str { .. }
         | Value::Mac(_)

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Write;
 
 use super::testing::{self, Mood};
-use super::{Benchmark, Chattiness, Excerpt, Loss, Manner, Message, Sink, Testing, Warnings, histogram, written};
+use super::{Benchmark, Chattiness, Excerpt, Loss, Manner, Message, Sink, Testing, Warnings, histogram, series, written};
 use crate::config::{Config, ControlCharacters};
 use crate::diag::{Severity, Style};
 use crate::error::Result;
@@ -42,6 +42,11 @@ impl TextSink {
     fn entry(&mut self, heading: &[u8], value: &Value) -> Result<()> {
         if matches!(value, Value::Histogram(_)) {
             return self.histogram(heading, value);
+        }
+        if let Value::Series(of) = value {
+            let rows = series::text(of);
+            let drawing = if rows.is_empty() { Vec::new() } else { [heading, b":\n", rows.as_bytes(), b"\n"].concat() };
+            return self.put(&drawing);
         }
         let line = [heading, b": ", &plain(value, &self.config), b"\n"].concat();
         self.put(&line)
@@ -164,6 +169,7 @@ pub fn plain(value: &Value, config: &Config) -> Vec<u8> {
             format!("{{ .count = {count}, .average = {average}, .total = {total} }}").into_bytes()
         }
         Value::Histogram(of) => histogram::text(of).into_bytes(),
+        Value::Series(of) => series::text(of).into_bytes(),
     }
 }
 

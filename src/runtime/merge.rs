@@ -1,7 +1,9 @@
 //! The slots of all CPUs become one value.
 
-use crate::types::{Aggregate, Sign};
-use crate::value::{Histogram, Value};
+use std::collections::BTreeMap;
+
+use crate::types::{Aggregate, Keep, SERIES_WORDS, Sign};
+use crate::value::{Histogram, Series, Value};
 
 /// Merges an aggregation's slots.
 pub fn merge<'s>(of: Aggregate, slots: impl Iterator<Item = &'s [u8]>) -> Value {
@@ -18,6 +20,9 @@ pub fn merge<'s>(of: Aggregate, slots: impl Iterator<Item = &'s [u8]>) -> Value 
         Aggregate::Stats(sign) => {
             let (count, total) = count_and_total(slots, sign);
             Value::Stats { count, total }
+        }
+        Aggregate::Series { interval, keep, sign, .. } => {
+            Value::Series(Series { interval, points: points(slots, of.size() as usize / 8, keep, sign) })
         }
         Aggregate::Hist { .. } | Aggregate::LHist { .. } => {
             let mut counts = vec![0u64; of.size() as usize / 8];
@@ -62,6 +67,43 @@ fn count_and_total(slots: impl Iterator<Item = Vec<u64>>, sign: Sign) -> (u64, i
     })
 }
 
+/// The intervals of all CPUs, each once; those that fell out of the window on another CPU are left out.
+fn points(slots: impl Iterator<Item = Vec<u64>>, words: usize, keep: Keep, sign: Sign) -> Vec<(u64, i128)> {
+    let mut merged: BTreeMap<u64, (i128, u64)> = BTreeMap::new();
+    for slot in slots {
+        for interval in slot[..words.min(slot.len())].as_chunks::<{ SERIES_WORDS as usize }>().0 {
+            let [epoch, value, mark] = *interval;
+            if mark == 0 {
+                continue;
+            }
+            let value = if sign == Sign::Signed { i128::from(value as i64) } else { i128::from(value) };
+            let joined = merged.get(&epoch).map_or((value, mark), |old| join(*old, (value, mark), keep));
+            merged.insert(epoch, joined);
+        }
+    }
+    let window = (words / SERIES_WORDS as usize) as u64;
+    let oldest = merged.last_key_value().map_or(0, |(last, _)| (last + 1).saturating_sub(window));
+    let recent = merged.into_iter().filter(|(epoch, _)| *epoch >= oldest);
+    let shown = |(value, mark)| if keep == Keep::Average { value / i128::from(mark) } else { value };
+    recent.map(|(epoch, point)| (epoch, shown(point))).collect()
+}
+
+/// Two CPUs' values of one interval, each with its mark.
+fn join(one: (i128, u64), other: (i128, u64), keep: Keep) -> (i128, u64) {
+    match keep {
+        Keep::Last => {
+            if other.1 > one.1 {
+                other
+            } else {
+                one
+            }
+        }
+        Keep::Sum | Keep::Average => (one.0 + other.0, one.1 + other.1),
+        Keep::Min => one.min(other),
+        Keep::Max => one.max(other),
+    }
+}
+
 fn number(bits: u64, sign: Sign) -> Value {
     match sign {
         Sign::Signed => Value::Int(bits as i64),
@@ -87,6 +129,23 @@ mod tests {
         assert_eq!(merged(Aggregate::Min(Sign::Unsigned), &[&[7, 1], &[-3, 1]]), Value::UInt(7));
         assert_eq!(merged(Aggregate::Max(Sign::Unsigned), &[&[7, 1], &[-1, 1]]), Value::UInt(u64::MAX));
         assert_eq!(merged(Aggregate::Max(Sign::Signed), &[&[-7, 1], &[0, 0]]), Value::Int(-7));
+    }
+
+    #[test]
+    fn intervals_of_all_cpus_are_one_series() {
+        let merged = |keep, slots: &[&[i64]]| {
+            let of = Aggregate::Series { interval: 1, count: 2, keep, sign: Sign::Signed };
+            match merged(of, slots) {
+                Value::Series(series) => series.points,
+                _ => Vec::new(),
+            }
+        };
+        let slots: [&[i64]; 2] = [&[6, -4, 2, 5, 9, 1], &[4, 1, 1, 5, 1, 3]];
+        assert_eq!(merged(Keep::Sum, &slots), [(5, 10), (6, -4)]);
+        assert_eq!(merged(Keep::Last, &slots), [(5, 1), (6, -4)]);
+        assert_eq!(merged(Keep::Average, &slots), [(5, 2), (6, -2)]);
+        assert_eq!((merged(Keep::Max, &slots)[0], merged(Keep::Min, &slots)[0]), ((5, 9), (5, 1)));
+        assert!(merged(Keep::Last, &[&[7, 7, 0, 0, 0, 0]]).is_empty());
     }
 
     #[test]

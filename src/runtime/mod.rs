@@ -64,6 +64,11 @@ pub fn boot_time() -> u64 {
     sys::process::boot_time() as u64
 }
 
+/// Nanoseconds that the wall clock is ahead of that.
+pub fn wall_offset() -> i64 {
+    crate::strftime::now().wrapping_sub(sys::process::boot_time()) as i64
+}
+
 /// Nanoseconds that the TAI clock is ahead of that.
 pub fn tai_offset() -> i64 {
     sys::process::tai_time().wrapping_sub(sys::process::boot_time()) as i64
