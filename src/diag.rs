@@ -91,7 +91,7 @@ pub struct Place {
 
 /// Where a span lies; nothing for a span of no source.
 pub fn place(span: Span, sources: &Sources) -> Option<Place> {
-    let place = sources.locate(span)?;
+    let place = located(span, sources)?;
     Some(Place {
         file: place.file.to_string(),
         line: place.line,
@@ -99,6 +99,11 @@ pub fn place(span: Span, sources: &Sources) -> Option<Place> {
         position: position(&place),
         excerpt: excerpt(&place, |width| "~".repeat(width)),
     })
+}
+
+/// Where a span lies; the default one, which is that of nothing in particular, lies nowhere.
+fn located(span: Span, sources: &Sources) -> Option<Location<'_>> {
+    sources.locate(span).filter(|_| span != Span::default())
 }
 
 /// More lines of one span than this are not shown.
@@ -117,7 +122,7 @@ impl Diagnostic {
             Severity::Error => "ERROR",
             Severity::Warning => "WARNING",
         };
-        let Some(place) = sources.locate(span) else {
+        let Some(place) = located(span, sources) else {
             return format!("{}\n", style.paint(self.colour(), &format!("{word}: {message}")));
         };
         let headline = format!("{}: {word}: {message}", position(&place));

@@ -55,7 +55,8 @@ impl Sink for Notes {
     }
 
     fn message(&mut self, message: &Message<'_>) -> Result<()> {
-        self.note(message.text.to_string())
+        let place = message.place.map_or(String::new(), |place| format!("{}: ", place.position));
+        self.note(format!("{place}{}", message.text))
     }
 
     fn test(&mut self, event: &Testing<'_>) -> Result<()> {

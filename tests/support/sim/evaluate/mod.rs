@@ -289,14 +289,16 @@ fn step(slot: &mut [u8], index: usize, op: StepOp, value: u64) {
     let is_set = || word(&slot[8 * (index + 1)..]) != 0;
     let new = match op {
         StepOp::Add => old.wrapping_add(value),
-        StepOp::Set => value,
+        StepOp::Set | StepOp::Renew { .. } => value,
         StepOp::Min(sign) if is_set() && !is_less(sign, value, old) => old,
         StepOp::Max(sign) if is_set() && !is_less(sign, old, value) => old,
         StepOp::Min(_) | StepOp::Max(_) => value,
     };
     slot[8 * index..][..8].copy_from_slice(&new.to_le_bytes());
-    if matches!(op, StepOp::Min(_) | StepOp::Max(_)) {
-        slot[8 * (index + 1)] = 1;
+    match op {
+        StepOp::Min(_) | StepOp::Max(_) => slot[8 * (index + 1)] = 1,
+        StepOp::Renew { words } if new != old => slot[8 * (index + 1)..][..8 * words as usize].fill(0),
+        StepOp::Add | StepOp::Set | StepOp::Renew { .. } => {}
     }
 }
 
