@@ -52,6 +52,10 @@ fn dispatch(invocation: &Invocation) -> Result<u8> {
         Some(path) => kernel.with_functions(path)?,
         None => kernel,
     };
+    let kernel = match std::env::var("RTRACE_BTF").or_else(|_| std::env::var("BPFTRACE_BTF")) {
+        Ok(path) => kernel.with_types(&path)?,
+        Err(_) => kernel,
+    };
     match invocation.mode {
         Mode::Help => output::line(&cli::help())?,
         Mode::Version => output::line(&format!("rtrace v{}\n", env!("CARGO_PKG_VERSION")))?,

@@ -4,6 +4,7 @@ use super::{Builtin, binary};
 use crate::check::{Call, Cx, Fallible, kind_of};
 use crate::diag::Diagnostic;
 use crate::ir::{BinaryOp, CompareOp, Expr, ExprKind};
+use crate::syntax::ast;
 use crate::types::{Int, Sign, Space, Type};
 
 pub const ROWS: &[Builtin] = &[
@@ -38,6 +39,14 @@ pub const ROWS: &[Builtin] = &[
         "The pointer, taken as one into the process's memory.",
         "uprobe:/bin/bash:readline { print(str(uptr(arg0))); }",
         |cx, call| in_space(cx, call, Space::User),
+    ),
+    Builtin::function(
+        "container_of",
+        "pointer, typeof(TYPE), member",
+        (3, 3),
+        "Pointer to the structure that has this member at the pointer.",
+        "begin { $task = container_of(curtask, typeof(struct task_struct), __state); print($task != 0); }",
+        container_of,
     ),
     Builtin::function(
         "is_err",
@@ -181,6 +190,33 @@ fn in_space(cx: &mut Cx<'_>, call: &Call<'_>, space: Space) -> Fallible<Expr> {
         _ => Type::Int(Int::I8),
     };
     Ok(Expr { ty: Type::pointer(to, space), ..value })
+}
+
+fn container_of(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let member = cx.number_arg(call, 0)?;
+    let ast::ExprKind::Typeof(of) = &*call.args[1].kind else {
+        let diagnostic = Diagnostic::error(call.args[1].span, "container_of() expects a type as second argument");
+        return Err(cx.error(diagnostic.hint("it is written typeof(struct NAME)")));
+    };
+    let Some(path) = path(&call.args[2]) else {
+        let message = "container_of() expects the name of a member as third argument";
+        return Err(cx.error(Diagnostic::error(call.args[2].span, message)));
+    };
+    let to = cx.type_of(of)?;
+    let offset = ast::ExprKind::Offsetof { of: of.clone(), path };
+    let offset = cx.expr(&ast::Expr { kind: Box::new(offset), span: call.span })?;
+    let ExprKind::Int(offset) = *offset.kind else { return Ok(offset) };
+    let space = if let Type::Ptr(_, space) = &member.ty { *space } else { cx.context.space };
+    Ok(binary(BinaryOp::Sub, Expr { ty: Type::U64, ..member }, offset, Type::pointer(to, space)))
+}
+
+/// `member` or `member.inner`.
+fn path(member: &ast::Expr) -> Option<Vec<ast::Name>> {
+    match &*member.kind {
+        ast::ExprKind::Ident(text) => Some(vec![ast::Name { text: text.clone(), span: member.span }]),
+        ast::ExprKind::Field { base, name, .. } => Some([path(base)?, vec![name.clone()]].concat()),
+        _ => None,
+    }
 }
 
 /// The kernel's `MAX_ERRNO`.

@@ -80,7 +80,7 @@ impl Cx<'_> {
     }
 
     /// The type that is meant by the operand of `sizeof` or `typeof`.
-    pub(super) fn type_of(&mut self, of: &Queried) -> Fallible<Type> {
+    pub fn type_of(&mut self, of: &Queried) -> Fallible<Type> {
         match of {
             Queried::Type(ty) => self.type_named(ty),
             Queried::Expr(value) => match &*value.kind {

@@ -53,6 +53,12 @@ impl Live {
         self
     }
 
+    /// The same kernel, with its types read from a file.
+    pub fn with_types(self, path: &str) -> Result<Live> {
+        let btf = Btf::open_at(Path::new(path))?;
+        Ok(Live { btf: OnceLock::from(Some(btf)), ..self })
+    }
+
     /// The same kernel, with the functions that may be traced from a file, one a line, as the kernel's own list has them.
     pub fn with_functions(self, path: &str) -> Result<Live> {
         let text = fs::read_to_string(path).map_err(|error| {
