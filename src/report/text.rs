@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::io::Write;
 
 use super::testing::{self, Mood};
-use super::{Benchmark, Chattiness, Excerpt, Loss, Manner, Message, Sink, Testing, Warnings, histogram, series, written};
+use super::{
+    Benchmark, Chattiness, Excerpt, Loss, Manner, Message, Sink, Testing, Warnings, histogram, series, written,
+};
 use crate::config::{Config, ControlCharacters};
 use crate::diag::{Severity, Style};
 use crate::error::Result;
