@@ -1,5 +1,6 @@
 //! Program text in, loadable programs out: the stages in their order, for the command line and the shell alike.
 
+use crate::cdecl::{self, KernelTypes};
 use crate::check::{self, Options};
 use crate::codegen::{self, Compiled};
 use crate::config::{Config, Overrides};
@@ -42,7 +43,15 @@ impl<'a> Engine<'a> {
 
     /// Expands macros and checks what results.
     pub fn check(&mut self, program: &ast::Program) -> Result<Checked, Faults> {
-        let program = macros::expand(program.clone(), &mut self.sources)?;
+        let imports =
+            program.imports.iter().map(|import| Diagnostic::error(import.span, "'import' is not supported yet"));
+        let imports: Faults = imports.collect();
+        if !imports.is_empty() {
+            return Err(imports);
+        }
+        let types = if self.kernel.btf().is_some() { KernelTypes::Known } else { KernelTypes::Unknown };
+        let program = cdecl::resolve(program.clone(), types)?;
+        let program = macros::expand(program, &mut self.sources)?;
         let mut config = Config::default();
         let mut faults = config.apply(&program.config);
         self.overrides.apply(&mut config);

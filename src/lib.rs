@@ -20,6 +20,8 @@ pub mod kernel;
 
 pub mod syntax;
 
+pub mod cdecl;
+
 pub mod config;
 pub mod format;
 pub mod plan;

@@ -5,11 +5,20 @@ use crate::source::Span;
 /// A whole script or one-liner.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Program {
+    /// Preprocessor lines and C definitions, in order and as written.
+    pub c: Vec<CText>,
     pub config: Vec<Setting>,
     pub imports: Vec<Import>,
     pub maps: Vec<MapDecl>,
     pub macros: Vec<Macro>,
     pub probes: Vec<Probe>,
+}
+
+/// C text that has yet to be understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CText {
+    pub text: String,
+    pub span: Span,
 }
 
 /// `import "path";`.

@@ -3,7 +3,7 @@
 
 use pest::iterators::Pairs;
 
-use super::ast::{AttachPoint, Import, MapDecl, Name, Probe, Program, Setting, SettingValue};
+use super::ast::{AttachPoint, CText, Import, MapDecl, Name, Probe, Program, Setting, SettingValue};
 use super::parse::{Node, Rule};
 use super::{attach, literal};
 use crate::diag::Diagnostic;
@@ -36,12 +36,20 @@ impl Builder {
                 Rule::function_item => self.later(&item, "'fn' definitions are"),
                 Rule::import => result.imports.push(self.import(item)),
                 Rule::map_declaration => result.maps.push(self.map_declaration(item)),
-                Rule::preprocessor => self.later(&item, "C preprocessor lines are"),
-                Rule::c_type => self.later(&item, "C type definitions are"),
+                Rule::preprocessor | Rule::c_type => result.c.push(self.c_text(&item, &result.probes)),
                 _ => {}
             }
         }
         result
+    }
+
+    /// C comes before all that may use it.
+    fn c_text(&mut self, node: &Node<'_>, probes: &[Probe]) -> CText {
+        let span = self.span(node);
+        if !probes.is_empty() {
+            self.fault(span, "syntax: C definitions must appear before probes and functions");
+        }
+        CText { text: format!("{}\n", node.as_str()), span }
     }
 
     /// There is one `config` block and it comes first.

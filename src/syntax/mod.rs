@@ -22,6 +22,11 @@ pub mod visit;
 pub use parse::parse;
 use scan::Scan;
 
+/// The bytes of a string literal that is given with its quotes; what is wrong in it is left out.
+pub fn string_literal(quoted: &str) -> Vec<u8> {
+    literal::string(quoted).0
+}
+
 /// Whether a text could be run as it is, or waits for more lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completeness {

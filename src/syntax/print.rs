@@ -10,6 +10,10 @@ use super::print_type::type_name;
 /// The whole program, one statement a line.
 pub fn program(program: &Program) -> String {
     let mut printer = Printer::default();
+    for part in &program.c {
+        printer.out.push_str(part.text.trim_end());
+        printer.out.push('\n');
+    }
     if !program.config.is_empty() {
         printer.config(&program.config);
     }

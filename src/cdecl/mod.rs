@@ -1,0 +1,90 @@
+//! The C part of a script: `#define`d constants take the place of their names in the program; conditions are decided.
+
+mod constant;
+mod lex;
+mod preprocess;
+
+use crate::diag::Diagnostic;
+use crate::source::Span;
+use crate::syntax::ast::{CText, Expr, ExprKind, Program, UnaryOp};
+use crate::syntax::string_literal;
+use crate::syntax::visit::{VisitMut, walk_block, walk_expr};
+use preprocess::{Constant, Preprocessor};
+
+/// Whether the kernel's types are known without headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KernelTypes {
+    Known,
+    Unknown,
+}
+
+/// Takes the C part out of a program: what it defines is put where it is named.
+pub fn resolve(mut program: Program, kernel: KernelTypes) -> Result<Program, Vec<Diagnostic>> {
+    let written = std::mem::take(&mut program.c);
+    if written.is_empty() {
+        return Ok(program);
+    }
+    let mut resolver = Resolver { definitions: preprocessed(&written, kernel), faults: Vec::new() };
+    for one in &mut program.macros {
+        resolver.expr(&mut one.body);
+    }
+    for probe in &mut program.probes {
+        probe.predicate.iter_mut().for_each(|predicate| resolver.expr(predicate));
+        walk_block(&mut resolver, &mut probe.body);
+    }
+    let Resolver { definitions, mut faults } = resolver;
+    faults.extend(definitions.faults);
+    faults.extend(definitions.out.first().map(|first| {
+        Diagnostic::error(first.span, "C type definitions are not supported yet")
+            .hint("the kernel's own types are known by their names")
+    }));
+    if faults.is_empty() { Ok(program) } else { Err(faults) }
+}
+
+fn preprocessed(written: &[CText], kernel: KernelTypes) -> Preprocessor {
+    let mut preprocessor = Preprocessor::default();
+    if kernel == KernelTypes::Known {
+        preprocessor.define("BPFTRACE_HAVE_BTF");
+    }
+    for part in written {
+        preprocessor.text(&part.text, part.span.start);
+    }
+    preprocessor.finish();
+    preprocessor
+}
+
+struct Resolver {
+    definitions: Preprocessor,
+    faults: Vec<Diagnostic>,
+}
+
+impl VisitMut for Resolver {
+    fn expr(&mut self, expr: &mut Expr) {
+        if let ExprKind::Ident(name) = &*expr.kind
+            && let Some(constant) = self.definitions.constant(name)
+        {
+            match constant {
+                Ok(constant) => *expr = literal(constant, expr.span),
+                Err(()) => self.faults.push(
+                    Diagnostic::error(expr.span, format!("'{name}' is defined, but not as a constant"))
+                        .hint("only numbers, strings and what can be computed from numbers can be used by name"),
+                ),
+            }
+            return;
+        }
+        walk_expr(self, expr);
+    }
+}
+
+fn literal(constant: Constant, span: Span) -> Expr {
+    let int = |value: u128| ExprKind::Int { value: value as u64, suffix: String::new() };
+    let kind = match constant {
+        Constant::Text(quoted) => ExprKind::Str(string_literal(&quoted)),
+        Constant::Int(value) if value < 0 => {
+            let magnitude = Expr { kind: Box::new(int(value.unsigned_abs())), span };
+            ExprKind::Unary(UnaryOp::Negate, magnitude)
+        }
+        Constant::Int(value) => int(value.unsigned_abs()),
+    };
+    Expr { kind: Box::new(kind), span }
+}
