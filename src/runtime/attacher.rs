@@ -10,7 +10,7 @@ use super::perf::{self, Source};
 use super::refusal::refused;
 use super::sys;
 use super::sys::link::Location;
-use super::sys::perf::{Counting, Event, Place};
+use super::sys::perf::{Counting, Event, Heirs, Place};
 use crate::config::MissingProbes;
 use crate::error::{Error, Result};
 use crate::kernel::{Feature, Kernel};
@@ -126,6 +126,7 @@ impl<'k> Attacher<'k> {
 
     /// A clock, counter or breakpoint: one event for each CPU or thread.
     fn counted(&mut self, program: BorrowedFd<'_>, of: Numbered<'_>, event: &Event<'_>, scope: Scope) -> Result<()> {
+        let heirs = if self.kernel.version() >= (5, 13) { Heirs::Threads } else { Heirs::None };
         let mut attach = |counting| {
             let event = sys::perf::open(event, counting)?;
             let link = self.connect(program, event.as_fd(), of)?;
@@ -135,7 +136,7 @@ impl<'k> Attacher<'k> {
         let attached = match scope {
             Scope::EveryCpu => perf::online().into_iter().map(Counting::on_cpu).try_for_each(attach),
             Scope::OneCpu => attach(Counting::on_cpu(perf::online()[0])),
-            Scope::Process(pid) => perf::each_thread(pid, |thread| attach(Counting::thread(thread))),
+            Scope::Process(pid) => perf::each_thread(pid, |thread| attach(Counting::thread(thread, heirs))),
         };
         attached.map_err(|error| match (of.target, error.raw_os_error()) {
             (Target { attach: Attach::Perf { event, .. }, .. }, Some(libc::ENOENT | libc::EOPNOTSUPP))

@@ -48,8 +48,9 @@ pub struct Counting {
 
 /// Whether threads that a thread starts are counted with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Heirs {
+pub enum Heirs {
     None,
+    /// Since 5.13.
     Threads,
 }
 
@@ -62,9 +63,9 @@ impl Counting {
         Counting { pid: pid as i32, cpu: -1, heirs: Heirs::None }
     }
 
-    /// A thread and those that it will start.
-    pub fn thread(tid: u32) -> Counting {
-        Counting { pid: tid as i32, cpu: -1, heirs: Heirs::Threads }
+    /// A thread, and perhaps those that it will start.
+    pub fn thread(tid: u32, heirs: Heirs) -> Counting {
+        Counting { pid: tid as i32, cpu: -1, heirs }
     }
 }
 
