@@ -63,7 +63,7 @@ impl Scene {
             Helper::GET_SMP_PROCESSOR_ID => self.moment.cpu as u64,
             Helper::GET_NUMA_NODE_ID => 0,
             Helper::GET_CURRENT_PID_TGID => u64::from(self.process()) << 32 | u64::from(self.thread()),
-            Helper::GET_CURRENT_UID_GID => 1000 << 32 | 1000 * self.trait_of(3),
+            Helper::GET_CURRENT_UID_GID => (1000 << 32) | (1000 * self.trait_of(3)),
             Helper::GET_CURRENT_TASK | Helper::GET_CURRENT_TASK_BTF => KERNEL.start + 4096 * self.trait_of(5),
             Helper::GET_CURRENT_CGROUP_ID => 1 + self.trait_of(7),
             Helper::GET_FUNC_IP => KERNEL.start + 64,
@@ -96,7 +96,7 @@ impl Scene {
         let words = (0..CONTEXT_SIZE as u64 / 8).map(|word| {
             let number = mix(self.moment.seed.wrapping_add(word << 32));
             // Numbers of all magnitudes, and some addresses.
-            if number % 5 == 0 { pointer(number) } else { number >> (number % 64) }
+            if number.is_multiple_of(5) { pointer(number) } else { number >> (number % 64) }
         });
         words.flat_map(u64::to_le_bytes).collect()
     }
