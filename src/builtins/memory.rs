@@ -75,7 +75,7 @@ fn str(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
             let length = cx.number_arg(call, 1)?;
             match *length.kind {
                 ExprKind::Int(number) if number < 0 => return Err(negative(cx, call, number)),
-                ExprKind::Int(number) => ((number as u64).clamp(1, u64::from(limit)) as u32, None),
+                ExprKind::Int(number) => ((number as u64).min(u64::from(limit)) as u32, None),
                 _ => (limit, Some(length)),
             }
         }
@@ -109,14 +109,14 @@ fn negative(cx: &mut Cx<'_>, call: &Call<'_>, length: i64) -> crate::check::Repo
 /// A text that is there already, with a NUL where it is to end.
 fn shortened(text: Expr, size: u32, max: Option<Expr>, call: &Call<'_>) -> Expr {
     if max.is_none() {
-        return Expr::new(ExprKind::Resize(text), Type::Str(size), call.span);
+        return Expr::new(ExprKind::Resize(text), Type::Str(size.max(1)), call.span);
     }
     let there = Type::pointer(Type::Int(Int::I8), Space::Kernel);
     read_text(Expr::new(ExprKind::Location(text), there, call.span), size, max, call)
 }
 
 fn read_text(addr: Expr, size: u32, max: Option<Expr>, call: &Call<'_>) -> Expr {
-    Expr::new(ExprKind::ReadStr { addr, max }, Type::Str(size), call.span)
+    Expr::new(ExprKind::ReadStr { addr, max }, Type::Str(size.max(1)), call.span)
 }
 
 /// Something that says where in memory to read: a pointer, or a number taken for one.

@@ -105,7 +105,7 @@ fn place_in(hay: &Expr, needle: &Expr) -> Option<i64> {
 
 fn str_concat(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let (left, right) = (text(cx, call, 0)?, text(cx, call, 1)?);
-    let size = (left.ty.size() + right.ty.size() - 1).min(cx.config.max_strlen as u32);
+    let size = (left.ty.size() + right.ty.size() - 1).min(cx.config.max_strlen as u32 + 1);
     if let (ExprKind::Str(left), ExprKind::Str(right)) = (&*left.kind, &*right.kind) {
         let mut both = [&left[..], right].concat();
         both.truncate(size as usize - 1);

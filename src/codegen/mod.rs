@@ -36,7 +36,7 @@ pub struct Compiled {
 }
 
 /// Bytes of the largest temporary that is put on the stack; larger ones go to scratch memory. Tried in turn until the frame fits.
-const ON_STACK: [u32; 3] = [64, 24, 8];
+const ON_STACK: [u32; 4] = [64, 24, 8, 0];
 
 /// Generates the programs. Fails only on what no kernel of this version could load, such as a value larger than its limits.
 pub fn generate(program: Program, kernel: &dyn Kernel) -> Result<Compiled, Vec<Diagnostic>> {

@@ -116,6 +116,9 @@ impl Sink for TextSink {
     }
 
     fn losses(&mut self, losses: &[Loss]) -> Result<()> {
+        if self.manner.warnings == Warnings::Hidden {
+            return Ok(());
+        }
         self.flush()?;
         losses.iter().try_for_each(|Loss { count, what, place, .. }| {
             let place = place.as_ref().map_or(String::new(), |at| format!("{}: ", at.position));
