@@ -1,12 +1,14 @@
 //! Program text in, loadable programs out: the stages in their order, for the command line and the shell alike.
 
-use crate::cdecl::{self, KernelTypes};
+use std::sync::Arc;
+
+use crate::cdecl::{self, Resolved};
 use crate::check::{self, Options};
 use crate::codegen::{self, Compiled};
 use crate::config::{Config, Overrides};
 use crate::diag::Diagnostic;
 use crate::ir;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, WithTypes};
 use crate::macros;
 use crate::planner;
 use crate::source::Sources;
@@ -49,14 +51,20 @@ impl<'a> Engine<'a> {
         if !imports.is_empty() {
             return Err(imports);
         }
-        let types = if self.kernel.btf().is_some() { KernelTypes::Known } else { KernelTypes::Unknown };
-        let program = cdecl::resolve(program.clone(), types)?;
+        let Resolved { program, types, warnings: mut told } = cdecl::resolve(program.clone(), self.kernel.btf())?;
+        let types = types.map(Arc::new);
+        let with_types = types.as_deref().map(|types| WithTypes { kernel: self.kernel, types });
+        let kernel = with_types.as_ref().map_or(self.kernel, |with_types| with_types);
         let program = macros::expand(program, &mut self.sources)?;
         let mut config = Config::default();
         let mut faults = config.apply(&program.config);
         self.overrides.apply(&mut config);
-        match check::check(&program, self.kernel, config, &self.options) {
-            Ok((program, warnings)) if faults.is_empty() => Ok((planner::choose(program, self.kernel), warnings)),
+        match check::check(&program, kernel, config, &self.options) {
+            Ok((mut program, warnings)) if faults.is_empty() => {
+                program.plan.types = types;
+                told.extend(warnings);
+                Ok((planner::choose(program, self.kernel), told))
+            }
             Ok(_) => Err(faults),
             Err(more) => {
                 faults.extend(more);

@@ -1,6 +1,9 @@
 //! What user space must do: the maps to create, the targets to attach to, and the action behind each record of the ring.
 //! The compiler writes it, the runtime follows it; neither sees the other.
 
+use std::sync::Arc;
+
+use crate::btf::Btf;
 use crate::config::Config;
 use crate::diag::Place;
 use crate::error::Result;
@@ -29,6 +32,8 @@ pub struct Plan {
     pub faults: Faults,
     /// Named parameters that the program takes.
     pub parameters: Vec<Parameter>,
+    /// What structures are numbered by, where a script adds to the kernel's types.
+    pub types: Option<Arc<Btf>>,
 }
 
 /// Whether programs tell of reads that fail.

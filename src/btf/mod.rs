@@ -1,18 +1,22 @@
 //! Kernel types, read in place: opening walks the records once to know where each begins (about a millisecond for a whole
 //! kernel); nothing else is read until somebody asks for it.
 //!
+//! A script's own types ([`build`]) stand behind the kernel's, whose ids they leave as they are.
+//!
 //! The format is described in the kernel's `Documentation/bpf/btf.rst`.
 
+pub mod build;
 mod convert;
 mod print;
 mod wire;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::mapped::Bytes;
 use crate::types::StructRef;
-use wire::{Layout, Record};
+use wire::{Layout, Record, word};
 
 pub use wire::Kind;
 
@@ -25,8 +29,15 @@ impl TypeId {
     pub const VOID: TypeId = TypeId(0);
 }
 
-/// The kernel's (or any other) BTF.
+/// The kernel's (or any other) BTF, and what a script adds to it.
 pub struct Btf {
+    base: Arc<Part>,
+    /// Types whose ids, and strings whose places, follow the last of the base. Among equal names theirs come first.
+    added: Option<Part>,
+}
+
+/// Types that lie in one piece.
+struct Part {
     bytes: Bytes,
     layout: Layout,
 }
@@ -185,16 +196,14 @@ impl Btf {
         })
     }
 
-    /// All types of one kind with their names, in order of id; anonymous ones are left out.
+    /// All types of one kind with their names; anonymous ones are left out.
     pub fn all(&self, kind: Kind) -> impl Iterator<Item = (&str, TypeId)> {
         let of_kind = move |id| self.record(id).filter(|record| record.kind == kind).map(|record| (record.name, id));
         self.ids().filter_map(of_kind).map(|(name, id)| (self.text(name), id)).filter(|(name, _)| !name.is_empty())
     }
 
-    /// Checks the layout, so that everything later can rely on it.
     fn over(bytes: Bytes) -> Result<Btf> {
-        let layout = Layout::read(&bytes)?;
-        Ok(Btf { bytes, layout })
+        Ok(Btf { base: Arc::new(Part::over(bytes)?), added: None })
     }
 
     /// A member's own name comes before those within an anonymous one, as in C.
@@ -238,17 +247,46 @@ impl Btf {
 
     /// The record of a type; `None` for `void` and for ids that there are not.
     fn record(&self, id: TypeId) -> Option<Record> {
-        self.layout.record(&self.bytes, id)
+        match self.place_of(id) {
+            (part, id) if std::ptr::eq(part, &*self.base) => part.layout.record(&part.bytes, id),
+            (part, id) => {
+                let record = part.layout.record(&part.bytes, id)?;
+                Some(Record { rest: record.rest + self.base.bytes.len(), ..record })
+            }
+        }
     }
 
+    /// The part that has a type, and the type's number in it.
+    fn place_of(&self, id: TypeId) -> (&Part, TypeId) {
+        match (&self.added, id.0.checked_sub(self.base.layout.count())) {
+            (Some(added), Some(index)) => (added, TypeId(index + 1)),
+            (None, _) | (_, None) => (&self.base, id),
+        }
+    }
+
+    /// The 32-bit word at a place that a record gave; 0 outside of the data.
+    fn word(&self, at: usize) -> u32 {
+        match (&self.added, at.checked_sub(self.base.bytes.len())) {
+            (Some(added), Some(at)) => word(&added.bytes, at),
+            (None, _) | (_, None) => word(&self.base.bytes, at),
+        }
+    }
+
+    /// The added ones come first.
     fn ids(&self) -> impl Iterator<Item = TypeId> {
-        (1..self.layout.count()).map(TypeId)
+        let base = self.base.layout.count();
+        let added = self.added.as_ref().map_or(0, |added| added.layout.count() - 1);
+        (base..base + added).chain(1..base).map(TypeId)
     }
 
     /// All types of this name, found by the one place of the name among the strings.
     fn ids_named(&self, name: &str) -> impl Iterator<Item = TypeId> {
         let offset = self.string_offset(name);
-        self.ids().filter(move |id| offset == Some(self.layout.name_offset(&self.bytes, *id)))
+        let name_of = |id| {
+            let (part, id) = self.place_of(id);
+            part.layout.name_offset(&part.bytes, id)
+        };
+        self.ids().filter(move |id| offset == Some(name_of(*id)))
     }
 
     /// Where a name lies among the strings, each of which is stored once and ends at a NUL.
@@ -257,11 +295,36 @@ impl Btf {
             return None;
         }
         let needle = format!("\0{name}\0");
-        memchr::memmem::find(self.layout.strings(&self.bytes), needle.as_bytes()).map(|at| at as u32 + 1)
+        let find = |part: &Part| {
+            let found = memchr::memmem::find(part.layout.strings(&part.bytes), needle.as_bytes());
+            found.map(|at| at as u32 + 1)
+        };
+        find(&self.base).or_else(|| Some(self.base.strings_len() + find(self.added.as_ref()?)?))
     }
 
     fn text(&self, offset: u32) -> &str {
-        self.layout.text(&self.bytes, offset)
+        match (&self.added, offset.checked_sub(self.base.strings_len())) {
+            (Some(added), Some(offset)) => added.layout.text(&added.bytes, offset),
+            (None, _) | (_, None) => self.base.layout.text(&self.base.bytes, offset),
+        }
+    }
+}
+
+impl Part {
+    /// Checks the layout, so that everything later can rely on it.
+    fn over(bytes: Bytes) -> Result<Part> {
+        let layout = Layout::read(&bytes)?;
+        Ok(Part { bytes, layout })
+    }
+
+    fn strings_len(&self) -> u32 {
+        self.layout.strings(&self.bytes).len() as u32
+    }
+}
+
+impl std::fmt::Debug for Btf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Btf({} types)", self.ids().count())
     }
 }
 

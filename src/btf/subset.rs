@@ -159,7 +159,7 @@ impl<'a> Subset<'a> {
 
     fn write_record(&mut self, record: &Record, depth: Depth, numbers: &HashMap<TypeId, u32>, words: &mut Vec<u32>) {
         let number = |id: TypeId| numbers.get(&id).copied().unwrap_or(0);
-        let raw = |at: usize| u32::from_ne_bytes(self.from.bytes[at..at + 4].try_into().unwrap());
+        let raw = |at: usize| u32::from_ne_bytes(self.from.base.bytes[at..at + 4].try_into().unwrap());
         let info = raw(record.rest - 8);
         let name = self.from.text(record.name);
         if record.kind.is_aggregate() && depth == Depth::Declared {
@@ -213,7 +213,7 @@ impl<'a> Subset<'a> {
 fn roots(btf: &Btf) -> Vec<TypeId> {
     let of = |names: &[&str], kind| names.iter().filter_map(|name| btf.find(name, kind)).collect::<Vec<_>>();
     let parts = [(STRUCTS, Kind::Struct), (TYPEDEFS, Kind::Typedef), (FUNCTIONS, Kind::Func), (ENUMS, Kind::Enum)];
-    let ints = (1..btf.layout.count()).map(TypeId).filter(|id| btf.kind(*id) == Some(Kind::Int));
+    let ints = (1..btf.base.layout.count()).map(TypeId).filter(|id| btf.kind(*id) == Some(Kind::Int));
     parts.into_iter().flat_map(|(names, kind)| of(names, kind)).chain(ints).collect()
 }
 

@@ -159,8 +159,8 @@ fn damaged_data_never_panics() {
 fn excerpt(btf: &Btf, types: u32) -> Vec<u8> {
     let (start, end) = (btf.record(TypeId(1)).unwrap().rest - 12, btf.record(TypeId(types)).unwrap().rest - 12);
     let words: Vec<u32> =
-        btf.bytes[start..end].chunks(4).map(|word| u32::from_ne_bytes(word.try_into().unwrap())).collect();
-    image(&words, &btf.layout.strings(&btf.bytes)[..20_000])
+        btf.base.bytes[start..end].chunks(4).map(|word| u32::from_ne_bytes(word.try_into().unwrap())).collect();
+    image(&words, &btf.base.layout.strings(&btf.base.bytes)[..20_000])
 }
 
 fn image(types: &[u32], strings: &[u8]) -> Vec<u8> {

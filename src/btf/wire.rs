@@ -60,7 +60,7 @@ pub(super) struct IntEncoding {
     pub bits: u8,
 }
 
-const MAGIC: u16 = 0xeb9f;
+pub(super) const MAGIC: u16 = 0xeb9f;
 const HEADER: usize = 24;
 const RECORD: usize = 12;
 
@@ -72,6 +72,11 @@ impl Kind {
             Datasec, Float, DeclTag, TypeTag, Enum64,
         ];
         KINDS.get((number as usize).checked_sub(1)?).copied()
+    }
+
+    /// The kind as records spell it.
+    pub(super) fn number(self) -> u32 {
+        self as u32 + 1
     }
 
     /// Bytes that follow the header of a record with this many members.
@@ -186,8 +191,8 @@ impl Record {
 impl Btf {
     pub(super) fn member(&self, record: &Record, index: u32) -> Member<'_> {
         let at = record.rest + 12 * index as usize;
-        let (ty, offset) = (TypeId(word(&self.bytes, at + 4)), word(&self.bytes, at + 8));
-        let name = self.text(word(&self.bytes, at));
+        let (ty, offset) = (TypeId(self.word(at + 4)), self.word(at + 8));
+        let name = self.text(self.word(at));
         if record.flag {
             let width = (offset >> 24) as u8;
             return Member { name, ty, bit_offset: offset & 0xff_ffff, bitfield: (width > 0).then_some(width) };
@@ -200,18 +205,18 @@ impl Btf {
 
     pub(super) fn param(&self, record: &Record, index: u32) -> Param<'_> {
         let at = record.rest + 8 * index as usize;
-        Param { name: self.text(word(&self.bytes, at)), ty: TypeId(word(&self.bytes, at + 4)) }
+        Param { name: self.text(self.word(at)), ty: TypeId(self.word(at + 4)) }
     }
 
     /// Element type and count.
     pub(super) fn array(&self, record: &Record) -> (TypeId, u32) {
-        (TypeId(word(&self.bytes, record.rest)), word(&self.bytes, record.rest + 8))
+        (TypeId(self.word(record.rest)), self.word(record.rest + 8))
     }
 
     /// Bytes and encoding of an integer type.
     pub(super) fn int(&self, id: TypeId) -> Option<(u32, IntEncoding)> {
         let record = self.record(id).filter(|record| record.kind == Kind::Int)?;
-        let data = word(&self.bytes, record.rest);
+        let data = self.word(record.rest);
         let encoding = IntEncoding {
             signed: data >> 24 & 1 == 1,
             boolean: data >> 24 & 4 == 4,
@@ -222,15 +227,15 @@ impl Btf {
     }
 
     pub(super) fn variant_name(&self, record: &Record, index: u32) -> u32 {
-        word(&self.bytes, self.variant_at(record, index))
+        self.word(self.variant_at(record, index))
     }
 
     /// The value, extended by the enumeration's sign.
     pub(super) fn variant_value(&self, record: &Record, index: u32) -> i64 {
         let at = self.variant_at(record, index) + 4;
-        let low = word(&self.bytes, at);
+        let low = self.word(at);
         match (record.kind, record.flag) {
-            (Kind::Enum64, _) => (i64::from(word(&self.bytes, at + 4)) << 32) | i64::from(low),
+            (Kind::Enum64, _) => (i64::from(self.word(at + 4)) << 32) | i64::from(low),
             (_, true) => i64::from(low as i32),
             (_, false) => i64::from(low),
         }
@@ -244,7 +249,7 @@ impl Btf {
 }
 
 /// The 32-bit word at a byte offset; 0 outside of the data.
-fn word(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn word(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..).and_then(|tail| tail.first_chunk()).map_or(0, |word| u32::from_ne_bytes(*word))
 }
 

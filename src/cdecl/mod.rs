@@ -1,28 +1,35 @@
-//! The C part of a script: `#define`d constants take the place of their names in the program; conditions are decided.
+//! The C part of a script: `#define`d constants take the place of their names in the program; conditions are decided; types
+//! are laid out and stand beside the kernel's.
 
 mod constant;
+mod declare;
+mod layout;
 mod lex;
 mod preprocess;
 
+use crate::btf::Btf;
 use crate::diag::Diagnostic;
 use crate::source::Span;
 use crate::syntax::ast::{CText, Expr, ExprKind, Program, UnaryOp};
 use crate::syntax::string_literal;
 use crate::syntax::visit::{VisitMut, walk_block, walk_expr};
+use declare::{Declared, declare};
 use preprocess::{Constant, Preprocessor};
 
-/// Whether the kernel's types are known without headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KernelTypes {
-    Known,
-    Unknown,
+/// A program without its C part.
+pub struct Resolved {
+    pub program: Program,
+    /// The kernel's types and the script's, if it defines any.
+    pub types: Option<Btf>,
+    pub warnings: Vec<Diagnostic>,
 }
 
-/// Takes the C part out of a program: what it defines is put where it is named.
-pub fn resolve(mut program: Program, kernel: KernelTypes) -> Result<Program, Vec<Diagnostic>> {
+/// Takes the C part out of a program: what it defines is put where it is named, or becomes types. `kernel` is what is known
+/// without headers.
+pub fn resolve(mut program: Program, kernel: Option<&Btf>) -> Result<Resolved, Vec<Diagnostic>> {
     let written = std::mem::take(&mut program.c);
     if written.is_empty() {
-        return Ok(program);
+        return Ok(Resolved { program, types: None, warnings: Vec::new() });
     }
     let mut resolver = Resolver { definitions: preprocessed(&written, kernel), faults: Vec::new() };
     for one in &mut program.macros {
@@ -34,16 +41,19 @@ pub fn resolve(mut program: Program, kernel: KernelTypes) -> Result<Program, Vec
     }
     let Resolver { definitions, mut faults } = resolver;
     faults.extend(definitions.faults);
-    faults.extend(definitions.out.first().map(|first| {
-        Diagnostic::error(first.span, "C type definitions are not supported yet")
-            .hint("the kernel's own types are known by their names")
-    }));
-    if faults.is_empty() { Ok(program) } else { Err(faults) }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    if definitions.out.is_empty() {
+        return Ok(Resolved { program, types: None, warnings: Vec::new() });
+    }
+    let Declared { types, warnings } = declare(&definitions.out, kernel).map_err(|fault| vec![fault])?;
+    Ok(Resolved { program, types: Some(types), warnings })
 }
 
-fn preprocessed(written: &[CText], kernel: KernelTypes) -> Preprocessor {
+fn preprocessed(written: &[CText], kernel: Option<&Btf>) -> Preprocessor {
     let mut preprocessor = Preprocessor::default();
-    if kernel == KernelTypes::Known {
+    if kernel.is_some() {
         preprocessor.define("BPFTRACE_HAVE_BTF");
     }
     for part in written {

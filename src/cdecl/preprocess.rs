@@ -65,7 +65,7 @@ impl Preprocessor {
             let line = tokens(&text[at..at + length], base + at as u32);
             match line.split_first() {
                 Some((hash, directive)) if hash.text == "#" => self.directive(hash.span, directive),
-                _ if self.is_active() => self.out.extend(line),
+                _ if self.is_active() => line.iter().for_each(|token| self.expand(token, token.span, DEPTH)),
                 _ => {}
             }
             at += length;
@@ -85,6 +85,14 @@ impl Preprocessor {
             [only] if only.text.starts_with('"') => Ok(Constant::Text(only.text.clone())),
             body => self.value(body, DEPTH).map(Constant::Int).ok_or(()),
         })
+    }
+
+    /// Puts out what a token stands for, at the place where it was written.
+    fn expand(&mut self, token: &Token, span: Span, depth: usize) {
+        match self.macros.get(&token.text).filter(|of| of.params.is_none() && depth > 0) {
+            Some(of) => of.body.clone().iter().for_each(|part| self.expand(part, span, depth - 1)),
+            None => self.out.push(Token { span, ..token.clone() }),
+        }
     }
 
     fn directive(&mut self, hash: Span, line: &[Token]) {

@@ -13,6 +13,7 @@ pub mod mounts;
 mod paths;
 mod sys;
 pub mod tracefs;
+mod with_types;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::types::Type;
 pub use fixture::Fixture;
 pub use instructions::begins_at;
 pub use live::Live;
+pub use with_types::WithTypes;
 
 /// Everything the compiler needs to know before loading. No method needs more privilege than reading files (and mounting
 /// tracefs, on a machine where nobody has yet).

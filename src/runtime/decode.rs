@@ -34,7 +34,7 @@ impl Decoder<'_> {
             Type::Str(size) => text(part(bytes, 0, *size), *size, &self.plan.config),
             Type::Buf(size) => Value::Bytes(part(bytes, 4, (number(bytes, 0, 4) as u32).min(*size)).to_vec()),
             Type::Ptr(..) => Value::Pointer(number(bytes, 0, 8)),
-            Type::Struct(of) => match self.kernel.btf() {
+            Type::Struct(of) => match self.plan.types.as_deref().or(self.kernel.btf()) {
                 Some(btf) => Value::Record(self.members(btf, TypeId(of.btf), bytes, DEPTH)),
                 None => Value::Bytes(part(bytes, 0, of.size).to_vec()),
             },
