@@ -12,17 +12,47 @@ use crate::types::Sign;
 /// A type as a script defines it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Definition {
-    Int { name: &'static str, size: u32, encoding: Encoding },
-    Float { name: &'static str, size: u32 },
+    Int {
+        name: &'static str,
+        size: u32,
+        encoding: Encoding,
+    },
+    Float {
+        name: &'static str,
+        size: u32,
+    },
     Pointer(TypeId),
-    Array { element: TypeId, count: u32 },
-    Aggregate { kind: Aggregate, name: String, size: u32, align: u32, members: Vec<NewMember> },
-    Enum { name: String, size: u32, sign: Sign, variants: Vec<(String, i64)> },
+    Array {
+        element: TypeId,
+        count: u32,
+    },
+    Aggregate {
+        kind: Aggregate,
+        name: String,
+        size: u32,
+        align: u32,
+        members: Vec<NewMember>,
+    },
+    Enum {
+        name: String,
+        size: u32,
+        sign: Sign,
+        variants: Vec<(String, i64)>,
+    },
     /// Declared, not defined.
-    Forward { kind: Aggregate, name: String },
-    Typedef { name: String, target: TypeId },
+    Forward {
+        kind: Aggregate,
+        name: String,
+    },
+    Typedef {
+        name: String,
+        target: TypeId,
+    },
     /// `TypeId::VOID` for no result, and for the parameters that `...` stands for.
-    Function { result: TypeId, params: Vec<(String, TypeId)> },
+    Function {
+        result: TypeId,
+        params: Vec<(String, TypeId)>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -116,13 +146,8 @@ impl Builder {
 
     pub fn finish(self) -> Result<Btf> {
         let base_strings = self.base.base.strings_len();
-        let mut writer = Writer {
-            base: &self.base,
-            base_strings,
-            words: Vec::new(),
-            strings: vec![0],
-            offsets: HashMap::new(),
-        };
+        let mut writer =
+            Writer { base: &self.base, base_strings, words: Vec::new(), strings: vec![0], offsets: HashMap::new() };
         self.definitions.iter().for_each(|definition| writer.definition(definition));
         let added = Part::over(Bytes::Owned(image(&writer.words, &writer.strings)))?;
         Ok(Btf { base: self.base.base, added: Some(added) })

@@ -89,7 +89,8 @@ impl Parser<'_> {
             let place = self.place();
             let declared = self.declarator(base)?;
             let Some(name) = declared.name else { return Err(self.expected("a name for the type")) };
-            if let Some(Definition::Typedef { .. }) = self.typedefs.get(&name).and_then(|id| self.builder.definition(*id))
+            if let Some(Definition::Typedef { .. }) =
+                self.typedefs.get(&name).and_then(|id| self.builder.definition(*id))
             {
                 return Err(Diagnostic::error(place, format!("redefinition of '{name}'")));
             }
@@ -106,7 +107,8 @@ impl Parser<'_> {
     /// The kernel's own type of this name is no longer seen.
     fn tell_redefinition(&mut self, shown: &str, name: &str, kinds: &[Kind], span: Span) {
         if kinds.iter().any(|kind| self.builder.base().find(name, *kind).is_some()) {
-            let message = format!("the kernel has a '{shown}' of its own; the definition in the script takes its place");
+            let message =
+                format!("the kernel has a '{shown}' of its own; the definition in the script takes its place");
             self.warnings.push(Diagnostic::warning(span, message));
         }
     }

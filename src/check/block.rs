@@ -3,6 +3,8 @@
 use super::convert::join_branches;
 use super::cx::Scope;
 use super::{Cx, Fallible, Reported};
+use crate::btf::Kind;
+use crate::builtins;
 use crate::diag::Diagnostic;
 use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind};
 use crate::source::Span;
@@ -86,9 +88,16 @@ impl Cx<'_> {
             Queried::Expr(value) => match &*value.kind {
                 // A macro was handed a type.
                 ast::ExprKind::Typeof(of) => self.type_of(of),
+                // A bare name may be that of a type, as in `sizeof(pid_t)`.
+                ast::ExprKind::Ident(name) if self.names_typedef(name) => self.kernel_type(name, value.span),
                 _ => Ok(self.value(value)?.ty),
             },
         }
+    }
+
+    fn names_typedef(&self, name: &str) -> bool {
+        let known = || self.kernel.btf().is_some_and(|btf| btf.find(name, Kind::Typedef).is_some());
+        builtins::find(name).is_none() && known()
     }
 
     pub(super) fn stray_type(&mut self, span: Span) -> Reported {

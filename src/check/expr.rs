@@ -281,7 +281,7 @@ impl Cx<'_> {
         }
     }
 
-    fn kernel_type(&mut self, name: &str, span: Span) -> Fallible<Type> {
+    pub(super) fn kernel_type(&mut self, name: &str, span: Span) -> Fallible<Type> {
         let Some(btf) = self.kernel.btf() else {
             let diagnostic = Diagnostic::error(span, format!("Cannot resolve unknown type \"{name}\""));
             return Err(self.error(

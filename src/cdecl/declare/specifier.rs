@@ -25,7 +25,18 @@ const QUALIFIERS: [&str; 13] = [
 
 /// Words of which the names of the basic types are made.
 const WORDS: [&str; 13] = [
-    "char", "short", "int", "long", "signed", "__signed__", "unsigned", "_Bool", "bool", "void", "float", "double",
+    "char",
+    "short",
+    "int",
+    "long",
+    "signed",
+    "__signed__",
+    "unsigned",
+    "_Bool",
+    "bool",
+    "void",
+    "float",
+    "double",
     "__int128",
 ];
 
@@ -116,15 +127,51 @@ impl Parser<'_> {
             _ if count("void") > 0 => return Ok(TypeId::VOID),
             _ if count("_Bool") + count("bool") > 0 => "_Bool",
             _ if count("float") > 0 => "float",
-            _ if count("double") > 0 => if count("long") > 0 { "long double" } else { "double" },
-            _ if count("__int128") > 0 => if is_unsigned { "__int128 unsigned" } else { "__int128" },
+            _ if count("double") > 0 => {
+                if count("long") > 0 {
+                    "long double"
+                } else {
+                    "double"
+                }
+            }
+            _ if count("__int128") > 0 => {
+                if is_unsigned {
+                    "__int128 unsigned"
+                } else {
+                    "__int128"
+                }
+            }
             (1.., _, _) if is_unsigned => "unsigned char",
             (1.., _, _) if count("signed") + count("__signed__") > 0 => "signed char",
             (1.., _, _) => "char",
-            (0, 1.., _) => if is_unsigned { "short unsigned int" } else { "short int" },
-            (0, 0, 0) => if is_unsigned { "unsigned int" } else { "int" },
-            (0, 0, 1) => if is_unsigned { "long unsigned int" } else { "long int" },
-            (0, 0, 2..) => if is_unsigned { "long long unsigned int" } else { "long long int" },
+            (0, 1.., _) => {
+                if is_unsigned {
+                    "short unsigned int"
+                } else {
+                    "short int"
+                }
+            }
+            (0, 0, 0) => {
+                if is_unsigned {
+                    "unsigned int"
+                } else {
+                    "int"
+                }
+            }
+            (0, 0, 1) => {
+                if is_unsigned {
+                    "long unsigned int"
+                } else {
+                    "long int"
+                }
+            }
+            (0, 0, 2..) => {
+                if is_unsigned {
+                    "long long unsigned int"
+                } else {
+                    "long long int"
+                }
+            }
         };
         Ok(self.basic(name))
     }

@@ -24,7 +24,8 @@ fn layout(text: &str, name: &str) -> (u32, Vec<String>) {
 
 #[test]
 fn members_lie_where_c_puts_them() {
-    let text = "struct s { char a; int b; char c; long d; short e[3]; union { int f; long g; }; struct { short h; } i; };";
+    let text =
+        "struct s { char a; int b; char c; long d; short e[3]; union { int f; long g; }; struct { short h; } i; };";
     let members = ["a@0", "b@4", "c@8", "d@16", "e@24", "@32", "i@40"];
     assert_eq!(layout(text, "struct s"), (48, members.map(String::from).to_vec()));
     let packed = "struct p { char a; int b; long c; } __attribute__((packed));";
