@@ -1,3 +1,5 @@
+//! Declarations as they are written, and where gcc puts what they declare.
+
 use super::*;
 use crate::cdecl::lex::tokens;
 
