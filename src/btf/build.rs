@@ -120,28 +120,14 @@ impl Builder {
         self.definitions.get(self.index(id)?)
     }
 
-    /// Bytes; `None` for functions, `void` and what is only declared.
+    /// Bytes; `None` for functions, `void`, what is only declared, and arrays of arrays without end.
     pub fn size_of(&self, id: TypeId) -> Option<u32> {
-        let Some(definition) = self.definition(id) else { return self.base.size_of(id) };
-        match definition {
-            Definition::Int { size, .. } | Definition::Float { size, .. } => Some(*size),
-            Definition::Aggregate { size, .. } | Definition::Enum { size, .. } => Some(*size),
-            Definition::Pointer(_) => Some(8),
-            Definition::Array { element, count } => self.size_of(*element)?.checked_mul(*count),
-            Definition::Typedef { target, .. } => self.size_of(*target),
-            Definition::Forward { .. } | Definition::Function { .. } => None,
-        }
+        self.size_within(id, DEPTH)
     }
 
+    /// 1 for what has no size.
     pub fn align_of(&self, id: TypeId) -> u32 {
-        match self.definition(id) {
-            None => self.base.align_of(id, DEPTH),
-            Some(Definition::Aggregate { align, .. }) => *align,
-            Some(Definition::Array { element: inner, .. } | Definition::Typedef { target: inner, .. }) => {
-                self.align_of(*inner)
-            }
-            Some(_) => self.size_of(id).unwrap_or(1),
-        }
+        self.align_within(id, DEPTH)
     }
 
     pub fn finish(self) -> Result<Btf> {
@@ -151,6 +137,30 @@ impl Builder {
         self.definitions.iter().for_each(|definition| writer.definition(definition));
         let added = Part::over(Bytes::Owned(image(&writer.words, &writer.strings)))?;
         Ok(Btf { base: self.base.base, added: Some(added) })
+    }
+
+    fn size_within(&self, id: TypeId, depth: usize) -> Option<u32> {
+        let Some(definition) = self.definition(id) else { return self.base.size_of(id) };
+        let depth = depth.checked_sub(1)?;
+        match definition {
+            Definition::Int { size, .. } | Definition::Float { size, .. } => Some(*size),
+            Definition::Aggregate { size, .. } | Definition::Enum { size, .. } => Some(*size),
+            Definition::Pointer(_) => Some(8),
+            Definition::Array { element, count } => self.size_within(*element, depth)?.checked_mul(*count),
+            Definition::Typedef { target, .. } => self.size_within(*target, depth),
+            Definition::Forward { .. } | Definition::Function { .. } => None,
+        }
+    }
+
+    fn align_within(&self, id: TypeId, depth: usize) -> u32 {
+        match (self.definition(id), depth.checked_sub(1)) {
+            (None, _) => self.base.align_of(id, DEPTH),
+            (Some(Definition::Aggregate { align, .. }), _) => *align,
+            (Some(Definition::Array { element: of, .. } | Definition::Typedef { target: of, .. }), Some(depth)) => {
+                self.align_within(*of, depth)
+            }
+            (Some(_), _) => self.size_of(id).unwrap_or(1),
+        }
     }
 
     fn index(&self, id: TypeId) -> Option<usize> {
@@ -196,7 +206,7 @@ impl Writer<'_> {
         match definition {
             Definition::Int { name, size, encoding } => {
                 self.header(name, Kind::Int, 0, *size);
-                self.words.push((*encoding as u32) << 24 | 8 * size);
+                self.words.push(((*encoding as u32) << 24) | (8 * size));
             }
             Definition::Float { name, size } => self.header(name, Kind::Float, 0, *size),
             Definition::Pointer(target) => self.header("", Kind::Ptr, 0, target.0),
@@ -229,7 +239,7 @@ impl Writer<'_> {
         for member in members {
             let name = self.string(&member.name);
             let width = u32::from(member.bitfield.unwrap_or(0));
-            self.words.extend([name, member.ty.0, width << 24 | member.bit_offset]);
+            self.words.extend([name, member.ty.0, (width << 24) | member.bit_offset]);
         }
     }
 
@@ -248,7 +258,7 @@ impl Writer<'_> {
 
     fn header(&mut self, name: &str, kind: Kind, flag_and_len: u32, size_or_type: u32) {
         let name = self.string(name);
-        self.words.extend([name, flag_and_len | kind.number() << 24, size_or_type]);
+        self.words.extend([name, flag_and_len | (kind.number() << 24), size_or_type]);
     }
 
     /// A name that the base has is stored there, so that looking for it finds both types.

@@ -116,14 +116,33 @@ impl Parser<'_> {
     /// A constant expression, up to one of these marks.
     fn constant(&mut self, ends: &[&str]) -> Parsed<i128> {
         let start = self.at;
+        let mut written = Vec::new();
         let mut open = 0;
         while self.at < self.tokens.len() && (open > 0 || !ends.contains(&self.peek())) {
             open += i32::from(self.peek() == "(") - i32::from(self.peek() == ")");
+            let token = self.tokens[self.at].clone();
             self.at += 1;
+            let text = if token.text == "sizeof" { self.sizeof()?.to_string() } else { token.text };
+            written.push(Token { text, ..token });
         }
-        let name = |name: &str| self.enumerators.get(name).copied();
-        evaluate(&self.tokens[start..self.at], &name)
+        let name = |name: &str| self.enumerators.get(name).copied().or_else(|| self.kernels_constant(name));
+        evaluate(&written, &name)
             .ok_or_else(|| Diagnostic::error(self.span_from(start), "this is not a constant expression"))
+    }
+
+    fn kernels_constant(&self, name: &str) -> Option<i128> {
+        self.builder.base().enum_value(name).map(|(_, value)| i128::from(value))
+    }
+
+    /// The type in parentheses, after the word.
+    fn sizeof(&mut self) -> Parsed<u32> {
+        self.expect("(")?;
+        let start = self.at;
+        let base = self.nested(Self::specifiers)?;
+        let of = self.declarator(base)?.ty;
+        let span = self.span_from(start);
+        self.expect(")")?;
+        self.builder.size_of(of).ok_or_else(|| Diagnostic::error(span, "this type is incomplete"))
     }
 
     /// Runs a part of a type that may contain types.

@@ -31,7 +31,14 @@ pub fn resolve(mut program: Program, kernel: Option<&Btf>) -> Result<Resolved, V
     if written.is_empty() {
         return Ok(Resolved { program, types: None, warnings: Vec::new() });
     }
-    let mut resolver = Resolver { definitions: preprocessed(&written, kernel), faults: Vec::new() };
+    let mut definitions = preprocessed(&written, kernel);
+    let mut faults = std::mem::take(&mut definitions.faults);
+    let declared = match definitions.out.is_empty() {
+        true => None,
+        false => declare(&definitions.out, kernel).map_err(|fault| faults.push(fault)).ok(),
+    };
+    let (types, warnings) = declared.map(|Declared { types, warnings }| (types, warnings)).unzip();
+    let mut resolver = Resolver { definitions, types: types.as_ref().or(kernel), faults };
     for one in &mut program.macros {
         resolver.expr(&mut one.body);
     }
@@ -39,16 +46,10 @@ pub fn resolve(mut program: Program, kernel: Option<&Btf>) -> Result<Resolved, V
         probe.predicate.iter_mut().for_each(|predicate| resolver.expr(predicate));
         walk_block(&mut resolver, &mut probe.body);
     }
-    let Resolver { definitions, mut faults } = resolver;
-    faults.extend(definitions.faults);
-    if !faults.is_empty() {
-        return Err(faults);
+    match resolver.faults {
+        faults if faults.is_empty() => Ok(Resolved { program, types, warnings: warnings.unwrap_or_default() }),
+        faults => Err(faults),
     }
-    if definitions.out.is_empty() {
-        return Ok(Resolved { program, types: None, warnings: Vec::new() });
-    }
-    let Declared { types, warnings } = declare(&definitions.out, kernel).map_err(|fault| vec![fault])?;
-    Ok(Resolved { program, types: Some(types), warnings })
 }
 
 fn preprocessed(written: &[CText], kernel: Option<&Btf>) -> Preprocessor {
@@ -63,15 +64,16 @@ fn preprocessed(written: &[CText], kernel: Option<&Btf>) -> Preprocessor {
     preprocessor
 }
 
-struct Resolver {
+struct Resolver<'a> {
     definitions: Preprocessor,
+    types: Option<&'a Btf>,
     faults: Vec<Diagnostic>,
 }
 
-impl VisitMut for Resolver {
+impl VisitMut for Resolver<'_> {
     fn expr(&mut self, expr: &mut Expr) {
         if let ExprKind::Ident(name) = &*expr.kind
-            && let Some(constant) = self.definitions.constant(name)
+            && let Some(constant) = self.definitions.constant(name, &|name| enumerator(self.types?, name))
         {
             match constant {
                 Ok(constant) => *expr = literal(constant, expr.span),
@@ -86,9 +88,14 @@ impl VisitMut for Resolver {
     }
 }
 
+fn enumerator(types: &Btf, name: &str) -> Option<i128> {
+    types.enum_value(name).map(|(_, value)| i128::from(value))
+}
+
 fn literal(constant: Constant, span: Span) -> Expr {
     let int = |value: u128| ExprKind::Int { value: value as u64, suffix: String::new() };
     let kind = match constant {
+        Constant::Enumerator(name) => ExprKind::Ident(name),
         Constant::Text(quoted) => ExprKind::Str(string_literal(&quoted)),
         Constant::Int(value) if value < 0 => {
             let magnitude = Expr { kind: Box::new(int(value.unsigned_abs())), span };

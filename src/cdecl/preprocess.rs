@@ -45,7 +45,12 @@ pub enum Constant {
     Int(i128),
     /// A string literal, with its quotes.
     Text(String),
+    /// A name that keeps its type.
+    Enumerator(String),
 }
+
+/// Values by name.
+type Values<'a> = &'a dyn Fn(&str) -> Option<i128>;
 
 /// Macros within macros are followed this far; more can only be a circle.
 const DEPTH: usize = 32;
@@ -65,7 +70,7 @@ impl Preprocessor {
             let line = tokens(&text[at..at + length], base + at as u32);
             match line.split_first() {
                 Some((hash, directive)) if hash.text == "#" => self.directive(hash.span, directive),
-                _ if self.is_active() => line.iter().for_each(|token| self.expand(token, token.span, DEPTH)),
+                _ if self.is_active() => line.iter().for_each(|token| self.expand(token, token.span, &mut Vec::new())),
                 _ => {}
             }
             at += length;
@@ -78,19 +83,28 @@ impl Preprocessor {
         self.faults.extend(open.map(|branch| Diagnostic::error(branch.span, "unterminated conditional directive")));
     }
 
-    /// The constant that a name stands for; an error for a name that stands for something else.
-    pub fn constant(&self, name: &str) -> Option<Result<Constant, ()>> {
+    /// The constant that a name stands for; an error for a name that stands for something else. `enumerator` gives the value of
+    /// a name that was not `#define`d.
+    pub fn constant(&self, name: &str, enumerator: Values<'_>) -> Option<Result<Constant, ()>> {
         let of = self.macros.get(name).filter(|of| of.params.is_none())?;
         Some(match of.body.as_slice() {
             [only] if only.text.starts_with('"') => Ok(Constant::Text(only.text.clone())),
-            body => self.value(body, DEPTH).map(Constant::Int).ok_or(()),
+            [only] if !self.macros.contains_key(&only.text) && enumerator(&only.text).is_some() => {
+                Ok(Constant::Enumerator(only.text.clone()))
+            }
+            body => self.value(body, enumerator, DEPTH).map(Constant::Int).ok_or(()),
         })
     }
 
-    /// Puts out what a token stands for, at the place where it was written.
-    fn expand(&mut self, token: &Token, span: Span, depth: usize) {
-        match self.macros.get(&token.text).filter(|of| of.params.is_none() && depth > 0) {
-            Some(of) => of.body.clone().iter().for_each(|part| self.expand(part, span, depth - 1)),
+    /// Puts out what a token stands for, at the place where it was written. Within what a name stands for, that name is plain.
+    fn expand(&mut self, token: &Token, span: Span, within: &mut Vec<String>) {
+        match self.macros.get(&token.text).filter(|of| of.params.is_none() && !within.contains(&token.text)) {
+            Some(of) => {
+                let body = of.body.clone();
+                within.push(token.text.clone());
+                body.iter().for_each(|part| self.expand(part, span, within));
+                within.pop();
+            }
             None => self.out.push(Token { span, ..token.clone() }),
         }
     }
@@ -153,7 +167,7 @@ impl Preprocessor {
     /// Names that are not defined count as 0.
     fn condition(&mut self, line: &[Token], span: Span) -> bool {
         let line = self.answer_defined(line);
-        let name = |name: &str| Some(self.named(name, DEPTH).unwrap_or(0));
+        let name = |name: &str| Some(self.named(name, &|_| None, DEPTH).unwrap_or(0));
         match evaluate(&line, &name) {
             Some(value) => value != 0,
             None => {
@@ -208,13 +222,16 @@ impl Preprocessor {
         );
     }
 
-    fn named(&self, name: &str, depth: usize) -> Option<i128> {
-        let of = self.macros.get(name).filter(|of| of.params.is_none())?;
-        self.value(&of.body, depth.checked_sub(1)?)
+    fn named(&self, name: &str, enumerator: Values<'_>, depth: usize) -> Option<i128> {
+        match self.macros.get(name) {
+            Some(of) if of.params.is_none() => self.value(&of.body, enumerator, depth.checked_sub(1)?),
+            Some(_) => None,
+            None => enumerator(name),
+        }
     }
 
-    fn value(&self, body: &[Token], depth: usize) -> Option<i128> {
-        evaluate(body, &|name| self.named(name, depth))
+    fn value(&self, body: &[Token], enumerator: Values<'_>, depth: usize) -> Option<i128> {
+        evaluate(body, &|name| self.named(name, enumerator, depth))
     }
 }
 

@@ -65,12 +65,32 @@ fn declarators_nest() {
 
 #[test]
 fn enumerators_count_on() {
-    let btf = declared("enum e { A, B = 5, C, D = -1 }; enum wide { W = 1UL << 40 }; struct s { char of[C]; };");
+    let btf = declared(
+        "enum e { A, B = 5, C, D = -1 }; enum wide { W = 1UL << 40 }; struct s { char of[C]; };
+        struct t { char pad[64 - sizeof(struct s) - sizeof(int *)]; };",
+    );
     assert_eq!(btf.enum_value("C").unwrap().1, 6);
     assert_eq!(btf.enum_value("D").unwrap().1, -1);
     assert_eq!(btf.enum_value("W").unwrap().1, 1 << 40);
     assert_eq!(btf.size_of(btf.named("enum wide").unwrap()), Some(8));
     assert_eq!(btf.size_of(btf.named("struct s").unwrap()), Some(6));
+    assert_eq!(btf.size_of(btf.named("struct t").unwrap()), Some(50));
+}
+
+#[test]
+fn added_types_come_before_the_kernels() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixture/kernel/btf");
+    let kernel = Btf::open_at(std::path::Path::new(path)).unwrap();
+    let text = "struct qstr { long b; }; struct u { struct qstr q; struct path p; pid_t pid; };";
+    let declared = declare(&tokens(text, 0), Some(&kernel)).ok().unwrap();
+    let btf = declared.types;
+    assert_eq!(btf.field_names(btf.named("struct qstr").unwrap()), ["b"]);
+    assert_eq!(btf.named("struct path"), kernel.named("struct path"));
+    let offset = |name| btf.field(btf.named("struct u").unwrap(), name).unwrap().bit_offset / 8;
+    assert_eq!((offset("q"), offset("p"), offset("pid")), (0, 8, 24));
+    let dentry = |btf: &Btf| btf.definition(btf.named("struct dentry").unwrap());
+    assert_eq!(dentry(&btf), dentry(&kernel));
+    assert_eq!(declared.warnings.len(), 1);
 }
 
 #[test]
@@ -81,5 +101,7 @@ fn names_are_needed_to_be_known() {
     assert_eq!(fault("struct s { int a, a; };"), "duplicate member 'a'");
     assert_eq!(fault("struct s { int a"), "expected ';', found the end of the declarations");
     assert_eq!(fault("struct s { char a:9; };"), "a bit field of this type has at most 8 bits");
+    assert_eq!(fault("struct s { char a[sizeof(struct t)]; };"), "this type is incomplete");
+    assert_eq!(fault(&format!("struct s {{ char a{}; }};", "[1]".repeat(100_000))), "field 'a' has an incomplete type");
     assert_eq!(fault(&"struct { ".repeat(10_000)), "types are nested too deeply here");
 }
