@@ -7,6 +7,7 @@ use crate::check::{self, Options};
 use crate::codegen::{self, Compiled};
 use crate::config::{Config, Overrides};
 use crate::diag::Diagnostic;
+use crate::imports;
 use crate::ir;
 use crate::kernel::{Kernel, WithTypes};
 use crate::macros;
@@ -43,15 +44,10 @@ impl<'a> Engine<'a> {
         syntax::parse(self.sources.add(name, text))
     }
 
-    /// Expands macros and checks what results.
+    /// Imports, expands macros, and checks what results.
     pub fn check(&mut self, program: &ast::Program) -> Result<Checked, Faults> {
-        let imports =
-            program.imports.iter().map(|import| Diagnostic::error(import.span, "'import' is not supported yet"));
-        let imports: Faults = imports.collect();
-        if !imports.is_empty() {
-            return Err(imports);
-        }
-        let Resolved { program, types, warnings: mut told } = cdecl::resolve(program.clone(), self.kernel.btf())?;
+        let program = imports::resolve(program.clone(), &mut self.sources)?;
+        let Resolved { program, types, warnings: mut told } = cdecl::resolve(program, self.kernel.btf())?;
         let types = types.map(Arc::new);
         let with_types = types.as_deref().map(|types| WithTypes { kernel: self.kernel, types });
         let kernel = with_types.as_ref().map_or(self.kernel, |with_types| with_types);

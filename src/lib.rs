@@ -21,6 +21,7 @@ pub mod kernel;
 pub mod syntax;
 
 pub mod cdecl;
+pub mod imports;
 
 pub mod config;
 pub mod format;

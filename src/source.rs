@@ -129,6 +129,11 @@ impl Sources {
 }
 
 impl Source {
+    /// The span of all of it.
+    pub fn whole(&self) -> Span {
+        Span { start: self.base, end: self.base + self.text.len() as u32 }
+    }
+
     fn slice(&self, span: Span) -> &str {
         let (start, end) = self.range(span);
         &self.text[start..end]

@@ -24,6 +24,7 @@ const ORDER: &[&[&str]] = &[
     &["kernel"],
     &["syntax"],
     &["cdecl"],
+    &["imports"],
     &["config"],
     &["value"],
     &["report"],

@@ -31,8 +31,7 @@ struct Clause<'a> {
 
 /// Expands every attach point. All that are at fault are reported.
 pub fn expand<'a>(program: &'a ast::Program, kernel: &dyn Kernel, config: &Config, options: &Options) -> Clauses<'a> {
-    let import = |import: &ast::Import| Diagnostic::error(import.span, "imports are not supported yet");
-    let mut faults: Vec<Diagnostic> = program.imports.iter().map(import).collect();
+    let mut faults = Vec::new();
     let mut warnings = Vec::new();
     let mut clauses = Vec::new();
     let mut passed_over = false;
