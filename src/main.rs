@@ -23,7 +23,7 @@ use rtrace::cli::{self, Fault, Invocation, Mode, Program, Verbosity};
 use rtrace::error::{Error, Kind, Result};
 use rtrace::kernel::live::Live;
 use rtrace::probes;
-use rtrace::runtime::features;
+use rtrace::runtime::{self, features};
 
 fn main() -> ExitCode {
     let invocation = match cli::parse(std::env::args().skip(1)) {
@@ -56,6 +56,7 @@ fn dispatch(invocation: &Invocation) -> Result<u8> {
         Ok(path) => kernel.with_types(&path)?,
         Err(_) => kernel,
     };
+    runtime::raise_limits(&kernel);
     match invocation.mode {
         Mode::Help => output::line(&cli::help())?,
         Mode::Version => output::line(&format!("rtrace v{}\n", env!("CARGO_PKG_VERSION")))?,

@@ -6,9 +6,9 @@ use super::memory::Padding;
 use super::state::{Gen, Generated, Storage, at, size_of};
 use super::strings::Wanted;
 use crate::bpf::Helper;
-use crate::bpf::asm::{Alu, Arg, Operand, Size};
+use crate::bpf::asm::{Alu, Arg, Operand, Size, VReg};
 use crate::ir::{Expr, ExprKind, UnaryOp};
-use crate::plan::Faults;
+use crate::plan::{Faults, ProgKind};
 use crate::source::Span;
 use crate::types::{Sign, Space, Type};
 
@@ -184,7 +184,22 @@ impl Gen<'_> {
             return self.truth(of);
         }
         let value = self.scalar(of)?;
+        let value = match value {
+            Operand::Reg(pointer) if self.probe.kind == ProgKind::Tracing && is_made_number(&of.ty, ty) => {
+                self.number_of(pointer).into()
+            }
+            _ => value,
+        };
         Ok(self.extended(value, ty))
+    }
+
+    /// A pointer as a number. The verifier knows the pointers that tracing programs are given, and computes with no such thing; what
+    /// is read from memory is a number to it.
+    fn number_of(&mut self, pointer: VReg) -> VReg {
+        let (from, to) = (self.stack(8), self.stack(8));
+        self.asm.store(Size::B8, from, pointer.into());
+        self.asm.call(Helper::PROBE_READ_KERNEL, &[Arg::Address(to), Arg::Imm(8), Arg::Address(from)]);
+        self.asm.load(Size::B8, to)
     }
 
     fn bits(&mut self, value: Operand, shift: u8, width: u8, sign: Sign) -> Operand {
@@ -269,4 +284,8 @@ impl Gen<'_> {
             Space::Kernel | Space::Unknown => Helper::PROBE_READ_KERNEL_STR,
         }
     }
+}
+
+fn is_made_number(from: &Type, to: &Type) -> bool {
+    matches!((from, to), (Type::Ptr(..), Type::Int(_)))
 }

@@ -135,6 +135,7 @@ const RECENT: &[(&str, u32)] = &[
     ("open_tree_attr", 467),
     ("file_getattr", 468),
     ("file_setattr", 469),
+    ("listns", 470),
     #[cfg(target_arch = "x86_64")]
     ("uretprobe", 335),
     #[cfg(target_arch = "x86_64")]

@@ -48,7 +48,7 @@ pub use shown::Shown;
 pub use stop::Stop;
 pub use verify::verify;
 
-pub use privilege::check as check_privilege;
+pub use privilege::{check as check_privilege, raise_limits};
 
 /// What the kernel's verifier says of each program of a run that is not to be.
 pub fn verifier_log(compiled: &Compiled, sources: &Sources, kernel: &dyn Kernel) -> Result<String> {

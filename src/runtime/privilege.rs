@@ -2,7 +2,9 @@
 
 use std::fs;
 
+use super::sys::process::{self, Limit};
 use crate::error::{Error, Result};
+use crate::kernel::Kernel;
 
 /// A capability: its number in `include/uapi/linux/capability.h`, and its name.
 struct Capability(u32, &'static str);
@@ -21,6 +23,15 @@ pub fn check() -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!("no permission to trace: this process lacks {}", missing.join(" and "))).hint(ADVICE))
+}
+
+/// Every probe may take a descriptor; and before 5.11 programs and maps counted as locked memory, those that are only made to see
+/// whether the kernel takes them included.
+pub fn raise_limits(kernel: &dyn Kernel) {
+    process::raise(Limit::OpenFiles);
+    if kernel.version() < (5, 11) {
+        process::raise(Limit::LockedMemory);
+    }
 }
 
 pub const ADVICE: &str = "run rtrace with sudo, or allow it once and for all: \

@@ -18,7 +18,7 @@ use super::records::{Drained, Patience, Reader, Records};
 use super::shown::map_report;
 use super::stop::Stop;
 use super::symbols::Symbols;
-use super::sys::process::{self, Limit};
+use super::sys::process;
 use super::warnings::Warnings;
 use crate::codegen::Compiled;
 use crate::config::Config;
@@ -126,7 +126,7 @@ impl<'k> Session<'k> {
         options: Options,
     ) -> Result<Session<'k>> {
         privilege::check()?;
-        raise_limits(kernel);
+        privilege::raise_limits(kernel);
         let pid = options.pid;
         let ends = Ends::new(options)?;
         let Compiled { units, plan } = compiled;
@@ -408,13 +408,5 @@ impl Host for Desk<'_, '_> {
 
     fn unwatch(&mut self, address: u64) -> bool {
         self.state.links.unwatch(address)
-    }
-}
-
-/// Every probe may take a descriptor; and before 5.11 maps counted as locked memory.
-fn raise_limits(kernel: &dyn Kernel) {
-    process::raise(Limit::OpenFiles);
-    if kernel.version() < (5, 11) {
-        process::raise(Limit::LockedMemory);
     }
 }
