@@ -9,6 +9,7 @@ use crate::diag::Diagnostic;
 use crate::id::IdVec;
 use crate::ir::{self, Block, CompareOp, Expr, ExprKind, Stmt, StmtKind};
 use crate::kernel::Kernel;
+use crate::names;
 use crate::plan::{Attach, Target, When};
 use crate::probes::{self, Context, PidFilter, ProbeType, Request};
 use crate::source::Span;
@@ -37,6 +38,7 @@ pub fn expand<'a>(program: &'a ast::Program, kernel: &dyn Kernel, config: &Confi
     let mut passed_over = false;
     for probe in &program.probes {
         let mut targets: Vec<(&'static ProbeType, Vec<Target>)> = Vec::new();
+        let mut unmatched = Vec::new();
         for point in &probe.attach_points {
             match expand_point(point, kernel, options) {
                 Ok((of, mut found)) => {
@@ -45,8 +47,13 @@ pub fn expand<'a>(program: &'a ast::Program, kernel: &dyn Kernel, config: &Confi
                     targets.push((of, found));
                 }
                 Err(Missing::Fault(fault)) => faults.push(fault),
-                Err(Missing::NoMatch(diagnostic)) => missing(diagnostic, config, &mut faults, &mut warnings),
+                Err(Missing::NoMatch(diagnostic)) => unmatched.push((point, diagnostic)),
             }
+        }
+        // A pattern may stand for nothing where another attach point stands for something.
+        unmatched.retain(|(point, _)| targets.is_empty() || !is_pattern(point));
+        for (_, diagnostic) in unmatched {
+            missing(diagnostic, config, &mut faults, &mut warnings);
         }
         clauses.push(Clause { probe, targets });
     }
@@ -85,6 +92,10 @@ pub fn lower(
         }
     }
     probes
+}
+
+fn is_pattern(point: &ast::AttachPoint) -> bool {
+    point.parts.iter().any(|part| names::is_pattern(&part.text))
 }
 
 /// Probes for the program's own sake run on request only, and a filter holds for all but those that frame the run.
