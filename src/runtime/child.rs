@@ -47,6 +47,13 @@ impl Child {
         self.gate.is_some()
     }
 
+    /// Waits until the child is where it waits to be released, so that no probe sees it on its way there.
+    pub(super) fn settle(&self) {
+        if self.is_held() {
+            process::wait_sleeping(self.pid);
+        }
+    }
+
     /// Lets the child become its program. `look` sees it when it is mapped and has not run yet.
     pub fn release(&mut self, look: impl FnOnce()) -> Result<()> {
         let Some(mut gate) = self.gate.take() else { return Ok(()) };

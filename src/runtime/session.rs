@@ -142,6 +142,7 @@ impl<'k> Session<'k> {
         let boot = strftime::now() - process::boot_time();
         let runs = placed.runs();
         runs.begin.iter().try_for_each(|run| run.run().map(drop))?;
+        ends.child.iter().for_each(Child::settle);
         let Attached { links, skipped } = placed.attach(kernel, plan.config.missing_probes)?;
         let targets = || units.iter().flat_map(|unit| &unit.targets);
         let at_once =

@@ -75,6 +75,20 @@ pub fn spawn_held(
     }
 }
 
+/// Waits until a child of [`spawn_held`] sleeps at its gate (proc(5): state `S`), for a fraction of a second at most.
+pub fn wait_sleeping(pid: u32) {
+    const LIMIT: Duration = Duration::from_millis(200);
+    let since = std::time::Instant::now();
+    while since.elapsed() < LIMIT {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name before the state stands in parentheses, and may hold any character.
+        if stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('S')) {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
 /// Whether a child of [`spawn_held`] has come to the stop after its exec; one that may not be traced never will.
 pub fn wait_stopped(pid: u32) -> bool {
     const LIMIT: Duration = Duration::from_millis(200);
