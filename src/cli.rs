@@ -2,12 +2,15 @@
 
 mod flags;
 
+use std::path::Path;
+
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::check::{Named, Safety};
 use crate::kernel::Feature;
 use crate::plan::Faults;
 use crate::report::Warnings;
+use crate::shelf::{self, Tool};
 use flags::FLAGS;
 
 /// What the command line asks for.
@@ -57,6 +60,10 @@ pub enum Mode {
     Bench,
     List,
     Info,
+    /// List the tools that come with rtrace.
+    Tools,
+    /// Print the script that is the program.
+    Source,
     Version,
     Help,
 }
@@ -66,6 +73,8 @@ pub enum Program {
     /// `-e PROGRAM`.
     Text(String),
     File(String),
+    /// One of the tools that come with rtrace.
+    Tool(&'static Tool),
     /// `-`.
     Stdin,
 }
@@ -124,18 +133,24 @@ pub enum Fault {
     Wrong(String),
 }
 
-/// Reads the arguments that follow the program's name. What stands behind `--` belongs to the script.
+/// Reads the arguments that follow the program's name. What stands behind `--` belongs to the script, and so do the long options
+/// behind the name of a tool.
 pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Invocation, Fault> {
     let mut args: Vec<String> = args.into_iter().collect();
     let of_script = args.iter().position(|arg| arg == "--").map(|at| args.split_off(at)).unwrap_or_default();
     let mut invocation = Invocation::default();
-    let mut words = Vec::new();
+    let mut words: Vec<String> = Vec::new();
     let wrong = |error: lexopt::Error| Fault::Wrong(error.to_string());
     let mut parser = Parser::from_args(args);
     while let Some(arg) = parser.next().map_err(wrong)? {
         match arg {
             Arg::Short(short) => {
                 apply(&mut invocation, &mut parser, |flag| flag.short == Some(short), &format!("-{short}"))?
+            }
+            Arg::Long(long) if words.first().is_some_and(|word| is_tool(&invocation, word)) => {
+                let name = long.to_string();
+                let value = parser.optional_value().map(|value| value.string().map_err(wrong)).transpose()?;
+                invocation.named.push(Named { name, value });
             }
             Arg::Long(long) => {
                 let long = long.to_string();
@@ -168,6 +183,7 @@ pub fn help() -> String {
         "USAGE:\n  rtrace [OPTIONS] FILE [PARAMS]        run a script ('-' reads it from standard input)\n  \
          rtrace [OPTIONS] -e PROGRAM [PARAMS]  run a one-liner\n  \
          rtrace [OPTIONS] FILE -- --NAME=VALUE give a script its named parameters (-- --help lists them)\n  \
+         rtrace [OPTIONS] TOOL [--NAME=VALUE]  run a tool of the shelf (--tools lists them, TOOL --help its options)\n  \
          rtrace -l [PATTERN]                   list probes\n  \
          rtrace                                start the interactive shell\n\nOPTIONS:\n{options}\nEXAMPLES:\n  \
          rtrace -e 'tracepoint:raw_syscalls:sys_enter {{ @[comm] = count(); }}'\n      count system calls by program until Ctrl-C\n  \
@@ -214,9 +230,22 @@ fn assign_words(invocation: &mut Invocation, mut words: Vec<String>) {
     let is_script = |word: &String| invocation.mode != Mode::List || word.ends_with(".bt");
     if invocation.program.is_none() && words.first().is_some_and(is_script) {
         let word = words.remove(0);
-        invocation.program = Some(if word == "-" { Program::Stdin } else { Program::File(word) });
+        invocation.program = Some(match tool(&word) {
+            Some(tool) => Program::Tool(tool),
+            None if word == "-" => Program::Stdin,
+            None => Program::File(word),
+        });
     }
     invocation.params = words;
+}
+
+/// A file of the same name wins.
+fn tool(word: &str) -> Option<&'static Tool> {
+    shelf::find(word).filter(|_| !Path::new(word).is_file())
+}
+
+fn is_tool(invocation: &Invocation, word: &str) -> bool {
+    invocation.program.is_none() && invocation.mode != Mode::List && tool(word).is_some()
 }
 
 fn exclude(invocation: &Invocation) -> Result<(), Fault> {
@@ -282,6 +311,17 @@ mod tests {
         assert_eq!(run.params, ["1", "two"]);
         let named = |name: &str, value: Option<&str>| Named { name: name.into(), value: value.map(str::to_string) };
         assert_eq!(run.named, [named("n", Some("7")), named("flag", None)]);
+    }
+
+    #[test]
+    fn long_options_behind_a_tool_are_the_tools() {
+        let run = parsed("-q opensnoop --failed --comm=cat -p 7 two");
+        assert!(matches!(run.program, Some(Program::Tool(tool)) if tool.name == "opensnoop"));
+        let named = |name: &str, value: Option<&str>| Named { name: name.into(), value: value.map(str::to_string) };
+        assert_eq!(run.named, [named("failed", None), named("comm", Some("cat"))]);
+        assert_eq!((run.verbosity, run.pid, run.params), (Verbosity::Quiet, Some(7), vec!["two".to_string()]));
+        assert_eq!(parsed("script.bt --help").mode, Mode::Help);
+        assert_eq!(parsed("-l opensnoop").program, None);
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub enum MissingProbes {
     Error,
     Warn,
     Ignore,
+    /// The attach points of a clause are what one thing is called on one kernel or another: at least one must match.
+    Alternatives,
 }
 
 /// How control characters within values are shown: text of traced processes must not command the user's terminal.
@@ -255,7 +257,10 @@ fn set_missing_probes(config: &mut Config, value: &str) -> Result<(), &'static s
         "error" => MissingProbes::Error,
         "warn" => MissingProbes::Warn,
         "ignore" => MissingProbes::Ignore,
-        _ => return Err("Invalid value for missing_probes: valid values are ignore, warn, and error."),
+        "alternatives" => MissingProbes::Alternatives,
+        _ => {
+            return Err("Invalid value for missing_probes: valid values are ignore, warn, error, and alternatives.");
+        }
     };
     Ok(())
 }

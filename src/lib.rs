@@ -11,6 +11,7 @@ pub mod error;
 pub mod id;
 pub mod mapped;
 pub mod names;
+pub mod shelf;
 pub mod source;
 pub mod strftime;
 pub mod types;

@@ -24,6 +24,7 @@ use rtrace::error::{Error, Kind, Result};
 use rtrace::kernel::live::Live;
 use rtrace::probes;
 use rtrace::runtime::{self, features};
+use rtrace::shelf;
 
 fn main() -> ExitCode {
     let invocation = match cli::parse(std::env::args().skip(1)) {
@@ -60,8 +61,10 @@ fn dispatch(invocation: &Invocation) -> Result<u8> {
     match invocation.mode {
         Mode::Help => output::line(&cli::help())?,
         Mode::Version => output::line(&format!("rtrace v{}\n", env!("CARGO_PKG_VERSION")))?,
+        Mode::Tools => output::line(&shelf::list())?,
         Mode::Info => output::line(&info::text(&kernel))?,
         Mode::List => list(invocation, &kernel)?,
+        Mode::Source => output::line(&invocation.program.as_ref().map(source).transpose()?.unwrap_or_default().1)?,
         Mode::Run | Mode::DryRun | Mode::Compile | Mode::CompileBench | Mode::Test | Mode::Bench => {
             match &invocation.program {
                 Some(program) => return run::program(invocation, program, &kernel),
@@ -113,6 +116,7 @@ pub fn source(program: &Program) -> Result<(String, String)> {
             text.map(|text| ("stdin".to_string(), text))
                 .map_err(|error| Error::usage(format!("cannot read the program: {error}")))
         }
+        Program::Tool(tool) => Ok((tool.name.to_string(), tool.text.to_string())),
         Program::File(path) => match std::fs::read(path).map(String::from_utf8) {
             Ok(Ok(text)) => Ok((path.clone(), text)),
             Ok(Err(_)) => Err(Error::usage(format!("cannot read '{path}': it is not text (UTF-8)"))),

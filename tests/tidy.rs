@@ -16,6 +16,7 @@ const ORDER: &[&[&str]] = &[
     &["id"],
     &["mapped"],
     &["names"],
+    &["shelf"],
     &["demangle"],
     &["errno"],
     &["strftime"],

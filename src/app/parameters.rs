@@ -6,6 +6,11 @@ use rtrace::plan::Parameter;
 
 use crate::output;
 
+/// Whether all that is wanted is the list of them.
+pub fn asks_for_help(given: &[Named]) -> bool {
+    given.iter().any(|named| named.name == "help")
+}
+
 /// What has come of the parameters given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
@@ -14,12 +19,13 @@ pub enum Settled {
     Shown,
 }
 
-pub fn settle(known: &[Parameter], given: &[Named]) -> Result<Settled> {
+/// `about` is what there is to say of the script before its parameters.
+pub fn settle(known: &[Parameter], given: &[Named], about: &str) -> Result<Settled> {
     let is_known = |named: &&Named| known.iter().any(|parameter| parameter.name == named.name);
     let unknown: Vec<String> =
         given.iter().filter(|named| !is_known(named)).map(|named| format!("--{}", named.name)).collect();
     if unknown.iter().any(|name| name == "--help") {
-        output::line(&list(known))?;
+        output::line(&format!("{about}{}", list(known)))?;
         return Ok(Settled::Shown);
     }
     if unknown.is_empty() {

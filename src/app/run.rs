@@ -25,7 +25,8 @@ const WAIT: Duration = Duration::from_secs(1);
 /// Runs a program, or shows what was asked for of it.
 pub fn program(invocation: &Invocation, program: &Program, kernel: &Live) -> Result<u8> {
     let (name, text) = source(program)?;
-    let is_shown_only = !invocation.dump.is_empty() || invocation.emit_elf.is_some();
+    let is_shown_only =
+        !invocation.dump.is_empty() || invocation.emit_elf.is_some() || parameters::asks_for_help(&invocation.named);
     if !is_shown_only {
         runtime::check_privilege()?;
     }
@@ -120,7 +121,12 @@ pub fn compile(
     let parsed = engine.parse(name, text).map_err(Stopped::Faults)?;
     show(Stage::Ast, &|| rtrace::syntax::print::program(&parsed))?;
     let (program, warnings) = engine.check(&parsed).map_err(Stopped::Faults)?;
-    if parameters::settle(&program.plan.parameters, &invocation.named).map_err(Stopped::Error)? == Settled::Shown {
+    let about = match &invocation.program {
+        Some(Program::Tool(tool)) => format!("{}\n", tool.header()),
+        _ => String::new(),
+    };
+    let settled = parameters::settle(&program.plan.parameters, &invocation.named, &about);
+    if settled.map_err(Stopped::Error)? == Settled::Shown {
         return Err(Stopped::Done);
     }
     output::show_diagnostics(&warnings, &engine.sources, invocation);

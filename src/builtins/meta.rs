@@ -2,7 +2,9 @@
 
 use super::Builtin;
 use crate::check::{Call, Cx, Fallible};
+use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
+use crate::syntax::ast;
 use crate::types::{Int, Sign, Type};
 
 pub const ROWS: &[Builtin] = &[
@@ -70,6 +72,14 @@ pub const ROWS: &[Builtin] = &[
         "begin { print(kfunc_exist(\"bpf_task_from_pid\")); }",
         kfunc_exist,
     ),
+    Builtin::function(
+        "has_field",
+        "value | typeof(type), name",
+        (2, 2),
+        "Whether a structure, or args, has a field of this name on this kernel; `if comptime` leaves out what names it otherwise.",
+        "begin { if comptime (has_field(curtask, __state)) { print(curtask.__state); } else { print(curtask.state); } }",
+        has_field,
+    ),
 ];
 
 fn of_type(cx: &mut Cx<'_>, call: &Call<'_>, is_meant: fn(&Type) -> bool) -> Fallible<Expr> {
@@ -86,6 +96,16 @@ fn kfunc_exist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let name = cx.literal_str(&call.args[0], "kfunc_exist()")?;
     let exists = cx.kernel.btf().is_some_and(|btf| btf.func(&String::from_utf8_lossy(&name)).is_some());
     Ok(truth(exists, call))
+}
+
+fn has_field(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let name = &call.args[1];
+    let ast::ExprKind::Ident(text) = &*name.kind else {
+        let message = "has_field() expects the name of a field as second argument";
+        return Err(cx.error(Diagnostic::error(name.span, message).hint("has_field(curtask, __state)")));
+    };
+    let has = cx.has_field(&call.args[0], &ast::Name { text: text.clone(), span: name.span })?;
+    Ok(truth(has, call))
 }
 
 fn truth(holds: bool, call: &Call<'_>) -> Expr {

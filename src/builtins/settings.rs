@@ -55,6 +55,7 @@ fn missing_probes(value: MissingProbes) -> &'static str {
         MissingProbes::Error => "error",
         MissingProbes::Warn => "warn",
         MissingProbes::Ignore => "ignore",
+        MissingProbes::Alternatives => "alternatives",
     }
 }
 

@@ -37,7 +37,13 @@ impl Cx<'_> {
         otherwise: Option<&ast::Expr>,
         span: Span,
     ) -> Fallible<Expr> {
-        let cond = self.condition(cond);
+        let (decision, cond) = self.decided(cond);
+        match (decision, otherwise) {
+            (Some(true), _) => return self.any(then),
+            (Some(false), Some(otherwise)) => return self.any(otherwise),
+            (Some(false), None) => return Ok(Expr::effect(Block::new(), span)),
+            (None, _) => {}
+        }
         let then = self.any(then);
         let otherwise = otherwise.map(|otherwise| self.any(otherwise)).transpose();
         let (cond, then) = (cond?, then?);
@@ -52,6 +58,17 @@ impl Cx<'_> {
                 Err(self.error(fault.hint("say what the value is otherwise: if c { a } else { b }")))
             }
         }
+    }
+
+    /// A condition, and what it is known to be if it is written `comptime`: the branch not taken is then not looked at, so it may
+    /// name what this kernel does not have.
+    pub(super) fn decided(&mut self, cond: &ast::Expr) -> (Option<bool>, Fallible<Expr>) {
+        let lowered = self.condition(cond);
+        let decision = match (&*cond.kind, lowered.as_ref().map(|cond| &*cond.kind)) {
+            (ast::ExprKind::Comptime(_), Ok(ExprKind::Int(value))) => Some(*value != 0),
+            _ => None,
+        };
+        (decision, lowered)
     }
 
     /// One value or the other.

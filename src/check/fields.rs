@@ -54,6 +54,25 @@ impl Cx<'_> {
         Err(self.error(Diagnostic::error(name.span, message).hint(hint)))
     }
 
+    /// Whether `args`, a structure, what a pointer leads to or a `typeof(…)` has a field of this name here.
+    pub fn has_field(&mut self, of: &ast::Expr, name: &ast::Name) -> Fallible<bool> {
+        let ty = match &*of.kind {
+            ast::ExprKind::Ident(word) if word == "args" => {
+                return Ok(self.fields(of.span)?.iter().any(|field| field.name == name.text));
+            }
+            ast::ExprKind::Typeof(of) => self.type_of(of)?,
+            _ => self.value(of)?.ty,
+        };
+        let ty = if let Type::Ptr(to, _) = ty { *to } else { ty };
+        match &ty {
+            Type::Struct(of) => {
+                Ok(self.kernel.btf().is_some_and(|btf| btf.field(TypeId(of.btf), &name.text).is_some()))
+            }
+            Type::Record(names, _) => Ok(names.iter().any(|known| **known == *name.text)),
+            other => Err(self.no_fields(other, name)),
+        }
+    }
+
     fn no_fields(&mut self, ty: &Type, name: &ast::Name) -> super::Reported {
         let message = format!("Can not access field '{}' on expression of type '{ty}'", name.text);
         let hint = "only structures have fields; cast an address first: ((struct task_struct *)$x).pid";

@@ -50,8 +50,9 @@ pub fn expand<'a>(program: &'a ast::Program, kernel: &dyn Kernel, config: &Confi
                 Err(Missing::NoMatch(diagnostic)) => unmatched.push((point, diagnostic)),
             }
         }
-        // A pattern may stand for nothing where another attach point stands for something.
-        unmatched.retain(|(point, _)| targets.is_empty() || !is_pattern(point));
+        // A pattern, or one of several alternatives, may stand for nothing where another attach point stands for something.
+        let may_be_missing = |point| config.missing_probes == MissingProbes::Alternatives || is_pattern(point);
+        unmatched.retain(|(point, _)| targets.is_empty() || !may_be_missing(point));
         for (_, diagnostic) in unmatched {
             missing(diagnostic, config, &mut faults, &mut warnings);
         }
@@ -165,7 +166,7 @@ fn substitute(text: &str, params: &[String]) -> String {
 
 fn missing(diagnostic: Diagnostic, config: &Config, faults: &mut Vec<Diagnostic>, warnings: &mut Vec<Diagnostic>) {
     match config.missing_probes {
-        MissingProbes::Error => faults.push(diagnostic),
+        MissingProbes::Error | MissingProbes::Alternatives => faults.push(diagnostic),
         MissingProbes::Warn => {
             let message = format!("{} Skipping.", diagnostic.message);
             warnings.push(Diagnostic { severity: crate::diag::Severity::Warning, message, ..diagnostic });

@@ -52,10 +52,16 @@ impl Cx<'_> {
             ast::StmtKind::Let { name, ty, value } => return self.declare(name, ty.as_ref(), value.as_ref(), span),
             ast::StmtKind::Assign { place, op, value } => return self.assign(place, *op, value, span).map(Some),
             ast::StmtKind::If { cond, then, otherwise } => {
-                let cond = self.condition(cond);
-                let then = self.block(then);
-                let otherwise = self.block(otherwise.as_deref().unwrap_or_default());
-                StmtKind::If { cond: cond?, then, otherwise }
+                let otherwise = otherwise.as_deref().unwrap_or_default();
+                let (decision, cond) = self.decided(cond);
+                match decision {
+                    Some(true) => StmtKind::Block(self.block(then)),
+                    Some(false) => StmtKind::Block(self.block(otherwise)),
+                    None => {
+                        let (then, otherwise) = (self.block(then), self.block(otherwise));
+                        StmtKind::If { cond: cond?, then, otherwise }
+                    }
+                }
             }
             ast::StmtKind::Unroll { count, body } => self.unroll(count, body)?,
             ast::StmtKind::While { cond, body } => {

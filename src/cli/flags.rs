@@ -5,6 +5,7 @@ use crate::check::Safety;
 use crate::kernel::Feature;
 use crate::plan::Faults;
 use crate::report::Warnings;
+use crate::shelf;
 
 /// One option of the command line.
 pub struct Flag {
@@ -121,6 +122,12 @@ pub const FLAGS: &[Flag] = &[
     }),
     flag(None, "aot", "FILE", "not needed: there is no compiler here to be left behind", |_, _| {
         Err("--aot: rtrace has no compiler to leave behind: take rtrace itself, one file, and the script".to_string())
+    }),
+    flag(None, "tools", "", "list the tools of the shelf", |to, _| mode(to, Mode::Tools)),
+    flag(None, "source", "TOOL", "print a tool's script", |to, value| {
+        let unknown = || format!("there is no tool '{value}'; --tools lists them");
+        to.program = Some(Program::Tool(shelf::find(value).ok_or_else(unknown)?));
+        mode(to, Mode::Source)
     }),
     flag(None, "info", "", "show what this kernel offers", |to, _| mode(to, Mode::Info)),
     flag(Some('V'), "version", "", "show the version", |to, _| mode(to, Mode::Version)),

@@ -76,7 +76,7 @@ impl<'k> Attacher<'k> {
     /// What cannot be attached ends the run, or is passed over, as `missing_probes` has it.
     fn pass_over(&mut self, error: Error) -> Result<()> {
         match self.missing {
-            MissingProbes::Error => return Err(error),
+            MissingProbes::Error | MissingProbes::Alternatives => return Err(error),
             MissingProbes::Warn => self.skipped.push(error),
             MissingProbes::Ignore => {}
         }
