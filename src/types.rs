@@ -150,7 +150,19 @@ pub enum Aggregate {
     LHist { min: i64, max: i64, step: i64 },
     /// `[epoch, value, mark]` for each of `count` intervals of so many nanoseconds, a ring; `mark` is 0 without a value.
     Series { interval: u64, count: u32, keep: Keep, sign: Sign },
+    /// `[greatest, set, count]`, a count for each [`QUANTILE_BLOCK`] buckets, then the buckets of a logarithmic histogram with
+    /// [`QUANTILE_BITS`].
+    Quantiles,
 }
+
+/// Each power of two is split into 64 buckets. A bucket's middle is off by 1 of 128 at the most; one bit more would not fit a
+/// per-CPU value.
+pub const QUANTILE_BITS: u8 = 6;
+/// Buckets that are also counted together, so that a quantile is found in two short walks.
+pub const QUANTILE_BLOCK: u32 = 64;
+/// The words where the blocks and the buckets of [`Aggregate::Quantiles`] begin.
+pub const QUANTILE_BLOCKS_AT: u32 = 3;
+pub const QUANTILE_BUCKETS_AT: u32 = QUANTILE_BLOCKS_AT + quantile_blocks();
 
 /// Words of one interval of a [`Aggregate::Series`].
 pub const SERIES_WORDS: u32 = 3;
@@ -304,6 +316,7 @@ impl Aggregate {
             Aggregate::Hist { bits } => 8 * log2_buckets(bits),
             Aggregate::LHist { min, max, step } => 8 * (2 + ((max - min) / step) as u32),
             Aggregate::Series { count, .. } => 8 * SERIES_WORDS * count,
+            Aggregate::Quantiles => 8 * (QUANTILE_BUCKETS_AT + log2_buckets(QUANTILE_BITS)),
         }
     }
 }
@@ -320,19 +333,24 @@ impl MapValue {
 
 /// How many buckets a logarithmic histogram with `2^bits` sub-buckets per power of two has: one for negative numbers,
 /// then one for each index that [`log2_bucket`] can give for a non-negative signed 64-bit number.
-pub fn log2_buckets(bits: u8) -> u32 {
+pub const fn log2_buckets(bits: u8) -> u32 {
     log2_bucket(i64::MAX, bits) + 1
 }
 
 /// The bucket a number falls into: 0 below zero, else one plus the log-linear index.
-pub fn log2_bucket(value: i64, bits: u8) -> u32 {
+pub const fn log2_bucket(value: i64, bits: u8) -> u32 {
     if value < 0 {
         return 0;
     }
     let value = value as u64;
-    let bits = u32::from(bits);
+    let bits = bits as u32;
     let shift = (63 - (value | 1).leading_zeros()).saturating_sub(bits);
     1 + (shift << bits) + (value >> shift) as u32
+}
+
+/// Blocks of [`QUANTILE_BLOCK`] buckets.
+pub const fn quantile_blocks() -> u32 {
+    log2_buckets(QUANTILE_BITS).div_ceil(QUANTILE_BLOCK)
 }
 
 fn tuple_layout(elements: &[Type]) -> (Vec<u32>, u32) {
@@ -415,6 +433,7 @@ impl fmt::Display for MapValue {
                 Aggregate::Hist { .. } => "hist_t",
                 Aggregate::LHist { .. } => "lhist_t",
                 Aggregate::Series { .. } => "tseries_t",
+                Aggregate::Quantiles => "quantiles_t",
             }),
         }
     }

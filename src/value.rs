@@ -47,6 +47,7 @@ pub enum Value {
     },
     Histogram(Histogram),
     Series(Series),
+    Quantiles(Quantiles),
 }
 
 /// One frame of a stack, or one of the inlined functions within it.
@@ -69,6 +70,17 @@ pub struct Series {
     pub points: Vec<(u64, i128)>,
 }
 
+/// A merged distribution of `quantiles`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quantiles {
+    /// The greatest value.
+    pub max: i64,
+    /// Buckets that are not empty, in their order (see [`crate::types::log2_bucket`]), each with its count.
+    pub buckets: Vec<(u32, u64)>,
+    /// What values are divided by when they are shown.
+    pub div: u64,
+}
+
 /// The merged buckets of `hist` or `lhist`, in the order of [`Aggregate`]'s slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Histogram {
@@ -77,6 +89,12 @@ pub struct Histogram {
     pub counts: Vec<u64>,
     /// What counts are divided by when they are shown.
     pub div: u64,
+}
+
+impl Quantiles {
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|(_, count)| count).sum()
+    }
 }
 
 /// A whole map as it was read at one moment.

@@ -3,8 +3,8 @@
 use super::{Builtin, Lower, Update, number};
 use crate::check::{Call, Cx, Fallible, Safety};
 use crate::diag::Diagnostic;
-use crate::ir::{Expr, ExprKind, Step, StepOp};
-use crate::types::{Aggregate, Type};
+use crate::ir::{BinaryOp, Expr, ExprKind, Step, StepOp};
+use crate::types::{Aggregate, QUANTILE_BITS, QUANTILE_BLOCK, QUANTILE_BLOCKS_AT, QUANTILE_BUCKETS_AT, Sign, Type};
 
 pub const ROWS: &[Builtin] = &[
     row("count", "", (0, 0), "How often.", "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }", count),
@@ -34,6 +34,14 @@ pub const ROWS: &[Builtin] = &[
         "A histogram by powers of two, each split into 2^k (k from 0 to 5) buckets.",
         "tracepoint:syscalls:sys_exit_read { @bytes = hist(args.ret, 2); }",
         hist,
+    ),
+    row(
+        "quantiles",
+        "number",
+        (1, 1),
+        "The distribution: percentiles to within 1 % (negative numbers count as -1), the greatest number, and how many there were.",
+        "tracepoint:syscalls:sys_exit_read { @bytes = quantiles(args.ret); }",
+        quantiles,
     ),
     row(
         "lhist",
@@ -109,6 +117,27 @@ fn hist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
     let bits = bits as u8;
     let bucket = ExprKind::Log2Bucket { value, bits };
     Ok(Update { aggregate: Aggregate::Hist { bits }, steps: vec![one_more(bucket, call)] })
+}
+
+fn quantiles(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
+    let value = cx.scalar(&call.args[0])?;
+    let span = call.span;
+    let mut block = Vec::new();
+    let value = cx.named("value", value, &mut block);
+    let bucket = ExprKind::Log2Bucket { value: value.clone(), bits: QUANTILE_BITS };
+    let bucket = cx.named("bucket", Expr::new(bucket, Type::U64, span), &mut block);
+    let block_of = super::binary(BinaryOp::Div, bucket.clone(), i64::from(QUANTILE_BLOCK), Type::U64);
+    let word = |index: Expr, start: u32| super::binary(BinaryOp::Add, index, i64::from(start), Type::U64);
+    // The first thing evaluated notes what all that follow are made of.
+    let first = Expr::new(ExprKind::Seq(block, number(0, span)), Type::U64, span);
+    let one_more = |index| Step { index, op: StepOp::Add, value: number(1, span) };
+    let steps = vec![
+        Step { index: first, op: StepOp::Max(Sign::Signed), value },
+        step(2, StepOp::Add, number(1, span)),
+        one_more(word(block_of, QUANTILE_BLOCKS_AT)),
+        one_more(word(bucket, QUANTILE_BUCKETS_AT)),
+    ];
+    Ok(Update { aggregate: Aggregate::Quantiles, steps })
 }
 
 fn lhist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {

@@ -14,6 +14,7 @@ mod net;
 mod output;
 mod probe;
 pub(crate) mod process;
+mod quantiles;
 mod settings;
 mod stacks;
 mod strings;
@@ -76,6 +77,7 @@ pub static TABLES: &[&[Builtin]] = &[
     stacks::ROWS,
     maps::ROWS,
     aggregate::ROWS,
+    quantiles::ROWS,
     tseries::ROWS,
     output::ROWS,
     watch::ROWS,

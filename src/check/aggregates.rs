@@ -61,10 +61,16 @@ impl Cx<'_> {
                 let ty = record.ty.clone();
                 Expr::new(ExprKind::Seq(block, record), ty, span)
             }
-            Aggregate::Hist { .. } | Aggregate::LHist { .. } | Aggregate::Series { .. } => {
-                let of = MapValue::Aggregate(of);
-                let diagnostic = Diagnostic::error(span, format!("{name} is a '{of}': it is no single value"));
-                return Err(self.error(diagnostic.hint(format!("print({name}) shows all of it"))));
+            Aggregate::Hist { .. } | Aggregate::LHist { .. } | Aggregate::Series { .. } | Aggregate::Quantiles => {
+                let ty = MapValue::Aggregate(of);
+                let diagnostic = Diagnostic::error(span, format!("{name} is a '{ty}': it is no single value"));
+                let diagnostic = diagnostic.hint(format!("print({name}) shows all of it"));
+                return Err(self.error(match of {
+                    Aggregate::Quantiles => {
+                        diagnostic.hint(format!("p50({name}), p99({name}) and the like are numbers"))
+                    }
+                    _ => diagnostic,
+                }));
             }
         })
     }
@@ -94,7 +100,7 @@ impl Cx<'_> {
     }
 
     /// Keeps a value in a variable of the compiler's own; the statement that sets it is appended to the block.
-    pub(super) fn named(&mut self, name: &str, value: Expr, block: &mut Vec<Stmt>) -> Expr {
+    pub fn named(&mut self, name: &str, value: Expr, block: &mut Vec<Stmt>) -> Expr {
         let (ty, span) = (value.ty.clone(), value.span);
         let var = self.fresh(name, ty.clone());
         block.push(Stmt::new(StmtKind::Set(var, value), span));

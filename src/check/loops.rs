@@ -62,7 +62,8 @@ impl Cx<'_> {
                         Aggregate::Stats(_)
                         | Aggregate::Hist { .. }
                         | Aggregate::LHist { .. }
-                        | Aggregate::Series { .. },
+                        | Aggregate::Series { .. }
+                        | Aggregate::Quantiles,
                     ),
                 ),
             ) => format!("Loop expression does not support type: {value}"),

@@ -187,8 +187,11 @@ impl Cx<'_> {
     fn assigned(&mut self, value: &ast::Expr) -> Fallible<Expr> {
         match self.aggregate_named(value) {
             Some(
-                of
-                @ (Aggregate::Stats(_) | Aggregate::Hist { .. } | Aggregate::LHist { .. } | Aggregate::Series { .. }),
+                of @ (Aggregate::Stats(_)
+                | Aggregate::Hist { .. }
+                | Aggregate::LHist { .. }
+                | Aggregate::Series { .. }
+                | Aggregate::Quantiles),
             ) => {
                 let of = MapValue::Aggregate(of);
                 let message = format!("Value '{of}' cannot be assigned to a scratch variable.");

@@ -191,7 +191,7 @@ impl Gen<'_> {
         Ok(())
     }
 
-    fn slot_words(&self, map: MapId) -> i64 {
+    pub fn slot_words(&self, map: MapId) -> i64 {
         match &self.plan.maps[map].role {
             Role::User { value: MapValue::Aggregate(of), .. } => i64::from(of.size() / 8),
             _ => 1,
@@ -222,19 +222,7 @@ impl Gen<'_> {
 
     fn step(&mut self, slot: VReg, index: Operand, count: i64, op: StepOp, value: Operand, done: Label) {
         let last = count - 1 - i64::from(words_after(op));
-        let word = match index {
-            Operand::Imm(index) => Place::new(Base::Reg(slot), 8 * index.clamp(0, last) as i32),
-            Operand::Reg(_) => {
-                // Said again right before its use: verifiers forget the bounds of numbers across calls.
-                self.asm.branch(Cond::Gt, index, Operand::Imm(last), done);
-                let offset = self.asm.alu(Alu::Shl, index, Operand::Imm(3));
-                let address = self.asm.alu(Alu::Add, slot.into(), offset);
-                match address {
-                    Operand::Reg(address) => Place::new(Base::Reg(address), 0),
-                    Operand::Imm(_) => Place::new(Base::Reg(slot), 0),
-                }
-            }
-        };
+        let word = self.word(Place::new(Base::Reg(slot), 0), index, last, done);
         match op {
             StepOp::Add => {
                 let old = self.asm.load(Size::B8, word);
@@ -245,6 +233,23 @@ impl Gen<'_> {
             StepOp::Renew { words } => self.renew(word, value, words),
             StepOp::Min(sign) => self.keep(word, value, if sign == Sign::Signed { Cond::SGe } else { Cond::Ge }),
             StepOp::Max(sign) => self.keep(word, value, if sign == Sign::Signed { Cond::SLe } else { Cond::Le }),
+        }
+    }
+
+    /// The place of a word in a slot; an index that is found to be beyond `last` leads to `outside`.
+    pub fn word(&mut self, slot: Place, index: Operand, last: i64, outside: Label) -> Place {
+        match index {
+            Operand::Imm(index) => at(slot, 8 * index.clamp(0, last) as u32),
+            Operand::Reg(_) => {
+                // Said again right before its use: verifiers forget the bounds of numbers across calls.
+                self.asm.branch(Cond::Gt, index, Operand::Imm(last), outside);
+                let offset = self.asm.alu(Alu::Shl, index, Operand::Imm(3));
+                let base = self.asm.address(slot);
+                match self.asm.alu(Alu::Add, base.into(), offset) {
+                    Operand::Reg(address) => Place::new(Base::Reg(address), 0),
+                    Operand::Imm(_) => slot,
+                }
+            }
         }
     }
 

@@ -20,6 +20,25 @@ impl Gen<'_> {
         Ok(self.asm.get(result).into())
     }
 
+    pub fn slot_sum(&mut self, map: MapId, key: Option<&Expr>, index: &Expr) -> Generated<Operand> {
+        let index = self.scalar(index)?;
+        let last = self.slot_words(map) - 1;
+        let key = match key {
+            Some(key) => self.key_place(key)?,
+            None => self.only_key(),
+        };
+        let result = self.asm.variable();
+        self.asm.set(result, Operand::Imm(0));
+        self.each_slot(map, key, |code, slot, next| {
+            let word = code.word(slot, index, last, next);
+            let part = code.asm.load(Size::B8, word);
+            let sum = code.asm.get(result);
+            let sum = code.asm.alu(Alu::Add, sum.into(), part.into());
+            code.asm.set(result, sum);
+        });
+        Ok(self.asm.get(result).into())
+    }
+
     /// Clears the slots of all CPUs; 1 if there was a mark at this offset in any of them.
     pub fn clear_slots(&mut self, map: MapId, mark: u32, size: u32) -> Operand {
         let was_set = self.asm.variable();

@@ -53,6 +53,7 @@ impl Gen<'_> {
             ExprKind::MapDelete { map, key } => self.delete(*map, key.as_ref()),
             ExprKind::MapLen(map) => self.map_len(*map),
             ExprKind::Merge { map, key, how } => self.merged(*map, key.as_ref(), *how),
+            ExprKind::SlotSum { map, key, index } => self.slot_sum(*map, key.as_ref(), index),
             ExprKind::Stack { map, collision } => self.stack_id(&expr.ty, *map, *collision),
             ExprKind::StackLen { of } => Ok(self.stack_len(*of)),
             ExprKind::StrCompare { left, right, len } => self.text_differs(left, right, *len),

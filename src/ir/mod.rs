@@ -210,6 +210,13 @@ pub enum ExprKind {
         key: Option<Expr>,
         how: Merge,
     },
+    /// The wrapping sum over all CPUs of the `u64` of this index (clamped to the last one) in an aggregation's slots. Zero if the
+    /// key is missing.
+    SlotSum {
+        map: MapId,
+        key: Option<Expr>,
+        index: Expr,
+    },
     /// Records the stack and gives its id (see [`Type::Stack`]).
     Stack {
         map: MapId,

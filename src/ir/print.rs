@@ -164,6 +164,7 @@ impl<'a> Printer<'a> {
             ExprKind::MapDelete { map, key } => format!("delete({})", self.place(*map, key.as_ref())),
             ExprKind::MapLen(map) => format!("len({})", self.map(*map)),
             ExprKind::Merge { map, key, how } => format!("merge {how:?}({})", self.place(*map, key.as_ref())),
+            ExprKind::SlotSum { map, key, index } => format!("sum({}@{})", self.place(*map, key.as_ref()), one(index)),
             ExprKind::Stack { .. } => expr.ty.to_string(),
             ExprKind::StackLen { of } => format!("stack_len({:?})", of.side),
             ExprKind::StrCompare { left, right, len } => match len {

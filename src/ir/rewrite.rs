@@ -95,6 +95,7 @@ fn parts(expr: &mut Expr) -> Vec<&mut Expr> {
         | ExprKind::MapDelete { key, .. }
         | ExprKind::MapAddress { key, .. }
         | ExprKind::Merge { key, .. } => key.iter_mut().collect(),
+        ExprKind::SlotSum { key, index, .. } => key.iter_mut().chain([index]).collect(),
         ExprKind::ReadStr { addr, max } => std::iter::once(addr).chain(max).collect(),
         ExprKind::Cond { cond, then, otherwise } => vec![cond, then, otherwise],
         ExprKind::Compose(parts) => parts.iter_mut().map(|(_, part)| part).collect(),

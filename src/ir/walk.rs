@@ -74,6 +74,10 @@ impl Expr {
             | ExprKind::Merge { key, .. } => {
                 key.iter().for_each(f);
             }
+            ExprKind::SlotSum { key, index, .. } => {
+                key.iter().for_each(&mut *f);
+                f(index);
+            }
             ExprKind::ReadStr { addr, max } => {
                 f(addr);
                 max.iter().for_each(f);

@@ -81,11 +81,12 @@ fn borders(shape: Aggregate, index: u32) -> (Option<i64>, Option<i64>) {
         | Aggregate::Max(_)
         | Aggregate::Avg(_)
         | Aggregate::Stats(_)
-        | Aggregate::Series { .. } => (None, None),
+        | Aggregate::Series { .. }
+        | Aggregate::Quantiles => (None, None),
     }
 }
 
-fn log2_borders(bits: u8, index: u32) -> (Option<i64>, Option<i64>) {
+pub fn log2_borders(bits: u8, index: u32) -> (Option<i64>, Option<i64>) {
     if index == 0 {
         return (None, Some(-1));
     }

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::histogram::{self, Bucket};
+use super::quantiles;
 use super::series;
 use super::text::{average, key};
 use super::{Benchmark, Chattiness, Loss, Manner, Message, Sink, Testing, Warnings, written};
@@ -131,6 +132,7 @@ fn kind(value: &Value) -> &'static str {
     match value {
         Value::Histogram(_) => "hist",
         Value::Series(_) => "tseries",
+        Value::Quantiles(_) => "quantiles",
         Value::Average { .. } | Value::Stats { .. } => "stats",
         _ => "map",
     }
@@ -201,6 +203,13 @@ fn json(value: &Value, config: &Config) -> String {
             };
             let points: Vec<String> = of.points.iter().map(point).collect();
             format!("[{}]", points.join(","))
+        }
+        Value::Quantiles(of) => {
+            let values: Vec<String> = quantiles::values(of)
+                .into_iter()
+                .map(|(name, value)| format!("\"{name}\": {}", self::number(i128::from(value))))
+                .collect();
+            format!("{{\"count\": {}, {}}}", of.count(), values.join(", "))
         }
         Value::Str { .. }
         | Value::Mac(_)

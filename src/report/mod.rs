@@ -2,6 +2,7 @@
 
 pub mod histogram;
 pub mod json;
+mod quantiles;
 mod series;
 pub mod testing;
 pub mod text;

@@ -5,7 +5,8 @@ use std::io::Write;
 
 use super::testing::{self, Mood};
 use super::{
-    Benchmark, Chattiness, Excerpt, Loss, Manner, Message, Sink, Testing, Warnings, histogram, series, written,
+    Benchmark, Chattiness, Excerpt, Loss, Manner, Message, Sink, Testing, Warnings, histogram, quantiles, series,
+    written,
 };
 use crate::config::{Config, ControlCharacters};
 use crate::diag::{Severity, Style};
@@ -175,6 +176,7 @@ pub fn plain(value: &Value, config: &Config) -> Vec<u8> {
         }
         Value::Histogram(of) => histogram::text(of).into_bytes(),
         Value::Series(of) => series::text(of).into_bytes(),
+        Value::Quantiles(of) => quantiles::text(of).into_bytes(),
     }
 }
 

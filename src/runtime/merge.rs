@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::types::{Aggregate, Keep, SERIES_WORDS, Sign};
-use crate::value::{Histogram, Series, Value};
+use crate::types::{Aggregate, Keep, QUANTILE_BUCKETS_AT, SERIES_WORDS, Sign};
+use crate::value::{Histogram, Quantiles, Series, Value};
 
 /// Merges an aggregation's slots.
 pub fn merge<'s>(of: Aggregate, slots: impl Iterator<Item = &'s [u8]>) -> Value {
@@ -25,13 +25,26 @@ pub fn merge<'s>(of: Aggregate, slots: impl Iterator<Item = &'s [u8]>) -> Value 
             Value::Series(Series { interval, points: points(slots, of.size() as usize / 8, keep, sign) })
         }
         Aggregate::Hist { .. } | Aggregate::LHist { .. } => {
-            let mut counts = vec![0u64; of.size() as usize / 8];
-            for slot in slots {
-                counts.iter_mut().zip(slot).for_each(|(count, more)| *count = count.wrapping_add(more));
-            }
-            Value::Histogram(Histogram { shape: of, counts, div: 1 })
+            Value::Histogram(Histogram { shape: of, counts: sums(slots, of.size() as usize / 8), div: 1 })
         }
+        Aggregate::Quantiles => Value::Quantiles(quantiles(slots.collect(), of.size() as usize / 8)),
     }
+}
+
+/// The sum of each of the first words.
+fn sums(slots: impl Iterator<Item = Vec<u64>>, words: usize) -> Vec<u64> {
+    slots.fold(vec![0u64; words], |mut sums, slot| {
+        sums.iter_mut().zip(slot).for_each(|(sum, more)| *sum = sum.wrapping_add(more));
+        sums
+    })
+}
+
+/// The counts of a bucket add up, so nothing is lost in merging.
+fn quantiles(slots: Vec<Vec<u64>>, words: usize) -> Quantiles {
+    let max = extreme(slots.iter().cloned(), Sign::Signed, Iterator::max_by_key) as i64;
+    let counts = sums(slots.into_iter(), words).split_off(QUANTILE_BUCKETS_AT as usize);
+    let buckets = (0..).zip(counts).filter(|(_, count)| *count > 0).collect();
+    Quantiles { max, buckets, div: 1 }
 }
 
 /// The words of a slot. What lies behind the aggregation (such as a mark) is there too.

@@ -84,6 +84,12 @@ impl Evaluator<'_> {
             }
             ExprKind::StrFind { hay, needle } => find(&self.bytes(hay)?, &self.bytes(needle)?) as u64,
             ExprKind::Merge { map, key, how } => self.merged(*map, key.as_ref(), *how)?,
+            ExprKind::SlotSum { map, key, index } => {
+                let index = self.number(index)? as usize;
+                let key = self.key_or_only(*map, key.as_ref())?;
+                let slots = self.store.map(*map).entries.get(&key);
+                slots.into_iter().flatten().fold(0, |sum: u64, slot| sum.wrapping_add(word(&slot[8 * index..])))
+            }
             ExprKind::Stack { map, collision } => self.stack(&expr.ty, *map, *collision)?,
             ExprKind::StackLen { of } => self.scene.stack(of.side).len().min(of.limit as usize) as u64,
             ExprKind::StrCompare { left, right, len } => {
