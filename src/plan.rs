@@ -1,6 +1,7 @@
 //! What user space must do: the maps to create, the targets to attach to, and the action behind each record of the ring.
 //! The compiler writes it, the runtime follows it; neither sees the other.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::btf::Btf;
@@ -32,6 +33,8 @@ pub struct Plan {
     pub faults: Faults,
     /// Named parameters that the program takes.
     pub parameters: Vec<Parameter>,
+    /// Maps that lose entries while programs run.
+    pub shrinking: BTreeSet<MapId>,
     /// What structures are numbered by, where a script adds to the kernel's types.
     pub types: Option<Arc<Btf>>,
 }

@@ -140,6 +140,12 @@ impl Btf {
         self.field_within(id, name, DEPTH)
     }
 
+    /// The type of what lies in these bytes of a structure, if it is one whole number or pointer, or part of an array of numbers, that
+    /// neither a union nor a bit field has a share in.
+    pub fn plain_at(&self, id: TypeId, offset: u32, size: u32) -> Option<TypeId> {
+        self.plain_within(id, offset, size, DEPTH)
+    }
+
     /// All names that [`Btf::field`] finds, in order of declaration.
     pub fn field_names(&self, id: TypeId) -> Vec<&str> {
         let mut names = Vec::new();
@@ -216,6 +222,31 @@ impl Btf {
             let inner = if member.name.is_empty() { self.field_within(member.ty, name, depth) } else { None }?;
             Some(FieldInfo { bit_offset: member.bit_offset.checked_add(inner.bit_offset)?, ..inner })
         })
+    }
+
+    fn plain_within(&self, id: TypeId, offset: u32, size: u32, depth: usize) -> Option<TypeId> {
+        let depth = depth.checked_sub(1)?;
+        let (member, start) = self.members(id).find_map(|member| {
+            let start = member.bit_offset / 8;
+            let holds = start <= offset && offset + size <= start.checked_add(self.size_of(member.ty)?)?;
+            holds.then_some((member, start))
+        })?;
+        if member.bitfield.is_some() {
+            return None;
+        }
+        let record = self.record(self.strip(member.ty))?;
+        match record.kind {
+            Kind::Struct => self.plain_within(member.ty, offset - start, size, depth),
+            Kind::Array => {
+                let element = self.strip(self.array(&record).0);
+                (self.kind(element) == Some(Kind::Int)).then_some(element)
+            }
+            Kind::Int | Kind::Enum | Kind::Enum64 | Kind::Ptr => {
+                let is_whole = offset == start && self.size_of(member.ty) == Some(size);
+                is_whole.then(|| self.strip(member.ty))
+            }
+            _ => None,
+        }
     }
 
     fn collect_names<'a>(&'a self, id: TypeId, depth: usize, names: &mut Vec<&'a str>) {

@@ -64,6 +64,8 @@ pub const ROWS: &[Builtin] = &[
 ];
 
 fn clear(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let map = cx.map_arg(&call.args[0], "clear")?.map;
+    cx.plan().shrinking.insert(map);
     on_whole_map(cx, call, |action, _, host| action.map.map_or(Ok(()), |map| host.clear_map(map)))
 }
 
@@ -114,6 +116,7 @@ fn delete(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
             return Err(cx.error(Diagnostic::error(call.span, message).hint(hint)));
         }
     };
+    cx.plan().shrinking.insert(map.map);
     Ok(Expr::new(ExprKind::MapDelete { map: map.map, key }, Type::Bool, call.span))
 }
 

@@ -73,16 +73,47 @@ impl Gen<'_> {
 
     pub fn map_set(&mut self, map: MapId, key: Option<&Expr>, value: &Expr, full: CounterId) -> Generated<()> {
         let Some(key) = key else { return self.scalar_map_set(map, value) };
-        let value_place = self.value_place(value)?;
+        if self.keeps_entries(map) && value.ty.is_scalar() {
+            return self.set_in_place(map, key, value, full);
+        }
+        let value = self.value_place(value)?;
         let key = self.key_place(key)?;
-        self.comment(map, "set");
-        let args = [Arg::Map(map), Arg::Address(key), Arg::Address(value_place), Arg::Imm(ANY)];
-        let failed = self.asm.call(Helper::MAP_UPDATE_ELEM, &args);
         let stored = self.asm.label();
-        self.asm.branch(Cond::Eq, failed.into(), Operand::Imm(0), stored);
-        self.count(full);
+        self.update_entry(map, key, value, full, stored);
         self.asm.place(stored);
         Ok(())
+    }
+
+    /// An entry that stays where it is once it is there may be changed there, which costs half as much as putting a new one in its
+    /// place. One that is removed at the same time may be another key's by then.
+    fn keeps_entries(&self, map: MapId) -> bool {
+        self.plan.maps[map].kind == MapKind::Hash && !self.plan.shrinking.contains(&map)
+    }
+
+    fn set_in_place(&mut self, map: MapId, key: &Expr, value: &Expr, full: CounterId) -> Generated<()> {
+        let (ty, value) = (&value.ty, self.scalar(value)?);
+        let key = self.key_place(key)?;
+        let (missing, stored) = (self.asm.label(), self.asm.label());
+        let entry = self.look_up_at(map, Some(key));
+        self.asm.branch(Cond::Eq, entry.into(), Operand::Imm(0), missing);
+        self.store_scalar(ty, Place::new(Base::Reg(entry), 0), value);
+        self.asm.jump(stored);
+        self.asm.place(missing);
+        self.enter();
+        let new = self.stack(ty.size());
+        self.store_scalar(ty, new, value);
+        self.update_entry(map, key, new, full, stored);
+        self.leave();
+        self.asm.place(stored);
+        Ok(())
+    }
+
+    fn update_entry(&mut self, map: MapId, key: Place, value: Place, full: CounterId, stored: Label) {
+        self.comment(map, "set");
+        let args = [Arg::Map(map), Arg::Address(key), Arg::Address(value), Arg::Imm(ANY)];
+        let failed = self.asm.call(Helper::MAP_UPDATE_ELEM, &args);
+        self.asm.branch(Cond::Eq, failed.into(), Operand::Imm(0), stored);
+        self.count(full);
     }
 
     fn value_place(&mut self, value: &Expr) -> Generated<Place> {

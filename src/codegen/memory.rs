@@ -87,6 +87,10 @@ impl Gen<'_> {
             }
             ExprKind::Zero => self.clear(to, expr.ty.size()),
             ExprKind::Compose(parts) => self.compose(parts, to, expr.ty.size(), padding)?,
+            ExprKind::FromTask { hops, offset } => {
+                let from = self.task_field(hops, *offset);
+                self.copy(to, from, expr.ty.size());
+            }
             ExprKind::Comm => {
                 // Some kernels leave what follows the NUL as it was.
                 if padding == Padding::Zeros {

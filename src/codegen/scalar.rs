@@ -6,7 +6,7 @@ use super::memory::Padding;
 use super::state::{Gen, Generated, Storage, at, size_of};
 use super::strings::Wanted;
 use crate::bpf::Helper;
-use crate::bpf::asm::{Alu, Arg, Operand, Size, VReg};
+use crate::bpf::asm::{Alu, Arg, Base, Operand, Place, Size, VReg};
 use crate::ir::{Expr, ExprKind, UnaryOp};
 use crate::plan::{Faults, ProgKind};
 use crate::source::Span;
@@ -29,6 +29,11 @@ impl Gen<'_> {
             }
             ExprKind::Call(helper, args) => self.helper(*helper, args),
             ExprKind::NamespacedPid { .. } | ExprKind::Load { .. } => self.remembered(expr),
+            ExprKind::FromTask { hops, offset } => {
+                let place = self.task_field(hops, *offset);
+                let value = self.asm.load_pure(size_of(&expr.ty), place);
+                Ok(self.extended(value.into(), &expr.ty))
+            }
             ExprKind::Unary(UnaryOp::Negate, of) => {
                 let of = self.scalar(of)?;
                 Ok(self.asm.alu(Alu::Sub, Operand::Imm(0), of))
@@ -135,6 +140,14 @@ impl Gen<'_> {
         let result =
             if helper.is_constant() { self.asm.call_constant(helper, &values) } else { self.asm.call(helper, &values) };
         Ok(result.into())
+    }
+
+    /// Where a field of the current task, or of what its pointers lead to, lies.
+    pub(super) fn task_field(&mut self, hops: &[u32], offset: u32) -> Place {
+        let task = self.asm.call_constant(Helper::GET_CURRENT_TASK_BTF, &[]);
+        let from =
+            hops.iter().fold(task, |from, hop| self.asm.load_pure(Size::B8, at(Place::new(Base::Reg(from), 0), *hop)));
+        at(Place::new(Base::Reg(from), 0), offset)
     }
 
     /// A read that is done once for all its uses.

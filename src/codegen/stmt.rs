@@ -83,10 +83,18 @@ impl Gen<'_> {
 
     /// The new value may be made of the old one, so anything but a plain read is built elsewhere first.
     fn assign_memory(&mut self, place: crate::bpf::asm::Place, value: &Expr) -> Generated<()> {
-        use crate::ir::ExprKind::{Bytes, Comm, Load, MapGet, ReadBuf, ReadStr, Str, Zero};
+        use crate::ir::ExprKind::{Bytes, Comm, FromTask, Load, MapGet, ReadBuf, ReadStr, Str, Zero};
         if matches!(
             *value.kind,
-            Str(_) | Bytes(_) | Zero | Comm | ReadStr { .. } | ReadBuf { .. } | Load { .. } | MapGet { .. }
+            Str(_)
+                | Bytes(_)
+                | Zero
+                | Comm
+                | FromTask { .. }
+                | ReadStr { .. }
+                | ReadBuf { .. }
+                | Load { .. }
+                | MapGet { .. }
         ) {
             return self.write(value, place, Padding::Zeros);
         }

@@ -273,6 +273,12 @@ pub enum ExprKind {
         addr: Expr,
         offset: i64,
     },
+    /// The value so many bytes into what the pointers at the hops' offsets lead to, one after the other, from the current task on.
+    /// The verifier knows these pointers: plain loads follow them.
+    FromTask {
+        hops: Vec<u32>,
+        offset: u32,
+    },
     /// Zero if the key is missing.
     MapGet {
         map: MapId,

@@ -201,6 +201,10 @@ impl<'a> Printer<'a> {
                 format!("({})", parts.join(", "))
             }
             ExprKind::Comm => "comm".to_string(),
+            ExprKind::FromTask { hops, offset } => {
+                let hops: String = hops.iter().map(|hop| format!("+{hop}->")).collect();
+                format!("curtask{hops}+{offset}")
+            }
             ExprKind::ReadStr { addr, .. } => format!("text[{}]({})", expr.ty, one(addr)),
             ExprKind::ReadBuf { addr, len } => format!("bytes[{}]({}, {})", expr.ty, one(addr), one(len)),
         }

@@ -111,6 +111,7 @@ fn parts(expr: &mut Expr) -> Vec<&mut Expr> {
         | ExprKind::Zero
         | ExprKind::Str(_)
         | ExprKind::Bytes(_)
+        | ExprKind::FromTask { .. }
         | ExprKind::Comm => Vec::new(),
     }
 }

@@ -100,6 +100,7 @@ impl Expr {
             | ExprKind::Zero
             | ExprKind::Str(_)
             | ExprKind::Bytes(_)
+            | ExprKind::FromTask { .. }
             | ExprKind::Comm => {}
         }
     }

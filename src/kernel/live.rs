@@ -99,7 +99,7 @@ impl Live {
             Feature::RawTracepointCookie => self.version() >= (6, 10),
             Feature::Loop => self.version() >= (5, 17),
             Feature::LoopRounds => self.version() >= (6, 7),
-            Feature::LargeKeys => self.version() >= (5, 11),
+            Feature::LargeKeys | Feature::TaskPointers => self.version() >= (5, 11),
             Feature::PerCpuLookup => self.version() >= (5, 19),
             Feature::ForEachMapElem => self.version() >= (5, 13),
             Feature::UnallocatedHash | Feature::TaiClock => self.version() >= (6, 1),

@@ -83,6 +83,8 @@ pub enum Feature {
     LargeKeys,
     /// `bpf_get_func_ip` in kprobe programs (5.15).
     FuncIp,
+    /// `bpf_get_current_task_btf`, whose pointer programs may follow by plain loads (5.11).
+    TaskPointers,
     /// Hash maps without preallocation are safe for tracing programs (6.1).
     UnallocatedHash,
     /// The `cookie` of perf links and multi links.

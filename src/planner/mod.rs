@@ -7,6 +7,7 @@
 
 mod needs;
 mod syscalls;
+mod task;
 
 use crate::ir::{Probe, Program};
 use crate::kernel::{Feature, Kernel};
@@ -31,6 +32,7 @@ pub fn choose(program: Program, kernel: &dyn Kernel) -> Program {
         chosen.extend(raw);
         chosen.extend(perf);
     }
+    task::read_directly(&mut chosen, kernel);
     Program { probes: chosen, plan }
 }
 

@@ -10,7 +10,7 @@ use crate::ir::{BinaryOp, Block, CompareOp, Expr, ExprKind, Probe, Stmt, StmtKin
 use crate::kernel::Kernel;
 use crate::plan::{Attach, Map, Plan, Point, ProgKind, Role, Target};
 use crate::source::Span;
-use crate::types::{Sign, Space, Type};
+use crate::types::{Sign, Space, StructRef, Type};
 
 pub const CATEGORY: &str = "syscalls";
 
@@ -57,7 +57,7 @@ pub fn dispatch(probe: &mut Probe, needs: &Needs, kernel: &dyn Kernel, plan: &mu
     for at in [Point::Entry, Point::Return] {
         let calls = Call::all(&probe.targets, at);
         if !calls.is_empty() && is_readable(&needs.context, at) {
-            found.push(Dispatcher { at, compat, span: probe.span }.build(probe, &calls, plan));
+            found.push(Dispatcher { at, compat: compat.clone(), span: probe.span }.build(probe, &calls, plan));
         }
     }
     probe.targets.retain(|target| !is_served(target));
@@ -162,8 +162,9 @@ fn argument(offset: u32) -> Option<usize> {
 }
 
 /// Where a task says that it makes calls of 32-bit programs.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct CompatField {
+    task: StructRef,
     offset: i64,
     bit: i64,
 }
@@ -172,9 +173,10 @@ impl CompatField {
     fn find(kernel: &dyn Kernel) -> Option<CompatField> {
         let btf = kernel.btf()?;
         let (name, bit) = layout::COMPAT;
-        let info = btf.field(TypeId(btf.struct_named("task_struct")?.btf), "thread_info")?;
+        let task = btf.struct_named("task_struct")?;
+        let info = btf.field(TypeId(task.btf), "thread_info")?;
         let field = btf.field(btf.strip(info.ty), name)?;
-        Some(CompatField { offset: i64::from(info.bit_offset + field.bit_offset) / 8, bit })
+        Some(CompatField { task, offset: i64::from(info.bit_offset + field.bit_offset) / 8, bit })
     }
 }
 
@@ -238,7 +240,7 @@ impl Dispatcher {
     fn is_native(&self) -> Expr {
         let addr = Expr::new(
             ExprKind::Call(Helper::GET_CURRENT_TASK, Vec::new()),
-            Type::pointer(Type::U32, Space::Kernel),
+            Type::pointer(Type::Struct(self.compat.task.clone()), Space::Kernel),
             self.span,
         );
         let flags = Expr::new(ExprKind::Load { addr, offset: self.compat.offset }, Type::U32, self.span);

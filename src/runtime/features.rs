@@ -35,6 +35,7 @@ pub fn probe(feature: Feature) -> bool {
         | Feature::Cookie
         | Feature::RawTracepointCookie
         | Feature::TaiClock
+        | Feature::TaskPointers
         | Feature::ModuleBtf => false,
     }
 }

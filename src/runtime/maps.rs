@@ -40,6 +40,9 @@ const ONLY: [u8; 4] = [0; 4];
 const NO_PREALLOC: u32 = 1;
 const READ_ONLY_FOR_PROGRAMS: u32 = 1 << 7;
 
+/// Up to so many bytes a table is filled in advance, which takes a tenth of a millisecond.
+const FILLED_IN_ADVANCE: u64 = 1 << 18;
+
 /// Bytes of a page, in which `perf_rb_pages` is counted.
 const PAGE: u64 = 4096;
 /// The ring's size unless the script sets it. A larger one would cost a millisecond of start-up for each 4 MiB.
@@ -250,11 +253,18 @@ fn kind(kind: MapKind) -> u32 {
 
 fn flags(of: &Map, kernel: &dyn Kernel) -> u32 {
     match (of.kind, &of.role) {
-        // Filling a table in advance takes milliseconds; doing without is safe where the kernel's allocator is.
-        (MapKind::Hash | MapKind::PerCpuHash, _) if kernel.has(Feature::UnallocatedHash) => NO_PREALLOC,
+        // Filling a table in advance takes its time, above all one with values for each CPU, yet makes new entries cheaper. Doing
+        // without is safe where the kernel's allocator is.
+        (MapKind::PerCpuHash, _) if kernel.has(Feature::UnallocatedHash) => NO_PREALLOC,
+        (MapKind::Hash, _) if bytes(of) > FILLED_IN_ADVANCE && kernel.has(Feature::UnallocatedHash) => NO_PREALLOC,
         (_, Role::Zeros) => READ_ONLY_FOR_PROGRAMS,
         _ => 0,
     }
+}
+
+/// Bytes of keys and values that a full table holds.
+fn bytes(of: &Map) -> u64 {
+    u64::from(of.max_entries) * (u64::from(of.key_size) + u64::from(of.value_size))
 }
 
 fn ring_size(of: &Map, plan: &Plan) -> u32 {

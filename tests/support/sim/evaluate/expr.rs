@@ -122,6 +122,7 @@ impl Evaluator<'_> {
             | ExprKind::Bytes(_)
             | ExprKind::Compose(_)
             | ExprKind::Comm
+            | ExprKind::FromTask { .. }
             | ExprKind::ReadStr { .. }
             | ExprKind::ReadBuf { .. }
             | ExprKind::StrConcat(..)

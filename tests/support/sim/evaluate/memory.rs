@@ -34,6 +34,9 @@ impl Evaluator<'_> {
             ExprKind::Str(text) => text.clone(),
             ExprKind::Bytes(bytes) => [&(bytes.len() as u32).to_le_bytes()[..], bytes].concat(),
             ExprKind::Compose(parts) => self.compose(parts, size)?,
+            ExprKind::FromTask { .. } => {
+                return broken("a field of the task, which only the planner makes".to_string());
+            }
             ExprKind::Comm => self.scene.comm().to_vec(),
             ExprKind::ReadStr { addr, max } => {
                 let address = self.number(addr)?;

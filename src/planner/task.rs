@@ -1,0 +1,125 @@
+//! What is read of the current task, read directly: where the kernel lets programs follow its own pointers, a plain load does what
+//! a helper did.
+//!
+//! A call into the kernel costs more than all else that a small probe does: with the task at hand, its name is two loads.
+
+use crate::bpf::Helper;
+use crate::btf::{Btf, Kind, TypeId};
+use crate::ir::rewrite::rewrite;
+use crate::ir::{BinaryOp, Expr, ExprKind, Probe, walk};
+use crate::kernel::{Feature, Kernel};
+use crate::types::Type;
+
+/// Bytes of a task's name, zeros after its NUL included.
+const NAME: u32 = 16;
+
+/// Reads directly what can be.
+pub fn read_directly(probes: &mut [Probe], kernel: &dyn Kernel) {
+    let is_concerned = probes.iter().any(mentions_task);
+    if !is_concerned || !kernel.has(Feature::TaskPointers) {
+        return;
+    }
+    let Some(task) = kernel.btf().and_then(Task::of) else { return };
+    for probe in probes {
+        rewrite(&mut probe.body, &mut |expr| task.read_directly(expr));
+        // The ids take a helper call of their own, or the one that the task took.
+        if has_direct(probe) {
+            rewrite(&mut probe.body, &mut |expr| task.read_ids(expr));
+        }
+    }
+}
+
+fn mentions_task(probe: &Probe) -> bool {
+    any(probe, |kind| matches!(kind, ExprKind::Comm | ExprKind::Call(Helper::GET_CURRENT_TASK, _)))
+}
+
+fn has_direct(probe: &Probe) -> bool {
+    any(probe, |kind| matches!(kind, ExprKind::FromTask { .. }))
+}
+
+fn any(probe: &Probe, is_it: fn(&ExprKind) -> bool) -> bool {
+    let mut found = false;
+    walk(&probe.body, &mut |expr| found |= is_it(&expr.kind));
+    found
+}
+
+/// The kernel's `struct task_struct`.
+struct Task<'a> {
+    btf: &'a Btf,
+    id: TypeId,
+    name: u32,
+    process: u32,
+    thread: u32,
+}
+
+impl<'a> Task<'a> {
+    fn of(btf: &'a Btf) -> Option<Self> {
+        let id = btf.find("task_struct", Kind::Struct)?;
+        let offset = |name, size| {
+            let offset = btf.field(id, name)?.bit_offset / 8;
+            btf.plain_at(id, offset, size).map(|_| offset)
+        };
+        Some(Self { btf, id, name: offset("comm", NAME)?, process: offset("tgid", 4)?, thread: offset("pid", 4)? })
+    }
+
+    fn read_directly(&self, expr: &mut Expr) {
+        let direct = match &*expr.kind {
+            ExprKind::Comm => Some((Vec::new(), self.name)),
+            ExprKind::Load { addr, offset } if !matches!(expr.ty, Type::Ptr(..)) && expr.ty.is_scalar() => {
+                self.field(addr, *offset, expr.ty.size())
+            }
+            ExprKind::ReadStr { addr, max: None } => self.name_of_task(addr, expr.ty.size()),
+            _ => None,
+        };
+        if let Some((hops, offset)) = direct {
+            *expr.kind = ExprKind::FromTask { hops, offset };
+        }
+    }
+
+    fn read_ids(&self, expr: &mut Expr) {
+        let ExprKind::Binary { op, left, right, .. } = &*expr.kind else { return };
+        let is_ids = matches!(*left.kind, ExprKind::Call(Helper::GET_CURRENT_PID_TGID, _));
+        let offset = match (op, &*right.kind) {
+            (BinaryOp::Shr, ExprKind::Int(32)) if is_ids => self.process,
+            (BinaryOp::And, ExprKind::Int(0xffff_ffff)) if is_ids => self.thread,
+            _ => return,
+        };
+        *expr.kind = ExprKind::FromTask { hops: Vec::new(), offset };
+    }
+
+    /// A number within the structure that an address leads to.
+    fn field(&self, addr: &Expr, offset: i64, size: u32) -> Option<(Vec<u32>, u32)> {
+        let (hops, of) = self.pointer(addr)?;
+        let offset = u32::try_from(offset).ok()?;
+        let ty = self.btf.plain_at(of, offset, size)?;
+        (self.btf.kind(ty) != Some(Kind::Ptr)).then_some((hops, offset))
+    }
+
+    /// The kernel fills a task's name with zeros; other texts may have anything behind their end.
+    fn name_of_task(&self, addr: &Expr, size: u32) -> Option<(Vec<u32>, u32)> {
+        let ExprKind::Binary { op: BinaryOp::Add, left, right, .. } = &*addr.kind else { return None };
+        let (hops, of) = self.pointer(left)?;
+        let is_name = matches!(*right.kind, ExprKind::Int(offset) if offset == i64::from(self.name));
+        (is_name && of == self.id && size == NAME).then_some((hops, self.name))
+    }
+
+    /// The way to the structure that a pointer leads to. Only pointers that a task itself holds are followed: of some others the
+    /// verifier wants to see first that they are not null.
+    fn pointer(&self, addr: &Expr) -> Option<(Vec<u32>, TypeId)> {
+        let Type::Ptr(to, _) = &addr.ty else { return None };
+        let Type::Struct(to) = &**to else { return None };
+        let to = TypeId(to.btf);
+        match &*addr.kind {
+            ExprKind::Call(Helper::GET_CURRENT_TASK, _) => (to == self.id).then(|| (Vec::new(), to)),
+            ExprKind::Load { addr, offset } => {
+                let (mut hops, of) = self.pointer(addr).filter(|(_, of)| *of == self.id)?;
+                let offset = u32::try_from(*offset).ok()?;
+                let pointer = self.btf.plain_at(of, offset, 8)?;
+                let leads_there = self.btf.pointee(pointer).map(|target| self.btf.strip(target)) == Some(to);
+                hops.push(offset);
+                leads_there.then_some((hops, to))
+            }
+            _ => None,
+        }
+    }
+}
