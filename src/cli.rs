@@ -39,6 +39,10 @@ pub struct Invocation {
     pub unused: Vec<Feature>,
     /// File with the functions that may be traced, one a line.
     pub traceable: Option<String>,
+    /// Folders in which `#include` looks first.
+    pub include_folders: Vec<String>,
+    /// Headers that stand before the script's first line.
+    pub includes: Vec<String>,
     /// Whether reads that fail are told of.
     pub faults: Faults,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::cdecl::{self, Resolved};
+use crate::cdecl::{self, Headers, Resolved};
 use crate::check::{self, Options};
 use crate::codegen::{self, Compiled};
 use crate::config::{Config, Overrides};
@@ -20,6 +20,8 @@ pub struct Engine<'a> {
     /// Every text compiled so far; diagnostics point into it.
     pub sources: Sources,
     pub options: Options,
+    /// Where `#include` looks.
+    pub headers: Headers,
     kernel: &'a dyn Kernel,
     overrides: Overrides,
 }
@@ -33,7 +35,7 @@ pub type Checked = (ir::Program, Vec<Diagnostic>);
 impl<'a> Engine<'a> {
     /// `overrides` are the settings that the environment gives; they win over a script's own.
     pub fn new(kernel: &'a dyn Kernel, options: Options, overrides: Overrides) -> Self {
-        Self { sources: Sources::new(), options, kernel, overrides }
+        Self { sources: Sources::new(), options, headers: Headers::default(), kernel, overrides }
     }
 
     pub fn kernel(&self) -> &'a dyn Kernel {
@@ -47,7 +49,8 @@ impl<'a> Engine<'a> {
     /// Imports, expands macros, and checks what results.
     pub fn check(&mut self, program: &ast::Program) -> Result<Checked, Faults> {
         let program = imports::resolve(program.clone(), &mut self.sources)?;
-        let Resolved { program, types, warnings: mut told } = cdecl::resolve(program, self.kernel.btf())?;
+        let Resolved { program, types, warnings: mut told } =
+            cdecl::resolve(program, self.kernel.btf(), &self.headers, &mut self.sources)?;
         let types = types.map(Arc::new);
         let with_types = types.as_deref().map(|types| WithTypes { kernel: self.kernel, types });
         let kernel = with_types.as_ref().map_or(self.kernel, |with_types| with_types);

@@ -1,8 +1,10 @@
 //! One program from its text to its exit code.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use regex_lite::Regex;
+use rtrace::cdecl::Headers;
 use rtrace::check::{Options, Trials};
 use rtrace::cli::{Invocation, Losses, Mode, Program, Stage, Verbosity};
 use rtrace::codegen::Compiled;
@@ -93,7 +95,21 @@ pub fn engine<'k>(invocation: &Invocation, kernel: &'k Live, child: Option<&Chil
         clock_map: std::env::var("BPFTRACE_DUMMY_TS_MAP").ok(),
         faults: invocation.faults,
     };
-    Ok(Engine::new(kernel, options, overrides))
+    let mut engine = Engine::new(kernel, options, overrides);
+    engine.headers = headers(invocation);
+    Ok(engine)
+}
+
+/// Folders given come first, then the kernel's own headers, where they are installed.
+fn headers(invocation: &Invocation) -> Headers {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let installed = |part: &str| format!("/lib/modules/{}/{part}", release.trim());
+    let variable = |name: &str| std::env::var(format!("BPFTRACE_KERNEL_{name}")).ok();
+    let source = variable("SOURCE").or_else(|| variable("BUILD")).unwrap_or_else(|| installed("source"));
+    let build = variable("BUILD").or_else(|| variable("SOURCE")).unwrap_or_else(|| installed("build"));
+    let mut folders: Vec<PathBuf> = invocation.include_folders.iter().map(PathBuf::from).collect();
+    folders.extend(Headers::of_kernel(Path::new(&source), Path::new(&build)));
+    Headers { folders, included: invocation.includes.clone() }
 }
 
 fn filter(text: &str) -> Result<Regex> {

@@ -1,10 +1,20 @@
 //! Constant expressions of C: tokens in, a number out.
 
 use super::lex::Token;
+use crate::types::Sign;
 
-/// The value of a whole expression; `None` if it is none, or not constant. `name` gives the value of a name.
-pub fn evaluate(tokens: &[Token], name: &dyn Fn(&str) -> Option<i128>) -> Option<i128> {
-    let mut evaluator = Evaluator { tokens, at: 0, depth: 0, name };
+/// What an expression does not say itself.
+pub trait Answers {
+    /// The value of a name.
+    fn value(&self, name: &str) -> Option<i128>;
+
+    /// The bytes of a type that is not one of C's own.
+    fn size(&self, ty: &[Token]) -> Option<u32>;
+}
+
+/// The value of a whole expression; `None` if it is none, or not constant.
+pub fn evaluate(tokens: &[Token], answers: &dyn Answers) -> Option<i128> {
+    let mut evaluator = Evaluator { tokens, at: 0, depth: 0, answers };
     let value = evaluator.choice()?;
     (evaluator.at == tokens.len()).then_some(value)
 }
@@ -13,7 +23,7 @@ struct Evaluator<'a> {
     tokens: &'a [Token],
     at: usize,
     depth: usize,
-    name: &'a dyn Fn(&str) -> Option<i128>,
+    answers: &'a dyn Answers,
 }
 
 /// Nesting that no constant needs.
@@ -33,7 +43,7 @@ const LEVELS: [&[&str]; 10] = [
     &["*", "/", "%"],
 ];
 
-impl Evaluator<'_> {
+impl<'a> Evaluator<'a> {
     fn choice(&mut self) -> Option<i128> {
         self.depth += 1;
         if self.depth > DEPTH {
@@ -76,6 +86,14 @@ impl Evaluator<'_> {
     }
 
     fn primary(&mut self) -> Option<i128> {
+        if self.take("sizeof") {
+            let ty = self.parenthesised()?;
+            self.at += ty.len() + 2;
+            return scalar(ty).map(|(bytes, _)| bytes).or_else(|| self.answers.size(ty)).map(i128::from);
+        }
+        if let Some((bytes, sign)) = self.cast() {
+            return Some(truncated(self.nested_unary()?, bytes, sign));
+        }
         if self.take("(") {
             let value = self.choice()?;
             return self.take(")").then_some(value);
@@ -85,9 +103,35 @@ impl Evaluator<'_> {
         match token.text.as_bytes().first()? {
             b'0'..=b'9' => number(&token.text),
             b'\'' => character(&token.text),
-            _ if token.is_name() => (self.name)(&token.text),
+            b'L' if token.text.ends_with('\'') => character(&token.text[1..]),
+            _ if token.is_name() => self.answers.value(&token.text),
             _ => None,
         }
+    }
+
+    /// Takes a type in parentheses that an operand follows.
+    fn cast(&mut self) -> Option<(u32, Sign)> {
+        let ty = self.parenthesised()?;
+        let of = scalar(ty)?;
+        self.at += ty.len() + 2;
+        Some(of)
+    }
+
+    fn nested_unary(&mut self) -> Option<i128> {
+        self.depth += 1;
+        let value = if self.depth > DEPTH { None } else { self.unary() };
+        self.depth -= 1;
+        value
+    }
+
+    /// What stands between the parentheses that begin here.
+    fn parenthesised(&self) -> Option<&'a [Token]> {
+        let (open, inside) = self.tokens.get(self.at..)?.split_first()?;
+        if open.text != "(" {
+            return None;
+        }
+        let close = inside.iter().position(|token| matches!(token.text.as_str(), "(" | ")"))?;
+        (inside[close].text == ")").then_some(&inside[..close])
     }
 
     fn take(&mut self, mark: &str) -> bool {
@@ -122,6 +166,54 @@ fn apply(operator: &str, left: i128, right: i128) -> Option<i128> {
     (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(&value).then_some(value)
 }
 
+/// Bytes and sign of a type that is a number or a pointer: `unsigned int`, `__u32`, `uint64_t`, `struct foo *`.
+fn scalar(ty: &[Token]) -> Option<(u32, Sign)> {
+    let words: Vec<&str> = ty.iter().map(|token| token.text.as_str()).filter(|word| *word != "const").collect();
+    if words.last() == Some(&"*") {
+        return Some((8, Sign::Unsigned));
+    }
+    if let [word] = words.as_slice()
+        && let Some(named) = named_scalar(word)
+    {
+        return Some(named);
+    }
+    let is_basic = |word: &&str| matches!(*word, "unsigned" | "signed" | "char" | "short" | "int" | "long" | "_Bool");
+    let sign = if words.contains(&"unsigned") { Sign::Unsigned } else { Sign::Signed };
+    let has = |word: &str| words.contains(&word);
+    let bytes = match () {
+        () if words.is_empty() || !words.iter().all(is_basic) => return None,
+        () if has("char") || has("_Bool") => 1,
+        () if has("short") => 2,
+        () if has("long") => 8,
+        () => 4,
+    };
+    Some((bytes, sign))
+}
+
+/// `u8`, `__s32`, `uint16_t`, `__le64`, `size_t` and the like.
+fn named_scalar(word: &str) -> Option<(u32, Sign)> {
+    let bare = word.trim_start_matches("__").trim_end_matches("_t");
+    let digits = bare.find(|c: char| c.is_ascii_digit()).unwrap_or(bare.len());
+    let (family, bits) = bare.split_at(digits);
+    let sign = match family {
+        "size" | "uintptr" => return Some((8, Sign::Unsigned)),
+        "ssize" | "ptrdiff" | "intptr" => return Some((8, Sign::Signed)),
+        "u" | "uint" | "le" | "be" => Sign::Unsigned,
+        "s" | "int" => Sign::Signed,
+        _ => return None,
+    };
+    let bits: u32 = bits.parse().ok().filter(|bits| matches!(bits, 8 | 16 | 32 | 64))?;
+    Some((bits / 8, sign))
+}
+
+fn truncated(value: i128, bytes: u32, sign: Sign) -> i128 {
+    let unused = 128 - 8 * bytes;
+    match sign {
+        Sign::Signed => value << unused >> unused,
+        Sign::Unsigned => (((value as u128) << unused) >> unused) as i128,
+    }
+}
+
 fn number(text: &str) -> Option<i128> {
     let digits = text.trim_end_matches(['u', 'U', 'l', 'L']);
     let parse = |digits: &str, radix| i128::from_str_radix(digits, radix).ok();
@@ -151,13 +243,28 @@ mod tests {
     use super::super::lex::tokens;
     use super::*;
 
+    struct Seven;
+
+    impl Answers for Seven {
+        fn value(&self, name: &str) -> Option<i128> {
+            (name == "N").then_some(7)
+        }
+
+        fn size(&self, ty: &[Token]) -> Option<u32> {
+            (ty.len() == 2).then_some(24)
+        }
+    }
+
     #[test]
     fn constants_are_computed() {
-        let value = |text: &str| evaluate(&tokens(text, 0), &|name| (name == "N").then_some(7));
+        let value = |text: &str| evaluate(&tokens(text, 0), &Seven);
         assert_eq!(value("1 + 2 * 3 << 1"), Some(14));
         assert_eq!(value("-N / 2"), Some(-3));
         assert_eq!(value("(1UL << 40) | 0x10"), Some((1 << 40) | 16));
         assert_eq!(value("!N ? 1 : 'a' == 97 && 017 == 15"), Some(1));
+        assert_eq!(value("(unsigned int)-1 + (__u8)0x1ff"), Some(0xffff_ffff + 0xff));
+        assert_eq!(value("(char)200 * sizeof(struct foo) + sizeof(int *)"), Some(-56 * 24 + 8));
+        assert_eq!(value("(N) - 1"), Some(6));
         assert_eq!(value("1 +"), None);
         assert_eq!(value("M"), None);
         assert_eq!(value("1 / 0"), None);

@@ -8,6 +8,19 @@ pub struct Attributes {
     pub packed: bool,
     /// Bytes.
     pub aligned: Option<u32>,
+    /// The bytes of the integer that a type is to be instead.
+    pub bytes: Option<u32>,
+}
+
+impl Attributes {
+    /// Those of two places that mean the same thing.
+    pub fn and(self, other: Attributes) -> Attributes {
+        Attributes {
+            packed: self.packed || other.packed,
+            aligned: self.aligned.max(other.aligned),
+            bytes: self.bytes.or(other.bytes),
+        }
+    }
 }
 
 /// The size and alignment of a member's type in bytes, and its width if it is a bit field.

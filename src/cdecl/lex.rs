@@ -34,7 +34,7 @@ pub fn tokens(text: &str, base: u32) -> Vec<Token> {
     tokens
 }
 
-/// The text with every comment blanked out, so that no place moves.
+/// The text with every comment blanked out, so that no place moves. A comment of several lines does not end the line it begins on.
 pub fn without_comments(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -56,7 +56,7 @@ pub fn without_comments(text: &str) -> String {
         let (piece, tail) = rest.split_at(taken);
         match comment {
             0 => out.push_str(piece),
-            _ => out.extend(piece.bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' })),
+            _ => out.extend(piece.bytes().map(|_| ' ')),
         }
         rest = tail;
     }
@@ -68,6 +68,10 @@ fn length(text: &str) -> usize {
     let first = text.chars().next().unwrap_or(' ');
     let run = |text: &str| text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
     match first {
+        // The type of characters changes nothing.
+        'L' if text[1..].starts_with(['\'', '"']) => {
+            1 + quoted(&text[1..], if text[1..].starts_with('"') { '"' } else { '\'' })
+        }
         'a'..='z' | 'A'..='Z' | '_' | '0'..='9' => run(text),
         '"' | '\'' => quoted(text, first),
         _ => MARKS.iter().find(|mark| text.starts_with(**mark)).map_or(first.len_utf8(), |mark| mark.len()),

@@ -1,20 +1,23 @@
-//! The C part of a script: `#define`d constants take the place of their names in the program; conditions are decided; types
-//! are laid out and stand beside the kernel's.
+//! The C part of a script: headers are included and conditions decided; what is `#define`d takes the place of its name in the program;
+//! types are laid out and stand beside the kernel's.
 
 mod constant;
 mod declare;
+mod expand;
+mod headers;
 mod layout;
 mod lex;
 mod preprocess;
+mod resolve;
 
 use crate::btf::Btf;
 use crate::diag::Diagnostic;
-use crate::source::Span;
-use crate::syntax::ast::{CText, Expr, ExprKind, Program, UnaryOp};
-use crate::syntax::string_literal;
-use crate::syntax::visit::{VisitMut, walk_block, walk_expr};
+use crate::source::{Sources, Span};
+use crate::syntax::ast::Program;
 use declare::{Declared, declare};
-use preprocess::{Constant, Preprocessor};
+pub use headers::Headers;
+use preprocess::{Inclusion, Preprocessor};
+use resolve::Resolver;
 
 /// A program without its C part.
 pub struct Resolved {
@@ -24,84 +27,52 @@ pub struct Resolved {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// After this many faults the rest is rarely worth reading.
+const MAX_FAULTS: usize = 20;
+
 /// Takes the C part out of a program: what it defines is put where it is named, or becomes types. `kernel` is what is known
 /// without headers.
-pub fn resolve(mut program: Program, kernel: Option<&Btf>) -> Result<Resolved, Vec<Diagnostic>> {
+pub fn resolve(
+    mut program: Program,
+    kernel: Option<&Btf>,
+    headers: &Headers,
+    sources: &mut Sources,
+) -> Result<Resolved, Vec<Diagnostic>> {
     let written = std::mem::take(&mut program.c);
-    if written.is_empty() {
+    if written.is_empty() && headers.included.is_empty() {
         return Ok(Resolved { program, types: None, warnings: Vec::new() });
     }
-    let mut definitions = preprocessed(&written, kernel);
-    let mut faults = std::mem::take(&mut definitions.faults);
-    let declared = match definitions.out.is_empty() {
-        true => None,
-        false => declare(&definitions.out, kernel).map_err(|fault| faults.push(fault)).ok(),
-    };
-    let (types, warnings) = declared.map(|Declared { types, warnings }| (types, warnings)).unzip();
-    let mut resolver = Resolver { definitions, types: types.as_ref().or(kernel), faults };
-    for one in &mut program.macros {
-        resolver.expr(&mut one.body);
-    }
-    for probe in &mut program.probes {
-        probe.predicate.iter_mut().for_each(|predicate| resolver.expr(predicate));
-        walk_block(&mut resolver, &mut probe.body);
-    }
-    match resolver.faults {
-        faults if faults.is_empty() => Ok(Resolved { program, types, warnings: warnings.unwrap_or_default() }),
-        faults => Err(faults),
-    }
-}
-
-fn preprocessed(written: &[CText], kernel: Option<&Btf>) -> Preprocessor {
-    let mut preprocessor = Preprocessor::default();
+    let mut definitions = Preprocessor::new(headers, sources);
     if kernel.is_some() {
-        preprocessor.define("BPFTRACE_HAVE_BTF");
+        definitions.define("BPFTRACE_HAVE_BTF");
     }
-    for part in written {
-        preprocessor.text(&part.text, part.span.start);
-    }
-    preprocessor.finish();
-    preprocessor
-}
-
-struct Resolver<'a> {
-    definitions: Preprocessor,
-    types: Option<&'a Btf>,
-    faults: Vec<Diagnostic>,
-}
-
-impl VisitMut for Resolver<'_> {
-    fn expr(&mut self, expr: &mut Expr) {
-        if let ExprKind::Ident(name) = &*expr.kind
-            && let Some(constant) = self.definitions.constant(name, &|name| enumerator(self.types?, name))
-        {
-            match constant {
-                Ok(constant) => *expr = literal(constant, expr.span),
-                Err(()) => self.faults.push(
-                    Diagnostic::error(expr.span, format!("'{name}' is defined, but not as a constant"))
-                        .hint("only numbers, strings and what can be computed from numbers can be used by name"),
-                ),
-            }
-            return;
-        }
-        walk_expr(self, expr);
-    }
-}
-
-fn enumerator(types: &Btf, name: &str) -> Option<i128> {
-    types.enum_value(name).map(|(_, value)| i128::from(value))
-}
-
-fn literal(constant: Constant, span: Span) -> Expr {
-    let int = |value: u128| ExprKind::Int { value: value as u64, suffix: String::new() };
-    let kind = match constant {
-        Constant::Enumerator(name) => ExprKind::Ident(name),
-        Constant::Text(quoted) => ExprKind::Str(string_literal(&quoted)),
-        Constant::Int(value) if value < 0 => {
-            let magnitude = Expr { kind: Box::new(int(value.unsigned_abs())), span };
-            ExprKind::Unary(UnaryOp::Negate, magnitude)
-        }
-        Constant::Int(value) => int(value.unsigned_abs()),
+    definitions.included();
+    written.iter().for_each(|part| definitions.script(&part.text, part.span));
+    definitions.finish();
+    let tokens = std::mem::take(&mut definitions.out);
+    let mut faults = std::mem::take(&mut definitions.faults);
+    let declared = match tokens.is_empty() {
+        true => Declared { types: None, warnings: Vec::new(), faults: Vec::new() },
+        false => declare(&tokens, kernel, &definitions.inclusions),
     };
-    Expr { kind: Box::new(kind), span }
+    faults.extend(declared.faults);
+    let inclusions = definitions.inclusions.clone();
+    let mut resolver = Resolver { definitions, types: declared.types.as_ref().or(kernel), faults };
+    resolver.program(&mut program);
+    let warnings = declared.warnings.into_iter().map(|warning| included_from(warning, &inclusions)).collect();
+    match resolver.faults {
+        faults if faults.is_empty() => Ok(Resolved { program, types: declared.types, warnings }),
+        faults => Err(faults.into_iter().take(MAX_FAULTS).map(|fault| included_from(fault, &inclusions)).collect()),
+    }
+}
+
+/// Says through which lines a place in a header came to be part of the script.
+fn included_from(finding: Diagnostic, inclusions: &[Inclusion]) -> Diagnostic {
+    let around = |span: Span| {
+        inclusions.iter().find(|one| one.whole.start <= span.start && span.end <= one.whole.end).map(|one| one.line)
+    };
+    let lines = std::iter::successors(around(finding.span), |line| around(*line));
+    lines
+        .filter(|line| *line != Span::default())
+        .fold(finding, |finding, line| finding.label(line, "included from here"))
 }

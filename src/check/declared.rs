@@ -6,7 +6,7 @@ use super::env::MapInfo;
 use crate::diag::Diagnostic;
 use crate::plan::MapKind;
 use crate::source::Span;
-use crate::syntax::ast::MapDecl;
+use crate::syntax::ast::{Count, MapDecl};
 use crate::types::MapValue;
 
 /// The declarations by map name.
@@ -56,10 +56,7 @@ impl Declarations {
             let fault = Diagnostic::error(written.kind.span, format!("Invalid bpf map type: {}", written.kind.text));
             return Err(fault.hint(format!("Valid map types: {}", KINDS.map(|(word, _)| word).join(", "))));
         };
-        let entries = u32::try_from(written.entries).ok().filter(|entries| *entries > 0).ok_or_else(|| {
-            let message = format!("a map cannot have {} entries", written.entries);
-            Diagnostic::error(written.entries_span, message).hint(format!("give a number from 1 to {}", u32::MAX))
-        })?;
+        let entries = entries(written)?;
         let declared = Declared { kind: *kind, entries, span: written.span };
         match self.by_name.insert(written.name.text.clone(), declared) {
             None => Ok(()),
@@ -67,6 +64,25 @@ impl Declarations {
                 let message = format!("Map {} was already declared.", written.name.text);
                 Err(Diagnostic::error(written.name.span, message).label(first.span, "the first declaration"))
             }
+        }
+    }
+}
+
+fn entries(written: &MapDecl) -> Result<u32, Diagnostic> {
+    let entries = number(&written.entries)?;
+    u32::try_from(entries).ok().filter(|entries| *entries > 0).ok_or_else(|| {
+        let message = format!("a map cannot have {entries} entries");
+        Diagnostic::error(written.entries_span, message).hint(format!("give a number from 1 to {}", u32::MAX))
+    })
+}
+
+/// Names of constants were replaced where the C part defines them.
+pub(super) fn number(count: &Count) -> Result<u64, Diagnostic> {
+    match count {
+        Count::Number(number) => Ok(*number),
+        Count::Named(name) => {
+            let fault = Diagnostic::error(name.span, format!("Unknown identifier: '{}'", name.text));
+            Err(fault.hint(format!("give a number, or define one: #define {} 16", name.text)))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Expressions: names, literals, calls, casts; operators, fields and maps are next door.
 
 use super::convert::{literal_type, tuple};
+use super::declared;
 use super::env::VarKey;
 use super::{Call, Cx, Fallible, Safety};
 use crate::builtins::{self, Builtin, Lower, Update};
@@ -252,17 +253,26 @@ impl Cx<'_> {
         let mut ty = match (&name.base, name.suffixes.first()) {
             (ast::TypeBase::Named(base), Some(ast::TypeSuffix::Array(Some(size)))) if base == "string" => {
                 suffixes.next();
-                Type::Str(*size)
+                Type::Str(self.length(size)?)
             }
             (base, _) => self.base_type(base, name.span)?,
         };
         for suffix in suffixes {
             ty = match suffix {
                 ast::TypeSuffix::Pointer => Type::pointer(ty, Space::Unknown),
-                ast::TypeSuffix::Array(count) => Type::Array(Box::new(ty), count.unwrap_or(0)),
+                ast::TypeSuffix::Array(None) => Type::Array(Box::new(ty), 0),
+                ast::TypeSuffix::Array(Some(length)) => Type::Array(Box::new(ty), self.length(length)?),
             };
         }
         Ok(ty)
+    }
+
+    /// The parser lets no length pass that is larger.
+    fn length(&mut self, written: &ast::Count) -> Fallible<u32> {
+        match declared::number(written) {
+            Ok(number) => Ok(number as u32),
+            Err(fault) => Err(self.error(fault)),
+        }
     }
 
     fn base_type(&mut self, base: &ast::TypeBase, span: Span) -> Fallible<Type> {

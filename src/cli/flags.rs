@@ -113,6 +113,14 @@ pub const FLAGS: &[Flag] = &[
         to.traceable = Some(value.to_string());
         Ok(())
     }),
+    flag(Some('I'), "include-dir", "DIR", "look for C headers in this folder first", |to, value| {
+        to.include_folders.push(value.to_string());
+        Ok(())
+    }),
+    flag(None, "include", "FILE", "include this C header before the program", |to, value| {
+        to.includes.push(value.to_string());
+        Ok(())
+    }),
     flag(None, "verify-llvm-ir", "", "accepted for bpftrace's sake: there is no LLVM here to be verified", |_, _| {
         Ok(())
     }),

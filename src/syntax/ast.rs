@@ -36,7 +36,7 @@ pub struct MapDecl {
     /// With its `@`.
     pub name: Name,
     pub kind: Name,
-    pub entries: u64,
+    pub entries: Count,
     pub entries_span: Span,
     pub span: Span,
 }
@@ -333,9 +333,17 @@ pub enum TypeBase {
     Record(Vec<(Name, TypeName)>),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum TypeSuffix {
     Pointer,
     /// `[n]`; `None` for `[]`.
-    Array(Option<u32>),
+    Array(Option<Count>),
+}
+
+/// How many there are of something.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Count {
+    Number(u64),
+    /// The name of a constant that the C part must define.
+    Named(Name),
 }

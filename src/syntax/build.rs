@@ -97,7 +97,8 @@ impl Builder {
         let mut inner = parts(node);
         let (name, kind) = (self.name(take(&mut inner)), self.name(take(&mut inner)));
         let entries = take(&mut inner);
-        MapDecl { name, kind, entries: self.integer(&entries).0, entries_span: self.span(&entries), span }
+        let entries_span = self.span(&entries);
+        MapDecl { name, kind, entries: self.count(entries), entries_span, span }
     }
 
     fn probe(&mut self, node: Node<'_>) -> Probe {

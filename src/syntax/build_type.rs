@@ -1,6 +1,6 @@
 //! Types: pairs in, [`TypeName`] out.
 
-use super::ast::{Name, TypeBase, TypeName, TypeSuffix};
+use super::ast::{Count, Name, TypeBase, TypeName, TypeSuffix};
 use super::build::{Builder, parts, take};
 use super::parse::{Node, Rule};
 
@@ -38,13 +38,22 @@ impl Builder {
         }
     }
 
-    fn array_length(&mut self, node: Node<'_>) -> Option<u32> {
-        let digits = parts(node).next()?;
-        let length = digits.as_str().parse();
-        if length.is_err() {
-            self.fault(self.span(&digits), "syntax: array length is too large");
+    fn array_length(&mut self, node: Node<'_>) -> Option<Count> {
+        let written = parts(node).next()?;
+        let span = self.span(&written);
+        let length = self.count(written);
+        if matches!(length, Count::Number(number) if u32::try_from(number).is_err()) {
+            self.fault(span, "syntax: array length is too large");
         }
-        length.ok()
+        Some(length)
+    }
+
+    /// A number, or the name of one.
+    pub(super) fn count(&mut self, node: Node<'_>) -> Count {
+        match node.as_rule() {
+            Rule::number => Count::Number(self.integer(&node).0),
+            _ => Count::Named(self.name(node)),
+        }
     }
 }
 

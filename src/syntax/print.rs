@@ -5,7 +5,7 @@ use super::ast::{
     StmtKind,
 };
 use super::print_expr::{Strength, expr, operand, quoted};
-use super::print_type::type_name;
+use super::print_type::{count, type_name};
 
 /// The whole program, one statement a line.
 pub fn program(program: &Program) -> String {
@@ -169,7 +169,7 @@ fn import(import: &Import) -> String {
 }
 
 fn map_declaration(map: &MapDecl) -> String {
-    format!("let {} = {}({});", map.name.text, map.kind.text, map.entries)
+    format!("let {} = {}({});", map.name.text, map.kind.text, count(&map.entries))
 }
 
 fn macro_item(of: &Macro) -> String {

@@ -1,6 +1,6 @@
 //! Types as canonical source.
 
-use super::ast::{Name, TypeBase, TypeName, TypeSuffix};
+use super::ast::{Count, Name, TypeBase, TypeName, TypeSuffix};
 use super::print_expr::queried;
 
 pub fn type_name(ty: &TypeName) -> String {
@@ -24,10 +24,17 @@ fn field((name, ty): &(Name, TypeName)) -> String {
     format!(".{}: {}", name.text, type_name(ty))
 }
 
+pub fn count(count: &Count) -> String {
+    match count {
+        Count::Number(number) => number.to_string(),
+        Count::Named(name) => name.text.clone(),
+    }
+}
+
 fn suffix(suffix: &TypeSuffix) -> String {
     match suffix {
         TypeSuffix::Pointer => " *".to_string(),
-        TypeSuffix::Array(Some(length)) => format!("[{length}]"),
+        TypeSuffix::Array(Some(length)) => format!("[{}]", count(length)),
         TypeSuffix::Array(None) => "[]".to_string(),
     }
 }

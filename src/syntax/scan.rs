@@ -156,7 +156,7 @@ impl Scanner<'_> {
             b'{' => self.open(Bracket::Brace),
             b'<' => self.open(Bracket::Angle),
             b'/' => self.open(Bracket::Predicate),
-            b'#' => self.skip_line(),
+            b'#' => self.directive(),
             b',' => self.at += 1,
             b';' => self.mark(MarkKind::End),
             _ => self.attach_point(),
@@ -336,6 +336,19 @@ impl Scanner<'_> {
             None => {
                 self.scan.open_comment = Some(self.at);
                 self.at = self.bytes.len();
+            }
+        }
+    }
+
+    /// A line of the preprocessor, which a backslash or a comment may continue.
+    fn directive(&mut self) {
+        while let Some(&byte) = self.bytes.get(self.at) {
+            match &self.bytes[self.at..] {
+                [b'/', b'/', ..] => return self.skip_line(),
+                [b'/', b'*', ..] => self.comment(),
+                [b'\\', b'\n', ..] => self.at += 2,
+                _ if byte == b'\n' => return,
+                _ => self.at += 1,
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A walk over a tree that may change it: a pass overrides the methods for the nodes that it cares about.
 
-use super::ast::{Expr, ExprKind, Name, Queried, Stmt, StmtKind, TypeBase, TypeName};
+use super::ast::{Count, Expr, ExprKind, Name, Queried, Stmt, StmtKind, TypeBase, TypeName, TypeSuffix};
 use crate::source::Span;
 
 /// A pass. Methods that replace what they are given need not walk into it.
@@ -16,6 +16,9 @@ pub trait VisitMut {
     fn type_name(&mut self, ty: &mut TypeName) {
         walk_type(self, ty);
     }
+
+    /// The length of an array.
+    fn count(&mut self, _: &mut Count) {}
 
     /// Every place in the tree.
     fn span(&mut self, _: &mut Span) {}
@@ -128,6 +131,12 @@ pub fn walk_expr<V: VisitMut + ?Sized>(visitor: &mut V, expr: &mut Expr) {
 
 pub fn walk_type<V: VisitMut + ?Sized>(visitor: &mut V, ty: &mut TypeName) {
     visitor.span(&mut ty.span);
+    for suffix in &mut ty.suffixes {
+        match suffix {
+            TypeSuffix::Array(length) => length.iter_mut().for_each(|length| visitor.count(length)),
+            TypeSuffix::Pointer => {}
+        }
+    }
     match &mut ty.base {
         TypeBase::Named(_) => {}
         TypeBase::Typeof(of) => walk_queried(visitor, of),

@@ -19,7 +19,7 @@ const fn need(name: &'static str, missing: &'static str, probe: fn() -> bool) ->
     Need { name, missing, is_met: LazyLock::new(probe) }
 }
 
-static NEEDS: [Need; 22] = [
+static NEEDS: [Need; 23] = [
     need("root", "not root", is_root),
     need("btf", "the kernel has no BTF", || exists("/sys/kernel/btf/vmlinux")),
     need("kprobe", "the kernel has no kprobes", || exists("/sys/bus/event_source/devices/kprobe/type")),
@@ -32,6 +32,7 @@ static NEEDS: [Need; 22] = [
     need("write_user", "programs may not write to processes here", attempts::write_user),
     need("bash", "there is no /bin/bash", || exists("/bin/bash")),
     need("script", "there is no script command to make a terminal", || exists("/usr/bin/script")),
+    need("kernel headers", "there are no headers of the kernel's interface", || exists("/usr/include/linux/in.h")),
     need("gcc", "there is no C compiler", || exists("/usr/bin/gcc")),
     need("g++", "there is no C++ compiler", || exists("/usr/bin/g++")),
     need("python3.11", "there is no /usr/bin/python3.11", || exists("/usr/bin/python3.11")),

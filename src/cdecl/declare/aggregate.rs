@@ -35,12 +35,18 @@ impl Parser<'_> {
         let id = self.begin(kind, &name, place)?;
         let mut written = Vec::new();
         while !self.take("}") {
-            self.members(&mut written)?;
+            if let Err(fault) = self.members(&mut written) {
+                if self.at >= self.tokens.len() {
+                    return Err(fault);
+                }
+                self.faults.push(fault);
+                self.skip_to(&[";", "}"]);
+                self.take(";");
+            }
         }
         let after = self.attributes()?;
-        let attributes =
-            Attributes { packed: before.packed || after.packed, aligned: before.aligned.max(after.aligned) };
-        let definition = self.laid_out(kind, name, attributes, written, place)?;
+        let attributes = before.and(after);
+        let definition = self.laid_out((kind, name), attributes, written, place)?;
         self.builder.replace(id, definition);
         Ok(id)
     }
@@ -83,7 +89,11 @@ impl Parser<'_> {
     /// One line of members: `unsigned a : 3, b : 5;`, `struct { … };`.
     fn members(&mut self, written: &mut Vec<Written>) -> Parsed<()> {
         let start = self.at;
+        if self.take(";") {
+            return Ok(());
+        }
         let base = self.specifiers()?;
+        let specified = self.specified;
         if self.take(";") {
             let is_anonymous = matches!(
                 self.builder.definition(base),
@@ -102,7 +112,7 @@ impl Parser<'_> {
             if declared.name.is_none() && width.is_none() {
                 return Err(self.expected("the name of a member"));
             }
-            let attributes = self.attributes()?;
+            let attributes = specified.and(self.attributes()?);
             let name = declared.name.unwrap_or_default();
             written.push(Written { name, ty: declared.ty, width, attributes, span });
             if !self.take(",") {
@@ -122,10 +132,10 @@ impl Parser<'_> {
         })
     }
 
+    /// Members that cannot be laid out are told of and left out.
     fn laid_out(
-        &self,
-        kind: Aggregate,
-        name: String,
+        &mut self,
+        (kind, name): (Aggregate, String),
         attributes: Attributes,
         written: Vec<Written>,
         place: Span,
@@ -133,13 +143,18 @@ impl Parser<'_> {
         let mut layout = Layout::new(kind, attributes);
         let mut members: Vec<NewMember> = Vec::new();
         for one in written {
-            let wanted = self.wanted(&one)?;
+            let wanted = match self.wanted(&one) {
+                Ok(wanted) => wanted,
+                Err(fault) => {
+                    self.faults.push(fault);
+                    continue;
+                }
+            };
             let at = layout.place(wanted, &one.name);
             let is_padding = one.width.is_some() && one.name.is_empty();
             if members.iter().any(|member| member.name == one.name && !one.name.is_empty()) {
-                return Err(Diagnostic::error(one.span, format!("duplicate member '{}'", one.name)));
-            }
-            if !is_padding {
+                self.faults.push(Diagnostic::error(one.span, format!("duplicate member '{}'", one.name)));
+            } else if !is_padding {
                 let bit_offset = u32::try_from(at).map_err(|_| too_large(one.span))?;
                 let bitfield = one.width.map(|width| width as u8);
                 members.push(NewMember { name: one.name, ty: one.ty, bit_offset, bitfield });
@@ -160,7 +175,7 @@ impl Parser<'_> {
             Diagnostic::error(member.span, format!("field '{}' has an incomplete type", member.name))
                 .hint("define the type before it is used, or make this a pointer")
         })?;
-        let align = self.builder.align_of(member.ty);
+        let align = self.builder.align_of(member.ty).max(self.alignments.get(&member.ty).copied().unwrap_or(1));
         Ok(Wanted { size, align, width: member.width, attributes: member.attributes })
     }
 
@@ -196,28 +211,47 @@ impl Parser<'_> {
         let known = self.tags.get(&(Tag::Enum, name.clone())).copied();
         let base = self.builder.base();
         let kernels = || base.find(&name, Kind::Enum).or_else(|| base.find(&name, Kind::Enum64));
-        known.or_else(kernels).ok_or_else(|| Diagnostic::error(place, format!("'enum {name}' is not defined")))
+        // Declared ahead of its values, it is a number.
+        let ahead = || (self.peek() == ";").then_some(TypeId::VOID);
+        known
+            .or_else(kernels)
+            .or_else(ahead)
+            .ok_or_else(|| Diagnostic::error(place, format!("'enum {name}' is not defined")))
     }
 
     fn variants(&mut self) -> Parsed<Vec<(String, i128)>> {
         let mut variants = Vec::new();
         let mut next = 0i128;
         while !self.take("}") {
-            let place = self.place();
-            let Some(name) = self.take_name() else { return Err(self.expected("the name of a constant")) };
-            if self.take("=") {
-                next = self.constant(&[",", "}"])?;
-            }
-            if self.enumerators.insert(name.clone(), next).is_some() {
-                return Err(Diagnostic::error(place, format!("redefinition of '{name}'")));
-            }
-            variants.push((name, next));
-            next += 1;
-            if self.peek() != "}" {
-                self.expect(",")?;
+            match self.variant(next) {
+                Ok(variant) => {
+                    next = variant.1 + 1;
+                    variants.push(variant);
+                }
+                Err(fault) if self.at >= self.tokens.len() => return Err(fault),
+                Err(fault) => {
+                    self.faults.push(fault);
+                    self.skip_to(&[",", "}"]);
+                    self.take(",");
+                }
             }
         }
         Ok(variants)
+    }
+
+    /// `NAME`, `NAME = value`, with the comma behind it.
+    fn variant(&mut self, next: i128) -> Parsed<(String, i128)> {
+        let place = self.place();
+        let Some(name) = self.take_name() else { return Err(self.expected("the name of a constant")) };
+        self.attributes()?;
+        let value = if self.take("=") { self.constant(&[",", "}"])? } else { next };
+        if self.enumerators.insert(name.clone(), value).is_some() {
+            return Err(Diagnostic::error(place, format!("redefinition of '{name}'")));
+        }
+        if self.peek() != "}" {
+            self.expect(",")?;
+        }
+        Ok((name, value))
     }
 
     pub(super) fn is_tag(&self, word: &str, name: &str) -> bool {

@@ -7,7 +7,7 @@ use crate::cdecl::layout::Attributes;
 use crate::diag::Diagnostic;
 
 /// Words that change nothing about where something lies.
-const QUALIFIERS: [&str; 13] = [
+const QUALIFIERS: [&str; 17] = [
     "const",
     "volatile",
     "restrict",
@@ -17,6 +17,10 @@ const QUALIFIERS: [&str; 13] = [
     "__volatile__",
     "_Atomic",
     "__extension__",
+    "__inline",
+    "__inline__",
+    "_Noreturn",
+    "__signed",
     "extern",
     "static",
     "inline",
@@ -63,15 +67,16 @@ const STANDARD: [(&str, &str); 16] = [
 pub(super) fn is_keyword(word: &str) -> bool {
     WORDS.contains(&word)
         || QUALIFIERS.contains(&word)
-        || matches!(word, "struct" | "union" | "enum" | "typedef" | "sizeof" | "__attribute__")
+        || matches!(word, "struct" | "union" | "enum" | "typedef" | "sizeof" | "__attribute__" | "__attribute")
 }
 
 impl Parser<'_> {
     pub(super) fn specifiers(&mut self) -> Parsed<TypeId> {
         let mut words = Vec::new();
         let mut named = None;
+        let mut attributes = Attributes::default();
         loop {
-            self.attributes()?;
+            attributes = attributes.and(self.attributes()?);
             let word = self.peek().to_string();
             if QUALIFIERS.contains(&word.as_str()) {
                 self.at += 1;
@@ -84,16 +89,32 @@ impl Parser<'_> {
                 named = Some(self.named_type(&word)?);
             }
         }
+        self.specified = attributes;
         match named {
             Some(named) => Ok(named),
             None => self.basic_type(&words),
         }
     }
 
+    /// `typeof(struct foo *)`.
+    fn type_of(&mut self) -> Parsed<TypeId> {
+        self.at += 1;
+        self.expect("(")?;
+        let base = self.nested(Self::specifiers)?;
+        let of = self.declarator(base)?.ty;
+        self.expect(")")?;
+        Ok(of)
+    }
+
     fn named_type(&mut self, word: &str) -> Parsed<TypeId> {
         match word {
             "struct" | "union" => self.nested(Self::aggregate),
             "enum" => self.enumeration(),
+            "typeof" | "__typeof__" | "__typeof" => self.type_of(),
+            "__builtin_va_list" => {
+                self.at += 1;
+                Ok(self.builder.add(Definition::Pointer(TypeId::VOID)))
+            }
             _ => match self.take_name() {
                 Some(name) => self.typedef_named(&name),
                 None => Err(self.expected("a type")),
@@ -190,17 +211,23 @@ impl Parser<'_> {
     /// Those that stand here, `__attribute__((packed, aligned(8)))`.
     pub(super) fn attributes(&mut self) -> Parsed<Attributes> {
         let mut attributes = Attributes::default();
-        while self.take("__attribute__") {
-            self.expect("(")?;
-            self.expect("(")?;
-            while !self.take(")") {
-                self.attribute(&mut attributes)?;
+        loop {
+            if self.take("_Alignas") {
+                attributes.aligned = Some(self.alignment()?);
+            } else if self.take("__attribute__") || self.take("__attribute") {
+                self.expect("(")?;
+                self.expect("(")?;
+                while !self.take(")") {
+                    self.attribute(&mut attributes)?;
+                }
+                self.expect(")")?;
+            } else {
+                return Ok(attributes);
             }
-            self.expect(")")?;
         }
-        Ok(attributes)
     }
 
+    /// Most say nothing about where something lies; those that would move it, and are not known here, are refused.
     fn attribute(&mut self, attributes: &mut Attributes) -> Parsed<()> {
         let place = self.place();
         let word = self.peek().trim_matches('_').to_string();
@@ -209,10 +236,29 @@ impl Parser<'_> {
             "" if self.at >= self.tokens.len() => return Err(self.expected("')'")),
             "packed" => attributes.packed = true,
             "aligned" => attributes.aligned = Some(self.alignment()?),
-            "preserve_access_index" | "unused" | "deprecated" | "may_alias" | "," => {}
-            _ => return Err(Diagnostic::error(place, format!("attribute '{word}' is not supported"))),
+            "mode" => attributes.bytes = Some(self.mode()?),
+            "vector_size" | "scalar_storage_order" | "ms_struct" => {
+                return Err(Diagnostic::error(place, format!("attribute '{word}' is not supported")));
+            }
+            _ if self.take("(") => {
+                self.skip_to(&[")"]);
+                self.expect(")")?;
+            }
+            _ => {}
         }
         Ok(())
+    }
+
+    /// `(__DI__)`: the width of an integer.
+    fn mode(&mut self) -> Parsed<u32> {
+        self.expect("(")?;
+        let place = self.place();
+        let word = self.peek().trim_matches('_').to_string();
+        self.at += 1;
+        self.expect(")")?;
+        let widths = [("QI", 1), ("byte", 1), ("HI", 2), ("SI", 4), ("DI", 8), ("word", 8), ("pointer", 8)];
+        let known = widths.iter().find(|(mode, _)| *mode == word).map(|(_, bytes)| *bytes);
+        known.ok_or_else(|| Diagnostic::error(place, format!("mode '{word}' is not supported")))
     }
 
     /// Without a number, the largest that is ever useful.

@@ -4,11 +4,13 @@ use super::*;
 use crate::cdecl::lex::tokens;
 
 fn declared(text: &str) -> Btf {
-    declare(&tokens(text, 0), None).map_err(|fault| fault.message).unwrap().types
+    let declared = declare(&tokens(text, 0), None, &[]);
+    assert_eq!(declared.faults, []);
+    declared.types.unwrap()
 }
 
 fn fault(text: &str) -> String {
-    declare(&tokens(text, 0), None).err().unwrap().message
+    declare(&tokens(text, 0), None, &[]).faults[0].message.clone()
 }
 
 /// Size, and byte offset (or bit offset and width) of each member.
@@ -82,8 +84,8 @@ fn added_types_come_before_the_kernels() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixture/kernel/btf");
     let kernel = Btf::open_at(std::path::Path::new(path)).unwrap();
     let text = "struct qstr { long b; }; struct u { struct qstr q; struct path p; pid_t pid; };";
-    let declared = declare(&tokens(text, 0), Some(&kernel)).ok().unwrap();
-    let btf = declared.types;
+    let declared = declare(&tokens(text, 0), Some(&kernel), &[]);
+    let btf = declared.types.unwrap();
     assert_eq!(btf.field_names(btf.named("struct qstr").unwrap()), ["b"]);
     assert_eq!(btf.named("struct path"), kernel.named("struct path"));
     let offset = |name| btf.field(btf.named("struct u").unwrap(), name).unwrap().bit_offset / 8;
