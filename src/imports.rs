@@ -1,6 +1,6 @@
 //! Imports: what a program says that other files define is read from them, and becomes part of it.
 //!
-//! `import "tools.bt";` takes a file's probes, macros and declared maps, `import "folder";` those of all its `.bt` files, and
+//! `import "tools.bt";` takes a file's probes, macros, functions and declared maps, `import "folder";` those of all its `.bt` files, and
 //! `import "types.h";` a header's definitions. Paths are relative to the file that imports; a file counts once, however often it
 //! is named.
 
@@ -85,7 +85,7 @@ impl Reader<'_> {
     }
 
     fn merge(&mut self, program: Program, into: &mut Program) {
-        let Program { c, config, imports, maps, macros, probes } = program;
+        let Program { c, config, imports, maps, macros, functions, probes } = program;
         self.faults.extend(config.first().map(|setting| {
             Diagnostic::error(setting.key.span, "settings are not allowed in an imported file")
                 .hint("they stand in the script that imports it")
@@ -93,6 +93,7 @@ impl Reader<'_> {
         into.c.extend(c);
         into.maps.extend(maps);
         into.macros.extend(macros);
+        into.functions.extend(functions);
         into.probes.extend(probes);
         self.all(&imports, into);
     }

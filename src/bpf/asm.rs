@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use super::Helper;
+pub use super::call::{Arg, Callee, FunctionId};
 use super::fold::{Fact, Facts, Folded, Origin, holds, mirrored};
 use super::lir::{Block, Effect, Op, fits};
 use super::number::{Key, Numbering};
@@ -51,21 +52,6 @@ pub enum Base {
     /// The value of a one-element array map, at a fixed address.
     Map(MapId),
 }
-
-/// Argument of a call; everything but `Reg` is made in the argument register itself, just before the call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Arg {
-    Reg(VReg),
-    Imm(i64),
-    Address(Place),
-    Map(MapId),
-    /// Address of a function of this program (`BPF_PSEUDO_FUNC`).
-    Function(FunctionId),
-}
-
-/// A function of the program: 0 is the main one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FunctionId(pub u32);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Size {
@@ -154,6 +140,8 @@ pub struct Assembled {
 pub enum AsmError {
     /// Bytes of frame needed where 512 are to be had.
     FrameTooLarge(u32),
+    /// Functions that call each other in a row, the main one included, where 8 are the most.
+    CallsTooDeep(usize),
     /// A jump over more instructions than 16 bits count.
     JumpTooFar,
     /// A jump to a label that was never placed: a fault of the code generator.
@@ -346,10 +334,11 @@ impl Asm {
     }
 
     /// A call for its effect and result. Not numbered.
-    pub fn call(&mut self, helper: Helper, args: &[Arg]) -> VReg {
+    pub fn call(&mut self, callee: impl Into<Callee>, args: &[Arg]) -> VReg {
         let args = args.iter().map(|&arg| self.argument(arg)).collect();
         let fact = Fact { origin: Origin::Opaque, ones: u64::MAX };
-        self.define(fact, |to| Op::Call { helper, args, to, effect: Effect::Effect })
+        let callee = callee.into();
+        self.define(fact, |to| Op::Call { callee, args, to, effect: Effect::Effect })
     }
 
     /// A call that gives the same result throughout the run: numbered.
@@ -357,7 +346,7 @@ impl Asm {
         let args: Vec<_> = args.iter().map(|&arg| self.fixed_argument(arg)).collect();
         let fact = Fact { origin: Origin::Opaque, ones: u64::MAX };
         self.numbered(Key::Call(helper, args.clone()), |asm| {
-            asm.define(fact, |to| Op::Call { helper, args, to, effect: Effect::Pure })
+            asm.define(fact, |to| Op::Call { callee: Callee::Helper(helper), args, to, effect: Effect::Pure })
         })
     }
 

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::asm::{Alu, Asm, AsmError, Assembled, Cond, FunctionId, Label, Operand, Slot, VReg};
+use super::asm::{Alu, Asm, AsmError, Assembled, Callee, Cond, FunctionId, Label, Operand, Slot, VReg};
 use super::color::parameter;
 use super::fold::negated;
 use super::frame::{Frame, STACK};
@@ -58,27 +58,47 @@ fn reached(functions: &[Function]) -> Vec<usize> {
 }
 
 fn callees(function: &Function) -> impl Iterator<Item = usize> + '_ {
-    let args = function.insts().filter_map(|inst| match &inst.op {
-        Op::Call { args, .. } => Some(args),
+    let calls = function.insts().filter_map(|inst| match &inst.op {
+        Op::Call { callee, args, .. } => Some((callee, args)),
         _ => None,
     });
-    args.flatten().filter_map(|arg| match arg {
-        Argument::Function(id) => Some(id.0 as usize),
-        _ => None,
+    calls.flat_map(|(callee, args)| {
+        let called = match callee {
+            Callee::Function(id) => Some(id.0 as usize),
+            Callee::Helper(_) => None,
+        };
+        let handed_over = args.iter().filter_map(|arg| match arg {
+            Argument::Function(id) => Some(id.0 as usize),
+            _ => None,
+        });
+        called.into_iter().chain(handed_over)
     })
 }
 
-/// The verifier adds up the frames along each chain of calls, in units of 32 bytes.
+/// Functions that may be under way at the same time (`MAX_CALL_FRAMES`).
+const FRAMES: usize = 8;
+
+/// The verifier adds up the frames along each chain of calls, in units of 32 bytes, and counts them.
 fn check_stack(functions: &[Function], sizes: &[u32]) -> Result<(), AsmError> {
-    fn depth(functions: &[Function], sizes: &[u32], id: usize, nesting: usize) -> u32 {
-        let inner = callees(&functions[id]).filter(|_| nesting < functions.len());
-        let inner = inner.map(|callee| depth(functions, sizes, callee, nesting + 1)).max().unwrap_or(0);
-        sizes[id].max(1).next_multiple_of(32) + inner
+    let chain = longest_chain(functions, 0, 1);
+    if chain > FRAMES {
+        return Err(AsmError::CallsTooDeep(chain));
     }
-    match depth(functions, sizes, 0, 1) {
+    match depth(functions, sizes, 0) {
         0..=STACK => Ok(()),
         bytes => Err(AsmError::FrameTooLarge(bytes)),
     }
+}
+
+/// How many functions are under way when this one calls as deep as it can; no further than the first that is too many.
+fn longest_chain(functions: &[Function], id: usize, under_way: usize) -> usize {
+    let inner = callees(&functions[id]).filter(|_| under_way <= FRAMES);
+    inner.map(|callee| longest_chain(functions, callee, under_way + 1)).max().unwrap_or(under_way)
+}
+
+fn depth(functions: &[Function], sizes: &[u32], id: usize) -> u32 {
+    let inner = callees(&functions[id]).map(|callee| depth(functions, sizes, callee)).max().unwrap_or(0);
+    sizes[id].max(1).next_multiple_of(32) + inner
 }
 
 #[derive(Default)]
@@ -90,8 +110,8 @@ struct Emitter {
     comments: Vec<(u32, String)>,
     /// Where each function begins, by number.
     starts: HashMap<usize, u32>,
-    /// Loads of function addresses, to be filled in once all functions are there.
-    function_loads: Vec<(u32, FunctionId)>,
+    /// Calls of functions and loads of their addresses, to be filled in once all functions are there.
+    function_references: Vec<(u32, FunctionId)>,
 }
 
 impl Emitter {
@@ -110,7 +130,7 @@ impl Emitter {
     }
 
     fn finish(mut self) -> Assembled {
-        for (at, id) in self.function_loads {
+        for (at, id) in self.function_references {
             let start = self.starts[&(id.0 as usize)];
             self.insns[at as usize].imm = start as i32 - at as i32 - 1;
         }
@@ -188,9 +208,9 @@ impl Body<'_> {
                 let (base, off) = self.memory(*to);
                 self.push(Insn::atomic_add(base, off, self.reg(*value)));
             }
-            Op::Call { helper, args, to, .. } => {
+            Op::Call { callee, args, to, .. } => {
                 self.arguments(args);
-                self.push(Insn::call(*helper));
+                self.call(*callee);
                 self.copy(self.reg(*to), Reg::RESULT);
             }
             Op::Jump(to) => self.jump(*to),
@@ -203,6 +223,16 @@ impl Body<'_> {
                     Operand::Reg(reg) => self.copy(Reg::RESULT, self.reg(*reg)),
                 }
                 self.push(Insn::exit());
+            }
+        }
+    }
+
+    fn call(&mut self, callee: Callee) {
+        match callee {
+            Callee::Helper(helper) => self.push(Insn::call(helper)),
+            Callee::Function(id) => {
+                self.out.function_references.push((self.out.here(), id));
+                self.push(Insn::call_function());
             }
         }
     }
@@ -301,7 +331,7 @@ impl Body<'_> {
             Argument::Map(map) => self.wide(to, Wide::MapFd, 0, RelocTarget::Map(map)),
             Argument::MapValue(map, offset) => self.wide(to, Wide::MapValue, offset, RelocTarget::MapValue(map)),
             Argument::Function(id) => {
-                self.out.function_loads.push((self.out.here(), id));
+                self.out.function_references.push((self.out.here(), id));
                 self.out.insns.extend(Insn::wide(to, Wide::Function, 0));
             }
         }

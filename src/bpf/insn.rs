@@ -86,6 +86,10 @@ pub enum Decoded {
         right: Source,
     },
     Call(Helper),
+    /// A function of the same program, so many instructions behind the next one.
+    CallFunction {
+        distance: i32,
+    },
     Exit,
 }
 
@@ -105,6 +109,8 @@ const ATOMIC_MODE: u8 = 0xc0;
 const MOVE: u8 = 0xb0;
 const CALL: u8 = 0x80;
 const EXIT: u8 = 0x90;
+/// The source register field of a call within the program (`BPF_PSEUDO_CALL`).
+const PSEUDO_CALL: u8 = 1;
 
 impl Insn {
     pub fn alu(op: Alu, to: Reg, from: Source) -> Insn {
@@ -156,6 +162,11 @@ impl Insn {
         Insn { code: JMP | CALL, imm: helper.0 as i32, ..Insn::default() }
     }
 
+    /// A call of a function of the same program; the distance is still to be filled in.
+    pub fn call_function() -> Insn {
+        Insn { code: JMP | CALL, regs: fields(Reg(0), PSEUDO_CALL), ..Insn::default() }
+    }
+
     pub fn exit() -> Insn {
         Insn { code: JMP | EXIT, ..Insn::default() }
     }
@@ -202,7 +213,11 @@ impl Insn {
     fn decode_jump(self, right: Source) -> Option<Decoded> {
         Some(match self.code & 0xf0 {
             0 => Decoded::Jump,
-            CALL => Decoded::Call(Helper(self.imm as u32)),
+            CALL => match self.from().0 {
+                0 => Decoded::Call(Helper(self.imm as u32)),
+                PSEUDO_CALL => Decoded::CallFunction { distance: self.imm },
+                _ => return None,
+            },
             EXIT => Decoded::Exit,
             code => {
                 let cond = *CONDS.iter().find(|cond| cond_code(**cond) == code)?;
@@ -263,6 +278,7 @@ impl fmt::Display for Insn {
                 write!(f, "if {left} {} {right} goto pc{off:+}", cond_text(cond))
             }
             Decoded::Call(helper) => write!(f, "call {helper}"),
+            Decoded::CallFunction { distance } => write!(f, "call pc{distance:+}"),
             Decoded::Exit => f.write_str("exit"),
         }
     }
@@ -393,6 +409,7 @@ mod tests {
             ),
             (Insn { off: -2, ..Insn::jump() }, [5, 0, 254, 255, 0, 0, 0, 0], "goto pc-2"),
             (Insn::call(Helper::KTIME_GET_NS), [0x85, 0, 0, 0, 5, 0, 0, 0], "call bpf_ktime_get_ns#5"),
+            (Insn { imm: -3, ..Insn::call_function() }, [0x85, 0x10, 0, 0, 253, 255, 255, 255], "call pc-3"),
             (Insn::exit(), [0x95, 0, 0, 0, 0, 0, 0, 0], "exit"),
         ];
         for (insn, bytes, text) in cases {

@@ -1,8 +1,7 @@
 //! The program between the builder and the encoder: functions of basic blocks, whose operations work on virtual registers
 //! and frame slots. The builder writes it; [`flow`](super::flow), [`dead`](super::dead) and [`regs`](super::regs) rework it.
 
-use super::Helper;
-use super::asm::{Alu, Cond, FunctionId, Label, Operand, Size, Slot, VReg};
+use super::asm::{Alu, Callee, Cond, FunctionId, Label, Operand, Size, Slot, VReg};
 use crate::plan::MapId;
 use crate::source::Span;
 
@@ -74,7 +73,7 @@ pub(super) enum Op {
         value: VReg,
     },
     Call {
-        helper: Helper,
+        callee: Callee,
         args: Vec<Argument>,
         to: VReg,
         effect: Effect,

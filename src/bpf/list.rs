@@ -95,14 +95,20 @@ impl Listing<'_> {
         let mut notes = match insn.decode() {
             Some(Decoded::Jump | Decoded::Branch { .. }) => vec![format!("to {target}")],
             Some(Decoded::Wide { kind, .. }) if kind == Wide::Function as u8 => {
-                let start = at as i64 + 1 + i64::from(insn.imm);
-                let functions = self.unit.functions.iter().filter(|function| i64::from(function.at) == start);
-                functions.map(|function| function.name.clone()).collect()
+                self.function_at(at as i64 + 1 + i64::from(insn.imm)).into_iter().collect()
+            }
+            Some(Decoded::CallFunction { distance }) => {
+                self.function_at(at as i64 + 1 + i64::from(distance)).into_iter().collect()
             }
             _ => Vec::new(),
         };
         let comments = self.unit.comments.iter().filter(|(comment, _)| *comment as usize == at);
         notes.extend(comments.map(|(_, text)| text.clone()));
         notes.join("; ")
+    }
+
+    fn function_at(&self, at: i64) -> Option<String> {
+        let function = self.unit.functions.iter().find(|function| i64::from(function.at) == at);
+        function.map(|function| function.name.clone())
     }
 }

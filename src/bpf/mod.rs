@@ -10,6 +10,7 @@ pub mod names;
 pub mod unit;
 
 mod build;
+mod call;
 mod color;
 mod dead;
 mod emit;

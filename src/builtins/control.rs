@@ -61,7 +61,7 @@ fn exit(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     };
     let code = Expr::new(ExprKind::Convert(code), Type::I64, call.span);
     let send = cx.emit_control(Emit { name: "exit", act: end, format: None, map: None, span: call.span }, vec![code]);
-    let leave = Stmt::new(StmtKind::Return(None), call.span);
+    let leave = cx.leave(call.span);
     Ok(Expr::effect(vec![send, leave], call.span))
 }
 
@@ -76,7 +76,7 @@ fn assert(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let (holds, message) = (cx.condition(&call.args[0]), cx.expr(&call.args[1]));
     let (holds, message) = (holds?, message?);
     let send = cx.emit(Emit { name: "assert", act: refuse, format: None, map: None, span: call.span }, vec![message]);
-    let then = vec![send, Stmt::new(StmtKind::Return(None), call.span)];
+    let then = vec![send, cx.leave(call.span)];
     let cond = Expr::new(ExprKind::Unary(UnaryOp::Not, holds), Type::Bool, call.span);
     let check = StmtKind::If { cond, then, otherwise: Vec::new() };
     Ok(Expr::effect(vec![Stmt::new(check, call.span)], call.span))

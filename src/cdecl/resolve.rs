@@ -25,6 +25,9 @@ impl Resolver<'_> {
         for one in &mut program.macros {
             self.expr(&mut one.body);
         }
+        for one in &mut program.functions {
+            walk_block(self, &mut one.body);
+        }
         for probe in &mut program.probes {
             probe.predicate.iter_mut().for_each(|predicate| self.expr(predicate));
             walk_block(self, &mut probe.body);

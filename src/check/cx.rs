@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::env::{Env, VarKey};
+use super::functions::Functions;
 use super::{Fallible, Options, Reported};
 use crate::bpf::Helper;
 use crate::builtins::Builtin;
@@ -56,6 +57,7 @@ pub struct Cx<'a> {
     pub(super) scopes: Vec<Scope>,
     pub(super) loops: usize,
     pub(super) fields: Option<Vec<ContextField>>,
+    pub(super) functions: Functions<'a>,
 }
 
 /// Variables of one block by name.

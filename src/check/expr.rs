@@ -171,13 +171,18 @@ impl Cx<'_> {
             let ty = self.kernel.btf().map_or(Type::I64, |btf| btf.to_type(id, Space::Kernel));
             return Ok(Expr::int(value, ty, span));
         }
+        if self.functions.named(name).is_some() {
+            let diagnostic = Diagnostic::error(span, format!("'{name}' is a function, and this is no call of it"));
+            return Err(self.error(diagnostic.hint(format!("a call has parentheses: {name}()"))));
+        }
         Err(self.unknown("identifier", name, span))
     }
 
     fn call(&mut self, name: &ast::Name, args: &[ast::Expr], span: Span) -> Fallible<Expr> {
-        match builtins::find(&name.text) {
-            Some(builtin) => self.use_builtin(builtin, args, span),
-            None => Err(self.unknown("function", &name.text, name.span)),
+        match (builtins::find(&name.text), self.functions.named(&name.text)) {
+            (Some(builtin), _) => self.use_builtin(builtin, args, span),
+            (None, Some(function)) => self.invoke(function, args, span),
+            (None, None) => Err(self.unknown("function", &name.text, name.span)),
         }
     }
 
@@ -188,7 +193,8 @@ impl Cx<'_> {
             format!("Unknown identifier: '{name}'")
         };
         let all = builtins::TABLES.iter().flat_map(|table| table.iter()).map(|builtin| builtin.name);
-        let near = names::nearest(name, all).map(|near| format!("did you mean '{near}'?"));
+        let near =
+            names::nearest(name, all.chain(self.functions.names())).map(|near| format!("did you mean '{near}'?"));
         self.error(near.into_iter().fold(Diagnostic::error(span, message), Diagnostic::hint))
     }
 

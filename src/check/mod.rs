@@ -15,6 +15,7 @@ mod env;
 mod expr;
 mod fields;
 mod fold;
+mod functions;
 mod loops;
 mod maps;
 mod operators;

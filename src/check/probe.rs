@@ -2,6 +2,7 @@
 
 use super::cx::Sharing;
 use super::env::Env;
+use super::functions::{self, Functions};
 use super::{Cx, Options, Trials};
 use crate::builtins::process;
 use crate::config::{Config, MissingProbes};
@@ -19,6 +20,7 @@ use crate::types::{Sign, Type};
 /// The program's clauses with their targets found.
 pub struct Clauses<'a> {
     clauses: Vec<Clause<'a>>,
+    functions: &'a [ast::Function],
     /// Attach points that are wrong, or match nothing. Their bodies are not looked at; all others are.
     pub faults: Vec<Diagnostic>,
     pub warnings: Vec<Diagnostic>,
@@ -32,7 +34,7 @@ struct Clause<'a> {
 
 /// Expands every attach point. All that are at fault are reported.
 pub fn expand<'a>(program: &'a ast::Program, kernel: &dyn Kernel, config: &Config, options: &Options) -> Clauses<'a> {
-    let mut faults = Vec::new();
+    let mut faults = functions::judge(&program.functions);
     let mut warnings = Vec::new();
     let mut clauses = Vec::new();
     let mut passed_over = false;
@@ -74,7 +76,7 @@ pub fn expand<'a>(program: &'a ast::Program, kernel: &dyn Kernel, config: &Confi
     if count as u64 > config.max_probes {
         faults.push(too_many(count, config, place));
     }
-    Clauses { clauses, faults, warnings }
+    Clauses { clauses, functions: &program.functions, faults, warnings }
 }
 
 /// Lowers every clause. The faults found are in `env`.
@@ -87,7 +89,8 @@ pub fn lower(
 ) -> Vec<ir::Probe> {
     let mut probes = Vec::new();
     for (clause, of) in clauses.clauses.iter().enumerate() {
-        let mut lowering = Lowering { kernel, config, options, env, clause, probe: of.probe, group: 0 };
+        let mut lowering =
+            Lowering { kernel, config, options, env, functions: clauses.functions, clause, probe: of.probe, group: 0 };
         for (of, targets) in &of.targets {
             lowering.targets(of, targets, &mut probes);
         }
@@ -188,6 +191,7 @@ struct Lowering<'a> {
     config: &'a Config,
     options: &'a Options,
     env: &'a mut Env,
+    functions: &'a [ast::Function],
     clause: usize,
     probe: &'a ast::Probe,
     /// Number of the body within the clause.
@@ -253,6 +257,7 @@ impl Lowering<'_> {
             scopes: Vec::new(),
             loops: 0,
             fields: None,
+            functions: Functions::new(self.functions),
         };
         self.group += 1;
         let condition = self.probe.predicate.as_ref().map(|predicate| cx.condition(predicate));
@@ -268,8 +273,9 @@ impl Lowering<'_> {
             }
             _ => body,
         };
-        let (vars, sharing) = (cx.vars, cx.sharing);
-        let probe = ir::Probe { kind: of.kind, targets: targets.to_vec(), vars, body, span: self.probe.span };
+        let (vars, functions, sharing) = (cx.vars, cx.functions.lowered, cx.sharing);
+        let probe =
+            ir::Probe { kind: of.kind, targets: targets.to_vec(), vars, functions, body, span: self.probe.span };
         (probe, sharing)
     }
 }

@@ -77,13 +77,7 @@ impl Cx<'_> {
             ast::StmtKind::ForMap { var, map, body } => self.for_map(var, map, body)?,
             ast::StmtKind::Break => self.only_in_loop("break", span, StmtKind::Break)?,
             ast::StmtKind::Continue => self.only_in_loop("continue", span, StmtKind::Continue)?,
-            ast::StmtKind::Return(None) => StmtKind::Return(None),
-            // What other programs return has a meaning to the kernel.
-            ast::StmtKind::Return(Some(value)) if self.is_trial() => StmtKind::Return(Some(self.scalar(value)?)),
-            ast::StmtKind::Return(Some(value)) => {
-                self.value(value)?;
-                StmtKind::Return(None)
-            }
+            ast::StmtKind::Return(value) => self.return_from(value.as_ref(), span)?,
             ast::StmtKind::Block(body) => StmtKind::Block(self.block(body)),
             ast::StmtKind::Import(_) => return Err(self.later("'import' within a body is", span)),
         };

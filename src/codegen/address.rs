@@ -4,7 +4,7 @@ use super::maps::Found;
 use super::state::{Gen, Generated, Storage, at, size_of};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Base, Operand, Place, Size};
-use crate::ir::{self, Expr, ExprKind, VarId};
+use crate::ir::{self, Block, Expr, ExprKind, VarId};
 use crate::plan::MapId;
 use crate::types::Type;
 
@@ -59,10 +59,9 @@ impl Gen<'_> {
     }
 
     /// Gives memory to the variables whose address is taken.
-    pub fn keep_addressed(&mut self) {
+    pub fn keep_addressed(&mut self, body: &Block) {
         let mut addressed = Vec::new();
-        let probe = self.probe;
-        ir::walk(&probe.body, &mut |expr| {
+        ir::walk(body, &mut |expr| {
             if let ExprKind::Address(var) = *expr.kind {
                 addressed.push(var);
             }

@@ -1,19 +1,20 @@
 //! What loop bodies that are functions of their own share with the code around them.
 //!
-//! It lies in the captured frame: a piece of the main function's stack, whose address every body gets. That holds the context, a
+//! It lies in the captured frame: a piece of the stack of the main function (or the script's function), whose address every body gets. That holds the context, a
 //! word that says whether a body returned from the whole program, and the variables that any such body mentions. Large ones
 //! (and all of them, on kernels whose verifier does not follow them from round to round) lie in scratch memory instead, which
 //! each function finds for itself.
 
-use super::state::{Gen, Kept};
+use super::state::{Gen, Kept, Returns};
 use crate::bpf::asm::{Base, Operand, Place, Size};
 use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind, VarId};
 use crate::kernel::Feature;
 
-/// In the captured frame: the context, whether the program was returned from; then the variables.
+/// In the captured frame: the context, whether the program (or the function of the script) was returned from; then the variables.
 pub const CONTEXT: i32 = 0;
 pub const RETURNED: i32 = 8;
-const VARIABLES: i32 = 16;
+/// In functions of the script that give a value: the value, or where to write it.
+pub const VALUE: i32 = 16;
 /// Bytes from an index to where its loop starts from.
 pub const START: u32 = 8;
 
@@ -35,14 +36,17 @@ struct Found {
 
 impl Gen<'_> {
     /// Makes the captured frame, if any loop's body is a function.
-    pub fn capture_variables(&mut self) {
+    pub fn capture_variables(&mut self, body: &Block) {
         let mut found = Found::default();
         let probe = self.probe;
-        self.find_captured(&probe.body, Within::Main, &mut found);
+        self.find_captured(body, Within::Main, &mut found);
         if !found.called {
             return;
         }
-        let mut end = VARIABLES;
+        let mut end = match self.function.returns {
+            Returns::Status => VALUE,
+            Returns::Number | Returns::Memory(_) => VALUE + 8,
+        };
         for var in found.vars {
             // What a loop starts from lies beside its index.
             let start = if found.indices.contains(&var) { START } else { 0 };
@@ -58,11 +62,18 @@ impl Gen<'_> {
         }
         let frame = self.asm.slot(end as u32);
         self.function.captured = Some(Base::Frame(frame));
-        let ctx = self.asm.address(Place::new(Base::Ctx, 0));
-        self.asm.store(Size::B8, Place::new(Base::Frame(frame), CONTEXT), ctx.into());
+        let place = |offset| Place::new(Base::Frame(frame), offset);
+        let ctx = match self.function.ctx {
+            Some(ctx) => self.asm.address(Place::new(ctx, 0)).into(),
+            None => Operand::Imm(0),
+        };
+        self.asm.store(Size::B8, place(CONTEXT), ctx);
         // The verifier wants all of it written before its address is passed on.
         for offset in (RETURNED..end).step_by(8) {
-            self.asm.store(Size::B8, Place::new(Base::Frame(frame), offset), Operand::Imm(0));
+            self.asm.store(Size::B8, place(offset), Operand::Imm(0));
+        }
+        if let Returns::Memory(address) = self.function.returns {
+            self.asm.store(Size::B8, place(VALUE), address.into());
         }
     }
 

@@ -16,8 +16,8 @@ pub fn register(probes: &[Probe], plan: &mut Plan) {
     if plan.faults == Faults::Ignored {
         return;
     }
-    for probe in probes {
-        ir::walk(&probe.body, &mut |expr| {
+    for block in probes.iter().flat_map(Probe::blocks) {
+        ir::walk(block, &mut |expr| {
             if let Some(cause) = cause(expr) {
                 plan.counter(cause, expr.span);
             }

@@ -1,8 +1,8 @@
 //! Loops: `bpf_loop` calls the body as a function where the kernel has it; otherwise jumps, which the verifier walks through.
 //! Loops over maps always call theirs. See [`super::capture`] for the variables that such bodies share with the code around them.
 
-use super::capture::{CONTEXT, RETURNED, START};
-use super::state::{Function, FunctionRole, Gen, Generated, Loop, Storage, at, size_of};
+use super::capture::{CONTEXT, RETURNED, START, VALUE};
+use super::state::{Function, FunctionRole, Gen, Generated, Loop, Returns, Storage, at, size_of};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Base, Cond, FunctionId, Operand, Place, Size, VReg};
 use crate::ir::{Block, Expr, ExprKind, VarId};
@@ -127,12 +127,18 @@ impl Gen<'_> {
         let place = self.captured(RETURNED);
         let returned = self.asm.load(Size::B8, place);
         self.asm.branch(Cond::Eq, returned.into(), Operand::Imm(0), go_on);
-        match self.function.role {
-            FunctionRole::Main => {
+        match (self.function.role, self.function.returns) {
+            (FunctionRole::LoopBody, _) => self.asm.exit(Operand::Imm(1)),
+            (FunctionRole::Main | FunctionRole::Called, Returns::Status) => {
                 let value = self.asm.alu(Alu::Shr, returned.into(), Operand::Imm(1));
                 self.asm.exit(value);
             }
-            FunctionRole::LoopBody => self.asm.exit(Operand::Imm(1)),
+            (FunctionRole::Main | FunctionRole::Called, Returns::Number) => {
+                let place = self.captured(VALUE);
+                let value = self.asm.load(Size::B8, place);
+                self.asm.exit(value.into());
+            }
+            (FunctionRole::Main | FunctionRole::Called, Returns::Memory(_)) => self.asm.exit(Operand::Imm(0)),
         }
         self.asm.place(go_on);
     }
@@ -195,8 +201,12 @@ impl Gen<'_> {
         let loops = std::mem::replace(&mut self.loops, vec![Loop::Callback]);
         let frame = Base::Reg(params[params.len() - 1]);
         let ctx = self.asm.load(Size::B8, Place::new(frame, CONTEXT));
-        self.function =
-            Function { id, ctx: Base::Reg(ctx), captured: Some(frame), scratch: None, role: FunctionRole::LoopBody };
+        let returns = match outer.returns {
+            Returns::Memory(_) => Returns::Memory(self.asm.load(Size::B8, Place::new(frame, VALUE))),
+            returns @ (Returns::Status | Returns::Number) => returns,
+        };
+        let role = FunctionRole::LoopBody;
+        self.function = Function { id, ctx: Some(Base::Reg(ctx)), captured: Some(frame), scratch: None, role, returns };
         self.find_scratch();
         body(self, &params)?;
         if self.asm.is_reachable() {
@@ -209,13 +219,21 @@ impl Gen<'_> {
         Ok(id)
     }
 
-    /// `return` within a called body: the loop ends, and the code around it sees the word and ends too. The value is above the
-    /// lowest bit, which says that there is one.
+    /// `return` within a called body: the loop ends, and the code around it sees the word and ends too. The program's result is
+    /// above the lowest bit, which says that there is one; a function's has a word of its own.
     pub fn return_from_loop(&mut self, value: Operand) {
+        let word = match self.function.returns {
+            Returns::Status => self.asm.alu(Alu::Shl, value, Operand::Imm(1)),
+            Returns::Number => {
+                let place = self.captured(VALUE);
+                self.asm.store(Size::B8, place, value);
+                Operand::Imm(0)
+            }
+            Returns::Memory(_) => Operand::Imm(0),
+        };
+        let word = self.asm.alu(Alu::Or, word, Operand::Imm(1));
         let place = self.captured(RETURNED);
-        let value = self.asm.alu(Alu::Shl, value, Operand::Imm(1));
-        let value = self.asm.alu(Alu::Or, value, Operand::Imm(1));
-        self.asm.store(Size::B8, place, value);
+        self.asm.store(Size::B8, place, word);
         self.asm.exit(Operand::Imm(1));
     }
 

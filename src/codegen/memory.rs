@@ -116,6 +116,14 @@ impl Gen<'_> {
                 self.write(value, to, padding)?;
             }
             ExprKind::MapGet { map, key } => self.copy_from_map(*map, key.as_ref(), to, expr)?,
+            ExprKind::Invoke { function, args } => {
+                // Functions rely on a multiple of 8 bytes.
+                let aligned = if to.offset % 8 == 0 { to } else { self.temporary(expr.ty.size()) };
+                self.invoke(*function, args, Some(aligned))?;
+                if aligned != to {
+                    self.copy(to, aligned, expr.ty.size());
+                }
+            }
             _ => {
                 let from = self.place_of(expr)?;
                 self.copy(to, from, expr.ty.size());

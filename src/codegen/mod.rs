@@ -8,6 +8,7 @@ mod arith;
 mod branch;
 mod buckets;
 mod cache;
+mod calls;
 mod capture;
 mod faults;
 mod loops;
@@ -199,6 +200,12 @@ fn too_large(probe: &Probe, error: &AsmError) -> Diagnostic {
         AsmError::FrameTooLarge(bytes) => format!("this probe needs {bytes} bytes of stack, and BPF programs have 512"),
         AsmError::JumpTooFar => {
             "this probe is too long: a jump within it spans more than 32767 instructions".to_string()
+        }
+        AsmError::CallsTooDeep(_) => {
+            let message = "this probe calls functions within functions too deep: the kernel allows 8 under way, counting the \
+                           probe itself and the bodies of its loops";
+            let hint = "call some of them one after the other, or make them macros, which cost no call";
+            return Diagnostic::error(probe.span, message).hint(hint);
         }
         other => format!("this probe could not be assembled: {other:?}"),
     };

@@ -97,6 +97,7 @@ impl Gen<'_> {
             ExprKind::Address(var) => Ok(self.variable_address(*var)),
             ExprKind::MapAddress { map, key } => self.map_address(*map, key.as_ref()),
             ExprKind::Cond { cond, then, otherwise } => self.choice(cond, then, otherwise),
+            ExprKind::Invoke { function, args } => self.invoke(*function, args, None),
             ExprKind::Seq(block, value) => {
                 self.block(block)?;
                 if self.asm.is_reachable() { self.scalar(value) } else { Ok(Operand::Imm(0)) }

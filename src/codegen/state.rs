@@ -1,11 +1,13 @@
 //! The state of generating one program.
 
+use std::collections::HashSet;
+
 use super::cache::Cache;
 use super::{Memory, SharedMaps};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Asm, AsmError, Assembled, Base, Cond, FunctionId, Label, Operand, Place, Size, VReg};
 use crate::diag::Diagnostic;
-use crate::ir::{Probe, VarId};
+use crate::ir::{Block, Probe, VarId};
 use crate::kernel::Kernel;
 use crate::plan::{CounterId, Plan};
 use crate::types::Type;
@@ -26,13 +28,19 @@ pub struct Gen<'a> {
     pub vars: Vec<Option<Kept>>,
     pub loops: Vec<Loop>,
     pub function: Function,
+    /// The functions of the script that this program calls, by their numbers in the probe.
+    pub functions: Vec<FunctionId>,
     /// Number of the program, which is its entry in the scratch map.
     index: u32,
     on_stack: u32,
     scratch: Scratch,
+    /// The functions that use scratch memory.
+    in_scratch: HashSet<FunctionId>,
     /// Bytes of the largest piece of memory that is cleared by copying zeros to it.
     pub zeros: u32,
 }
+
+pub const MAIN: FunctionId = FunctionId(0);
 
 /// Where a variable is kept.
 #[derive(Clone, Copy)]
@@ -56,19 +64,35 @@ pub enum Storage {
 #[derive(Clone, Copy)]
 pub struct Function {
     pub id: FunctionId,
-    /// Where the context is: the first parameter in the main function, kept in the captured frame for loop bodies.
-    pub ctx: Base,
+    /// Where the context is: the first parameter in the main function, kept in the captured frame for loop bodies. Functions of the
+    /// script have it if they need it.
+    pub ctx: Option<Base>,
     /// The captured frame.
     pub captured: Option<Base>,
     /// The scratch memory, where it has been looked up.
     pub scratch: Option<VReg>,
     pub role: FunctionRole,
+    pub returns: Returns,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum FunctionRole {
     Main,
     LoopBody,
+    /// A function of the script.
+    Called,
+}
+
+/// What becomes of the value that the script returns: from the program, or from the function of the script that this is or is
+/// part of.
+#[derive(Clone, Copy)]
+pub enum Returns {
+    /// The program's own result, a small number; functions without a value give 0.
+    Status,
+    /// It is handed over in the register of results.
+    Number,
+    /// It is written to this address.
+    Memory(VReg),
 }
 
 /// Where `break` and `continue` go.
@@ -115,15 +139,17 @@ impl<'a> Gen<'a> {
         index: u32,
         on_stack: u32,
     ) -> Generated<Outcome> {
-        let generate = |scratch| -> Generated<Gen<'a>> {
+        let generate = |scratch, in_scratch| -> Generated<Gen<'a>> {
             let mut code = Gen::new(probe, plan, kernel, shared, index, on_stack, scratch);
+            code.in_scratch = in_scratch;
             code.program()?;
             Ok(code)
         };
-        let mut code = generate(Scratch::default())?;
+        let mut code = generate(Scratch::default(), HashSet::new())?;
         let scratch = code.scratch.kept + code.scratch.most;
         if scratch > 0 {
-            code = generate(Scratch { temporaries: Some(code.scratch.kept), ..Scratch::default() })?;
+            let temporaries = Some(code.scratch.kept);
+            code = generate(Scratch { temporaries, ..Scratch::default() }, code.in_scratch)?;
         }
         let needs = Needs { scratch, zeros: code.zeros };
         Ok(Outcome { assembled: code.asm.finish(), needs })
@@ -138,19 +164,52 @@ impl<'a> Gen<'a> {
         on_stack: u32,
         scratch: Scratch,
     ) -> Self {
-        let function =
-            Function { id: FunctionId(0), ctx: Base::Ctx, captured: None, scratch: None, role: FunctionRole::Main };
-        let vars = vec![None; probe.vars.len()];
-        let (cache, loops, asm) = (Cache::new(), Vec::new(), Asm::new());
-        Self { asm, probe, plan, kernel, shared, cache, vars, loops, function, index, on_stack, scratch, zeros: 0 }
+        let function = Function {
+            id: MAIN,
+            ctx: Some(Base::Ctx),
+            captured: None,
+            scratch: None,
+            role: FunctionRole::Main,
+            returns: Returns::Status,
+        };
+        Self {
+            asm: Asm::new(),
+            probe,
+            plan,
+            kernel,
+            shared,
+            cache: Cache::new(),
+            vars: vec![None; probe.vars.len()],
+            loops: Vec::new(),
+            function,
+            functions: Vec::new(),
+            index,
+            on_stack,
+            scratch,
+            in_scratch: HashSet::new(),
+            zeros: 0,
+        }
     }
 
     fn program(&mut self) -> Generated<()> {
-        self.find_scratch();
-        self.capture_variables();
-        self.keep_addressed();
         let probe = self.probe;
-        self.block(&probe.body)?;
+        for function in probe.functions.values() {
+            self.called_function(function)?;
+            // What is called may be in the middle of a statement, whose temporaries must stay.
+            self.scratch.transient = self.scratch.most;
+        }
+        self.body(&probe.body, &[])
+    }
+
+    /// The body of the current function, up to its end. Parameters are in these registers.
+    pub fn body(&mut self, body: &'a Block, params: &[(VarId, VReg)]) -> Generated<()> {
+        self.find_scratch();
+        self.capture_variables(body);
+        self.keep_addressed(body);
+        for (var, handed) in params {
+            self.take_over(*var, *handed, body);
+        }
+        self.block(body)?;
         if self.asm.is_reachable() {
             self.asm.exit(Operand::Imm(0));
         }
@@ -159,7 +218,7 @@ impl<'a> Gen<'a> {
 
     /// Looks up this program's scratch memory on this CPU. Without it (which cannot happen) the function does nothing.
     pub fn find_scratch(&mut self) {
-        if self.scratch.temporaries.is_none() {
+        if self.scratch.temporaries.is_none() || !self.in_scratch.contains(&self.function.id) {
             return;
         }
         let key = Place::new(Base::Frame(self.asm.slot(4)), 0);
@@ -229,8 +288,11 @@ impl<'a> Gen<'a> {
     fn in_scratch(&mut self, start: u32) -> Place {
         match self.function.scratch {
             Some(memory) => Place::new(Base::Reg(memory), start as i32),
-            // The first run only finds out how much is needed; its code is thrown away.
-            None => self.stack(8),
+            // The first run only finds out who needs how much; its code is thrown away.
+            None => {
+                self.in_scratch.insert(self.function.id);
+                self.stack(8)
+            }
         }
     }
 
@@ -288,7 +350,8 @@ impl<'a> Gen<'a> {
     }
 
     pub fn ctx(&self, offset: i32) -> Place {
-        Place::new(self.function.ctx, offset)
+        // The checker has it handed to all functions that ask for it.
+        Place::new(self.function.ctx.unwrap_or(Base::Ctx), offset)
     }
 }
 

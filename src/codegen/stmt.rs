@@ -1,9 +1,10 @@
 //! Statements.
 
 use super::memory::Padding;
-use super::state::{FunctionRole, Gen, Generated, Loop, Storage};
-use crate::bpf::asm::Operand;
-use crate::ir::{Block, Expr, Stmt, StmtKind, VarId};
+use super::state::{FunctionRole, Gen, Generated, Loop, Returns, Storage};
+use crate::bpf::asm::{Base, Operand, Place};
+use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind, VarId};
+use crate::types::Type;
 
 impl Gen<'_> {
     pub fn block(&mut self, block: &Block) -> Generated<()> {
@@ -49,19 +50,18 @@ impl Gen<'_> {
             StmtKind::While { cond, body } => self.while_loop(cond, body),
             StmtKind::Break => self.leave_loop(Leave::Break),
             StmtKind::Continue => self.leave_loop(Leave::Continue),
-            StmtKind::Return(value) => {
-                let value = value.as_ref().map_or(Ok(Operand::Imm(0)), |value| self.scalar(value))?;
-                self.leave_program(value);
-                Ok(())
-            }
+            StmtKind::Return(value) => self.leave_with(value.as_ref()),
             StmtKind::Block(block) => self.block(block),
         }
     }
 
     fn effect(&mut self, value: &Expr) -> Generated<()> {
         match &*value.kind {
-            crate::ir::ExprKind::Seq(block, _) => self.block(block),
-            _ if value.ty.is_scalar() => self.scalar(value).map(|_| ()),
+            ExprKind::Seq(block, value) => {
+                self.block(block)?;
+                self.effect(value)
+            }
+            _ if value.ty.is_scalar() || value.ty == Type::Void => self.scalar(value).map(|_| ()),
             _ => self.place_of(value).map(|_| ()),
         }
     }
@@ -82,7 +82,7 @@ impl Gen<'_> {
     }
 
     /// The new value may be made of the old one, so anything but a plain read is built elsewhere first.
-    fn assign_memory(&mut self, place: crate::bpf::asm::Place, value: &Expr) -> Generated<()> {
+    fn assign_memory(&mut self, place: Place, value: &Expr) -> Generated<()> {
         use crate::ir::ExprKind::{Bytes, Comm, FromTask, Load, MapGet, ReadBuf, ReadStr, Str, Zero};
         if matches!(
             *value.kind,
@@ -115,11 +115,21 @@ impl Gen<'_> {
         Ok(())
     }
 
-    fn leave_program(&mut self, value: Operand) {
+    /// `return`: ends the program, or the function of the script.
+    fn leave_with(&mut self, value: Option<&Expr>) -> Generated<()> {
+        let result = match (value, self.function.returns) {
+            (Some(value), Returns::Memory(address)) => {
+                self.write(value, Place::new(Base::Reg(address), 0), Padding::Zeros)?;
+                Operand::Imm(0)
+            }
+            (Some(value), Returns::Status | Returns::Number) => self.scalar(value)?,
+            (None, _) => Operand::Imm(0),
+        };
         match self.function.role {
-            FunctionRole::Main => self.asm.exit(value),
-            FunctionRole::LoopBody => self.return_from_loop(value),
+            FunctionRole::Main | FunctionRole::Called => self.asm.exit(result),
+            FunctionRole::LoopBody => self.return_from_loop(result),
         }
+        Ok(())
     }
 }
 

@@ -17,8 +17,10 @@ use crate::source::Span;
 use crate::types::{Sign, Type};
 
 crate::ids! {
-    /// A scratch variable of one probe.
+    /// A scratch variable of one probe, or of a function in it.
     VarId;
+    /// A function that one probe calls.
+    FunctionId;
 }
 
 pub type Block = Vec<Stmt>;
@@ -35,8 +37,30 @@ pub struct Probe {
     pub kind: ProgKind,
     pub targets: Vec<Target>,
     pub vars: IdVec<VarId, Var>,
+    /// What the body calls; each stands after those that it calls itself.
+    pub functions: IdVec<FunctionId, Function>,
     pub body: Block,
     pub span: Span,
+}
+
+/// A function of the script, as one probe uses it. It becomes a function of the probe's program.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    pub name: String,
+    pub params: Vec<VarId>,
+    /// `Void` if it gives no value.
+    pub result: Type,
+    pub takes: Takes,
+    pub body: Block,
+    pub span: Span,
+}
+
+/// What a function is handed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
+    Arguments,
+    /// The program's context as well, before all arguments.
+    ContextToo,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -109,7 +133,7 @@ pub enum StmtKind {
     },
     Break,
     Continue,
-    /// Ends the program; the value is what it returns, 0 without one.
+    /// Ends the program, whose result is the value (0 without one), or the function, which gives it.
     Return(Option<Expr>),
     Block(Block),
 }
@@ -305,6 +329,11 @@ pub enum ExprKind {
     },
     /// Statements, then the value.
     Seq(Block, Expr),
+    /// A call of a function; the arguments have exactly the types of its parameters.
+    Invoke {
+        function: FunctionId,
+        args: Vec<Expr>,
+    },
 
     // Memory.
     /// Text of a literal; the type is `Str` of at least its length plus one, padded with zeros.
@@ -384,6 +413,25 @@ pub enum CompareOp {
     Le,
     Gt,
     Ge,
+}
+
+impl Probe {
+    /// The body and those of all functions.
+    pub fn blocks(&self) -> impl Iterator<Item = &Block> {
+        self.functions.values().map(|function| &function.body).chain([&self.body])
+    }
+}
+
+impl Function {
+    /// Arguments in registers: the context, where the result is wanted, and its own.
+    pub fn registers(&self) -> usize {
+        self.params.len() + usize::from(self.takes == Takes::ContextToo) + usize::from(self.gives_memory())
+    }
+
+    /// Whether the result is written to where the caller wants it, rather than given in a register.
+    pub fn gives_memory(&self) -> bool {
+        self.result != Type::Void && !self.result.is_scalar()
+    }
 }
 
 impl Expr {

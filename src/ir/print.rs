@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{BinaryOp, Block, CompareOp, Expr, ExprKind, Probe, Program, StepOp, Stmt, StmtKind, UnaryOp};
+use super::{
+    BinaryOp, Block, CompareOp, Expr, ExprKind, Function, Probe, Program, StepOp, Stmt, StmtKind, Takes, UnaryOp, VarId,
+};
 use crate::plan::{MapId, Plan, Role};
 use crate::types::Sign;
 
@@ -30,11 +32,23 @@ impl<'a> Printer<'a> {
             0 => String::new(),
             more => format!(", and {more} more"),
         };
-        self.line(&format!("{}{more} {{", names.join(", ")));
         let probe = self.probe;
+        for function in probe.functions.values() {
+            self.function(function);
+        }
+        self.line(&format!("{}{more} {{", names.join(", ")));
         self.inner(&probe.body);
         self.line("}");
         self.text
+    }
+
+    fn function(&mut self, of: &Function) {
+        let param = |var: &VarId| format!("{}: {}", self.probe.vars[*var].name, self.probe.vars[*var].ty);
+        let context = (of.takes == Takes::ContextToo).then(|| "ctx".to_string());
+        let params: Vec<String> = context.into_iter().chain(of.params.iter().map(param)).collect();
+        self.line(&format!("fn {}({}): {} {{", of.name, params.join(", "), of.result));
+        self.inner(&of.body);
+        self.line("}");
     }
 
     fn line(&mut self, text: &str) {
@@ -52,7 +66,12 @@ impl<'a> Printer<'a> {
     fn statement(&mut self, statement: &Stmt) {
         match &statement.kind {
             StmtKind::Eval(value) => match &*value.kind {
-                ExprKind::Seq(block, _) => block.iter().for_each(|statement| self.statement(statement)),
+                ExprKind::Seq(block, last) => {
+                    block.iter().for_each(|statement| self.statement(statement));
+                    if last.has_effects() {
+                        self.line(&self.expr(last));
+                    }
+                }
                 _ => self.line(&self.expr(value)),
             },
             StmtKind::Set(var, value) => {
@@ -136,6 +155,11 @@ impl<'a> Printer<'a> {
         }
     }
 
+    fn call(&self, name: &str, args: &[Expr]) -> String {
+        let args: Vec<String> = args.iter().map(|arg| self.expr(arg)).collect();
+        format!("{name}({})", args.join(", "))
+    }
+
     fn expr(&self, expr: &Expr) -> String {
         let one = |of: &Expr| self.expr(of);
         match &*expr.kind {
@@ -143,10 +167,7 @@ impl<'a> Printer<'a> {
             ExprKind::Int(number) => number.to_string(),
             ExprKind::Ctx => "ctx".to_string(),
             ExprKind::CtxLoad { offset } => format!("ctx[{offset}]:{}", expr.ty),
-            ExprKind::Call(helper, args) => {
-                let args: Vec<String> = args.iter().map(one).collect();
-                format!("{}({})", helper.name().unwrap_or("helper"), args.join(", "))
-            }
+            ExprKind::Call(helper, args) => self.call(helper.name().unwrap_or("helper"), args),
             ExprKind::NamespacedPid { .. } => "namespaced_pid()".to_string(),
             ExprKind::Unary(op, of) => format!("{}{}", unary(*op), one(of)),
             ExprKind::Binary { op, sign, left, right, .. } => {
@@ -193,6 +214,7 @@ impl<'a> Printer<'a> {
             ExprKind::MapAddress { map, key } => format!("&{}", self.place(*map, key.as_ref())),
             ExprKind::Cond { cond, then, otherwise } => format!("({} ? {} : {})", one(cond), one(then), one(otherwise)),
             ExprKind::Seq(_, value) => format!("{{ ...; {} }}", one(value)),
+            ExprKind::Invoke { function, args } => self.call(&self.probe.functions[*function].name, args),
             ExprKind::Str(text) => format!("{:?}", String::from_utf8_lossy(text)),
             ExprKind::Bytes(bytes) => format!("bytes{bytes:?}"),
             ExprKind::Compose(parts) => {

@@ -65,7 +65,7 @@ fn blocks(statement: &mut Stmt) -> Vec<&mut Block> {
 /// What an expression is made of, statements aside.
 fn parts(expr: &mut Expr) -> Vec<&mut Expr> {
     match &mut *expr.kind {
-        ExprKind::Call(_, args) => args.iter_mut().collect(),
+        ExprKind::Call(_, args) | ExprKind::Invoke { args, .. } => args.iter_mut().collect(),
         ExprKind::Unary(_, of)
         | ExprKind::Convert(of)
         | ExprKind::Resize(of)

@@ -26,9 +26,11 @@ impl Expr {
         self.walk(&mut |expr| {
             found |= match &*expr.kind {
                 ExprKind::Call(helper, _) => !helper.is_constant(),
-                ExprKind::Seq(..) | ExprKind::MapDelete { .. } | ExprKind::Stack { .. } | ExprKind::Element { .. } => {
-                    true
-                }
+                ExprKind::Seq(..)
+                | ExprKind::Invoke { .. }
+                | ExprKind::MapDelete { .. }
+                | ExprKind::Stack { .. }
+                | ExprKind::Element { .. } => true,
                 ExprKind::Binary { zero, .. } => zero.is_some(),
                 _ => false,
             };
@@ -39,7 +41,7 @@ impl Expr {
     /// Each expression that is directly part of this one (those within the statements of a `Seq` are not).
     pub fn each_child(&self, f: &mut dyn FnMut(&Expr)) {
         match &*self.kind {
-            ExprKind::Call(_, args) => args.iter().for_each(f),
+            ExprKind::Call(_, args) | ExprKind::Invoke { args, .. } => args.iter().for_each(f),
             ExprKind::Unary(_, of)
             | ExprKind::Convert(of)
             | ExprKind::Resize(of)

@@ -25,6 +25,13 @@ impl<'a> Definitions<'a> {
         (definitions, faults)
     }
 
+    /// A function cannot have the name of a macro: no call would reach it.
+    pub fn clash(&self, function: &Name) -> Option<Diagnostic> {
+        let first = self.0.get(function.text.as_str())?.first()?;
+        let message = format!("'{}' is the name of a macro: a function needs one of its own", function.text);
+        Some(Diagnostic::error(function.span, message).label(first.head, "the macro"))
+    }
+
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }

@@ -24,9 +24,13 @@ const MAX_DEPTH: usize = 1500;
 /// Replaces every macro call of a program.
 pub fn expand(mut program: Program, sources: &mut Sources) -> Result<Program, Vec<Diagnostic>> {
     let macros = std::mem::take(&mut program.macros);
-    let (definitions, faults) = Definitions::new(&macros);
+    let (definitions, mut faults) = Definitions::new(&macros);
+    faults.extend(program.functions.iter().filter_map(|function| definitions.clash(&function.name)));
     let mut expander =
         Expander { definitions, sources, faults, calls: Vec::new(), left: MAX_EXPRESSIONS, depth: 0, expansions: 0 };
+    for function in &mut program.functions {
+        walk_block(&mut expander, &mut function.body);
+    }
     for probe in &mut program.probes {
         probe.predicate.iter_mut().for_each(|predicate| expander.expr(predicate));
         walk_block(&mut expander, &mut probe.body);

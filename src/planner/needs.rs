@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::bpf::Helper;
-use crate::ir::{ExprKind, Probe, walk};
+use crate::ir::{Expr, ExprKind, Probe, Takes, walk};
 use crate::types::{Side, Type};
 
 pub struct Needs {
@@ -34,12 +34,13 @@ impl Needs {
                 fields.insert(*offset);
             }
             ExprKind::Call(Helper::GET_ATTACH_COOKIE, _) => cookies += 1,
-            ExprKind::Stack { .. } => {
-                kernel_stack |= !matches!(&expr.ty, Type::Stack(stack) if stack.side == Side::User)
-            }
-            ExprKind::StackLen { of } => kernel_stack |= of.side == Side::Kernel,
-            _ => {}
+            _ => kernel_stack |= is_kernel_stack(expr),
         });
+        for function in probe.functions.values() {
+            // What functions are handed is not looked into.
+            addresses += usize::from(function.takes == Takes::ContextToo);
+            walk(&function.body, &mut |expr| kernel_stack |= is_kernel_stack(expr));
+        }
         // Each cookie is asked for with the context's address, which is all that it is used for.
         let context = match (addresses - cookies, fields.is_empty()) {
             (0, true) => Context::Nothing,
@@ -47,5 +48,13 @@ impl Needs {
             _ => Context::Whole,
         };
         Needs { context, kernel_stack, cookie: cookies > 0 }
+    }
+}
+
+fn is_kernel_stack(expr: &Expr) -> bool {
+    match &*expr.kind {
+        ExprKind::Stack { .. } => !matches!(&expr.ty, Type::Stack(stack) if stack.side == Side::User),
+        ExprKind::StackLen { of } => of.side == Side::Kernel,
+        _ => false,
     }
 }

@@ -201,7 +201,8 @@ impl Dispatcher {
         let set = Stmt::new(StmtKind::Set(number, self.number()), self.span);
         let body = [vec![set], wanted].concat();
         let targets = calls.iter().map(|call| call.target.clone()).collect();
-        Probe { kind: ProgKind::RawTracepoint, targets, vars, body, span: probe.span }
+        let functions = probe.functions.clone();
+        Probe { kind: ProgKind::RawTracepoint, targets, vars, functions, body, span: probe.span }
     }
 
     /// What was read of the record is read of the arguments of the raw event: the saved registers, and the number or the result.

@@ -11,6 +11,7 @@ pub struct Program {
     pub imports: Vec<Import>,
     pub maps: Vec<MapDecl>,
     pub macros: Vec<Macro>,
+    pub functions: Vec<Function>,
     pub probes: Vec<Probe>,
 }
 
@@ -92,6 +93,25 @@ pub enum ParamKind {
     Map,
     /// An expression, evaluated wherever the parameter stands, or a type.
     Expr,
+}
+
+/// `fn name($a: type, ...): type { body }`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Function {
+    pub name: Name,
+    pub params: Vec<FunctionParam>,
+    pub result: Option<TypeName>,
+    pub body: Vec<Stmt>,
+    /// From the word `fn` up to the body.
+    pub head: Span,
+    pub span: Span,
+}
+
+/// `$name: type`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FunctionParam {
+    pub name: Name,
+    pub ty: TypeName,
 }
 
 #[derive(Debug, Clone, PartialEq)]

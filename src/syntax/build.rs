@@ -1,5 +1,5 @@
 //! The grammar's pairs made into an [`ast::Program`], one function a rule. What the grammar lets pass on purpose (bad numbers, bad
-//! escapes, parts of the language still to come) is refused here, all of it at once.
+//! escapes, what stands in the wrong order) is refused here, all of it at once.
 
 use pest::iterators::Pairs;
 
@@ -33,10 +33,10 @@ impl Builder {
                 Rule::config => self.config(item, &mut result, &mut configured),
                 Rule::probe => result.probes.push(self.probe(item)),
                 Rule::macro_item => result.macros.push(self.macro_item(item)),
-                Rule::function_item => self.later(&item, "'fn' definitions are"),
+                Rule::function_item => result.functions.push(self.function_item(item)),
                 Rule::import => result.imports.push(self.import(item)),
                 Rule::map_declaration => result.maps.push(self.map_declaration(item)),
-                Rule::preprocessor | Rule::c_type => result.c.push(self.c_text(&item, &result.probes)),
+                Rule::preprocessor | Rule::c_type => result.c.push(self.c_text(&item, &result)),
                 _ => {}
             }
         }
@@ -44,9 +44,9 @@ impl Builder {
     }
 
     /// C comes before all that may use it.
-    fn c_text(&mut self, node: &Node<'_>, probes: &[Probe]) -> CText {
+    fn c_text(&mut self, node: &Node<'_>, before: &Program) -> CText {
         let span = self.span(node);
-        if !probes.is_empty() {
+        if !(before.probes.is_empty() && before.functions.is_empty()) {
             self.fault(span, "syntax: C definitions must appear before probes and functions");
         }
         CText { text: format!("{}\n", node.as_str()), span }
@@ -61,7 +61,7 @@ impl Builder {
                 let fault = Diagnostic::error(word, "syntax: duplicate config block").label(*first, "the first one");
                 self.faults.push(fault.hint("put all settings into one block"));
             }
-            None if !program.probes.is_empty() => {
+            None if !(program.probes.is_empty() && program.functions.is_empty()) => {
                 self.fault(word, "syntax: config must appear before probes and functions");
             }
             None => {}
@@ -153,14 +153,6 @@ impl Builder {
         self.faults.push(diagnostic);
     }
 
-    /// Refuses a part of the language that is still to come, at its first line.
-    pub(super) fn later(&mut self, node: &Node<'_>, what_is: &str) {
-        let start = self.span(node).start;
-        let first_line = node.as_str().lines().next().unwrap_or("").trim_end();
-        let span = Span { start, end: start + first_line.len() as u32 };
-        self.fault(span, format!("{what_is} not supported yet"));
-    }
-
     pub(super) fn fault(&mut self, span: Span, message: impl Into<String>) {
         self.faults.push(Diagnostic::error(span, message));
     }
@@ -220,6 +212,7 @@ fn is_mark(rule: Rule) -> bool {
             | Rule::continue_word
             | Rule::import_word
             | Rule::macro_word
+            | Rule::fn_word
             | Rule::comptime_word
             | Rule::sizeof_word
             | Rule::offsetof_word

@@ -11,7 +11,7 @@ pub fn hint(place: &Place<'_>) -> Option<String> {
 }
 
 /// Each looks for one habit. The more special come first.
-const HABITS: [fn(&Place<'_>) -> Option<String>; 26] = [
+const HABITS: [fn(&Place<'_>) -> Option<String>; 27] = [
     strange_comparison,
     bare_name_assigned,
     bad_name,
@@ -27,6 +27,7 @@ const HABITS: [fn(&Place<'_>) -> Option<String>; 26] = [
     shell_comment,
     stray_closer,
     bare_body,
+    untyped_parameter,
     c_declaration,
     map_declared,
     call_without_parentheses,
@@ -59,6 +60,12 @@ fn bare_name_assigned(place: &Place<'_>) -> Option<String> {
     let bare = !place.before()[..place.before().len() - name.len()].ends_with(['$', '@', '.', '>']);
     (statement && bare)
         .then(|| format!("variables begin with '$' and maps with '@': write '${name} = …' or '@{name} = …'"))
+}
+
+fn untyped_parameter(place: &Place<'_>) -> Option<String> {
+    let head = place.before().rsplit(['{', '}', ';']).next()?.trim_start();
+    (head.starts_with("fn ") && place.expects(Rule::colon))
+        .then(|| "parameters of functions have types: fn name($a: int64, $b: string[16]) { ... }".to_string())
 }
 
 fn bad_name(place: &Place<'_>) -> Option<String> {

@@ -5,6 +5,7 @@ pub(crate) mod attach;
 mod build;
 mod build_block;
 mod build_expr;
+mod build_function;
 mod build_macro;
 mod build_stmt;
 mod build_type;

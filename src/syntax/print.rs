@@ -1,8 +1,8 @@
 //! Canonical source: an [`ast::Program`] in, text out that parses to the same program. This is what `-d ast` shows.
 
 use super::ast::{
-    AttachPoint, BinaryOp, Expr, ExprKind, Import, Macro, MapDecl, Probe, Program, Setting, SettingValue, Stmt,
-    StmtKind,
+    AttachPoint, BinaryOp, Expr, ExprKind, Function, FunctionParam, Import, Macro, MapDecl, Probe, Program, Setting,
+    SettingValue, Stmt, StmtKind,
 };
 use super::print_expr::{Strength, expr, operand, quoted};
 use super::print_type::{count, type_name};
@@ -25,6 +25,11 @@ pub fn program(program: &Program) -> String {
     }
     for one in &program.macros {
         printer.item(&macro_item(one));
+    }
+    for one in &program.functions {
+        printer.gap();
+        printer.block(&function_head(one), &one.body);
+        printer.out.push('\n');
     }
     for probe in &program.probes {
         printer.gap();
@@ -175,6 +180,13 @@ fn map_declaration(map: &MapDecl) -> String {
 fn macro_item(of: &Macro) -> String {
     let params: Vec<&str> = of.params.iter().map(|param| param.name.text.as_str()).collect();
     format!("macro {}({}) {}", of.name.text, params.join(", "), expr(&of.body))
+}
+
+fn function_head(of: &Function) -> String {
+    let param = |param: &FunctionParam| format!("{}: {}", param.name.text, type_name(&param.ty));
+    let params: Vec<String> = of.params.iter().map(param).collect();
+    let result = of.result.as_ref().map_or(String::new(), |ty| format!(": {}", type_name(ty)));
+    format!("fn {}({}){result} ", of.name.text, params.join(", "))
 }
 
 fn setting_value(value: &SettingValue) -> String {

@@ -62,7 +62,16 @@ fn objdump_reads_it() {
     let removed = std::fs::remove_file(&path);
     let Ok(output) = output else { return eprintln!("skipped: llvm-objdump is not installed") };
     let text = String::from_utf8_lossy(&output.stdout);
-    for wanted in ["elf64-bpf", "<count>:", "<walk_each>:", "call 1\n", "R_BPF_64_64\tAT_", "exit"] {
+    for wanted in [
+        "elf64-bpf",
+        "<count>:",
+        "<walk_each>:",
+        "call 1\n",
+        "<call_twice>:",
+        "R_BPF_64_32",
+        "R_BPF_64_64\tAT_",
+        "exit",
+    ] {
         assert!(text.contains(wanted), "no {wanted:?} in:\n{text}{}", String::from_utf8_lossy(&output.stderr));
     }
     assert!(removed.is_ok());

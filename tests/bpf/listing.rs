@@ -20,6 +20,8 @@ fn listing_shows_source_maps_and_notes() {
         assert!(text.contains(wanted), "no {wanted:?} in:\n{text}");
     }
     let text = Listing { unit: &made.units[2], plan: &made.plan, sources: &made.sources }.to_string();
+    assert!(text.contains("; twice\n") && text.contains("\nadd:\n; @n = 1\n"), "{text}");
+    let text = Listing { unit: &made.units[3], plan: &made.plan, sources: &made.sources }.to_string();
     assert!(text.contains("; each\n") && text.contains("each:\n; @n = 1\n"), "{text}");
 }
 
@@ -32,7 +34,7 @@ fn the_verifier_names_script_lines() {
 #[test]
 fn the_verifier_names_script_lines_of_programs_with_callbacks() {
     if verifier::kernel() >= (5, 13) {
-        assert_refused_at(2, "for ($i : @) { @n = 1; }");
+        assert_refused_at(3, "for ($i : @) { @n = 1; }");
     }
 }
 

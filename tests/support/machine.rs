@@ -149,6 +149,12 @@ impl Machine {
                 regs[0] = Some(world.call(self, helper, args)?);
                 regs[1..=5].fill(None);
             }
+            Decoded::CallFunction { distance } => {
+                let args: Vec<u64> = regs[1..=5].iter().map_while(|arg| *arg).collect();
+                let start = (*at + 1).wrapping_add_signed(distance as isize);
+                regs[0] = Some(self.function(world, start, &args).map_err(|fault| fault.to_string())?);
+                regs[1..=5].fill(None);
+            }
             Decoded::Exit => return read(regs, Reg::RESULT).map(Some),
         }
         *at = next;

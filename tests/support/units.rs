@@ -37,6 +37,7 @@ pub fn make() -> Made {
     let units = vec![
         unit("count", ProgKind::Tracepoint, counting(base, counts, counters, zeros)),
         unit("count_raw", ProgKind::RawTracepoint, counting(base, counts, counters, zeros)),
+        unit("call", ProgKind::RawTracepoint, calling(base, counters)),
         unit("walk", ProgKind::RawTracepoint, walking(base, counts, counters)),
     ];
     Made { units, plan, sources }
@@ -120,6 +121,26 @@ fn walking(base: u32, counts: MapId, counters: MapId) -> Assembled {
     asm.call(Helper::FOR_EACH_MAP_ELEM, &[Arg::Map(counts), Arg::Function(each), Arg::Address(sum), Arg::Imm(0)]);
     let total = asm.load(Size::B8, sum);
     asm.atomic_add(Place::new(Base::Map(counters), 0), total.into());
+    asm.exit(Operand::Imm(0));
+    asm.finish().expect("it fits")
+}
+
+/// Calls a function that calls another.
+fn calling(base: u32, counters: MapId) -> Assembled {
+    let mut asm = Asm::new();
+    let main = rtrace::bpf::asm::FunctionId(0);
+    let (add, params) = asm.function("add", 2);
+    asm.at(span(base, "@n = 1"));
+    let sum = asm.alu(Alu::Add, params[0].into(), params[1].into());
+    asm.exit(sum);
+    let (twice, params) = asm.function("twice", 1);
+    let sum = asm.call(add, &[Arg::Reg(params[0]), Arg::Reg(params[0])]);
+    asm.exit(sum.into());
+    asm.resume(main);
+    let time = asm.call(Helper::KTIME_GET_NS, &[]);
+    let first = asm.call(twice, &[Arg::Reg(time)]);
+    let second = asm.call(add, &[Arg::Reg(first), Arg::Imm(1)]);
+    asm.atomic_add(Place::new(Base::Map(counters), 0), second.into());
     asm.exit(Operand::Imm(0));
     asm.finish().expect("it fits")
 }

@@ -50,10 +50,19 @@ pub(super) enum SymbolKind {
     Section,
 }
 
-/// A 64-bit immediate to be filled in (`R_BPF_64_64`).
+/// What is to be filled in, by the number that the format gives it.
+#[derive(Clone, Copy)]
+pub(super) enum RelocationKind {
+    /// A 64-bit immediate (`R_BPF_64_64`).
+    Wide = 1,
+    /// The distance of a call (`R_BPF_64_32`).
+    Call = 10,
+}
+
 struct Relocation {
     section: SectionId,
     offset: u64,
+    kind: RelocationKind,
     symbol: SymbolId,
 }
 
@@ -62,7 +71,6 @@ const SYMBOL_SIZE: u64 = 24;
 const REL_SIZE: u64 = 16;
 const MACHINE_BPF: u16 = 247;
 const TYPE_RELOCATABLE: u16 = 1;
-const R_BPF_64_64: u64 = 1;
 
 const SHT_PROGBITS: u32 = 1;
 const SHT_SYMTAB: u32 = 2;
@@ -107,8 +115,8 @@ impl ElfFile {
         SymbolId(self.symbols.len() - 1)
     }
 
-    pub fn relocate(&mut self, section: SectionId, offset: u64, symbol: SymbolId) {
-        self.relocations.push(Relocation { section, offset, symbol });
+    pub fn relocate(&mut self, section: SectionId, offset: u64, kind: RelocationKind, symbol: SymbolId) {
+        self.relocations.push(Relocation { section, offset, kind, symbol });
     }
 
     pub fn finish(self) -> Vec<u8> {
@@ -161,7 +169,7 @@ impl ElfFile {
         for rel in self.relocations.iter().filter(|rel| rel.section.0 == section) {
             let symbol = order.iter().position(|at| *at == rel.symbol.0).map_or(0, |at| at as u64 + 1);
             data.extend(rel.offset.to_le_bytes());
-            data.extend((symbol << 32 | R_BPF_64_64).to_le_bytes());
+            data.extend((symbol << 32 | rel.kind as u64).to_le_bytes());
         }
         Header {
             name: format!(".rel{}", self.sections[section].name),

@@ -1,14 +1,15 @@
 //! Programs and maps become an object file for other loaders: `llvm-objdump` reads it, aya's `EbpfLoader` loads it.
 //!
-//! One section for each kind of program, named as loaders expect; callbacks in `.text`; maps as `struct bpf_map_def` in
+//! One section for each kind of program, named as loaders expect; their other functions in `.text`; maps as `struct bpf_map_def` in
 //! `maps`, but those whose value is addressed directly as data sections, since loaders make the one-element array for them.
 
 mod file;
 
 use std::collections::HashMap;
 
-use self::file::{Contents, ElfFile, SectionId, Symbol, SymbolId, SymbolKind};
+use self::file::{Contents, ElfFile, RelocationKind, SectionId, Symbol, SymbolId, SymbolKind};
 use super::btf::{self, BtfWriter, FUNC_INFO, LINE_INFO};
+use super::insn::{Decoded, Wide};
 use super::names::{map_label, symbol};
 use super::unit::{Insn, RelocTarget, Unit};
 use crate::error::{Error, Result};
@@ -137,44 +138,60 @@ fn add_unit(file: &mut ElfFile, unit: &Unit, maps: &HashMap<MapId, SymbolId>, so
     debug.add_lines(unit, &placed, sources);
 }
 
-/// The instructions as an object has them: relocated immediates hold nothing but an offset.
+/// The instructions as an object has them: relocated immediates hold nothing but an offset, and calls the -1 that stands for
+/// the beginning of their symbol.
 fn unlinked(unit: &Unit) -> Vec<Insn> {
     let mut insns = unit.insns.clone();
-    for at in relocated(unit) {
+    for reloc in &unit.relocs {
+        let at = reloc.at as usize;
         insns[at].regs &= 0x0f;
-        insns[at].imm = if function_load(unit, at).is_some() { 0 } else { insns[at + 1].imm };
+        insns[at].imm = insns[at + 1].imm;
         insns[at + 1].imm = 0;
+    }
+    for reference in references(unit) {
+        match reference.kind {
+            RelocationKind::Wide => {
+                insns[reference.at].regs &= 0x0f;
+                insns[reference.at].imm = 0;
+            }
+            RelocationKind::Call => insns[reference.at].imm = -1,
+        }
     }
     insns
 }
 
-fn relocated(unit: &Unit) -> impl Iterator<Item = usize> + '_ {
-    let functions = (0..unit.insns.len()).filter(|at| function_load(unit, *at).is_some());
-    unit.relocs.iter().map(|reloc| reloc.at as usize).chain(functions)
+/// A call of a function of the unit, or a load of its address.
+struct Reference {
+    at: usize,
+    kind: RelocationKind,
+    /// The function's first instruction.
+    to: usize,
 }
 
-/// The instruction that a load of a function's address points at.
-fn function_load(unit: &Unit, at: usize) -> Option<usize> {
-    use super::insn::{Decoded, Wide};
-    let insn = unit.insns[at];
-    let is_load = matches!(insn.decode(), Some(Decoded::Wide { kind, .. }) if kind == Wide::Function as u8);
-    is_load.then(|| (at + 1).wrapping_add_signed(insn.imm as isize))
+fn references(unit: &Unit) -> impl Iterator<Item = Reference> + '_ {
+    unit.insns.iter().enumerate().filter_map(|(at, insn)| {
+        let kind = match insn.decode()? {
+            Decoded::Wide { kind, .. } if kind == Wide::Function as u8 => RelocationKind::Wide,
+            Decoded::CallFunction { .. } => RelocationKind::Call,
+            _ => return None,
+        };
+        Some(Reference { at, kind, to: (at + 1).wrapping_add_signed(insn.imm as isize) })
+    })
 }
 
 fn relocate(file: &mut ElfFile, unit: &Unit, maps: &HashMap<MapId, SymbolId>, placed: &[Placed]) {
-    let mut add = |at: usize, symbol: SymbolId| {
+    let mut add = |at: usize, kind: RelocationKind, symbol: SymbolId| {
         if let Some(function) = placed.iter().find(|function| (function.start..function.end).contains(&at)) {
-            file.relocate(function.section, function.offset + 8 * (at - function.start) as u64, symbol);
+            file.relocate(function.section, function.offset + 8 * (at - function.start) as u64, kind, symbol);
         }
     };
     for reloc in &unit.relocs {
         let (RelocTarget::Map(map) | RelocTarget::MapValue(map)) = reloc.to;
-        add(reloc.at as usize, maps[&map]);
+        add(reloc.at as usize, RelocationKind::Wide, maps[&map]);
     }
-    for at in 0..unit.insns.len() {
-        let target = function_load(unit, at).and_then(|to| placed.iter().find(|function| function.start == to));
-        if let Some(function) = target {
-            add(at, function.symbol);
+    for reference in references(unit) {
+        if let Some(function) = placed.iter().find(|function| function.start == reference.to) {
+            add(reference.at, reference.kind, function.symbol);
         }
     }
 }

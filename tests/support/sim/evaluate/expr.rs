@@ -111,6 +111,7 @@ impl Evaluator<'_> {
                 self.block(block)?;
                 return self.value(value);
             }
+            ExprKind::Invoke { function, args } => return self.invoke(*function, args),
             ExprKind::MapGet { map, key } => {
                 let found = self.look_up(*map, key.as_ref())?;
                 return Ok(found.map_or(Value::zero(&expr.ty), |bytes| Value::of(&bytes, &expr.ty)));

@@ -8,7 +8,7 @@ mod text;
 
 use address::Held;
 use rtrace::id::Id;
-use rtrace::ir::{Block, Expr, Probe, Step, StepOp, Stmt, StmtKind, VarId};
+use rtrace::ir::{Block, Expr, FunctionId, Probe, Step, StepOp, Stmt, StmtKind, VarId};
 use rtrace::plan::{ActionId, Cause, CounterId, MapId, Plan, Role};
 use rtrace::types::{Sign, Type};
 
@@ -30,8 +30,8 @@ pub enum Value {
 pub enum Leave {
     Break,
     Continue,
-    /// From the whole program, with this result.
-    Return(u64),
+    /// From the whole program or a function, with this result.
+    Return(Value),
     /// The IR breaks one of its own rules.
     Broken(String),
 }
@@ -64,7 +64,7 @@ pub fn run(probe: &Probe, plan: &Plan, store: &mut Store, moment: Moment) -> Res
         Evaluator { plan, probe, vars, store, scene: Scene::new(moment), held: Vec::new(), fuel: 1_000_000 };
     match evaluator.block(&probe.body) {
         Ok(()) => Ok(0),
-        Err(Leave::Return(result)) => Ok(result),
+        Err(Leave::Return(Value::Scalar(result))) => Ok(result),
         Err(Leave::Broken(rule)) => Err(rule),
         Err(leave) => Err(format!("{leave:?} outside of a loop")),
     }
@@ -104,7 +104,7 @@ impl Evaluator<'_> {
             StmtKind::Break => Err(Leave::Break),
             StmtKind::Continue => Err(Leave::Continue),
             StmtKind::Return(value) => {
-                let value = value.as_ref().map_or(Ok(0), |value| self.number(value))?;
+                let value = value.as_ref().map_or(Ok(Value::Scalar(0)), |value| self.value(value))?;
                 Err(Leave::Return(value))
             }
             StmtKind::Block(block) => self.block(block),
@@ -119,7 +119,10 @@ impl Evaluator<'_> {
     /// An expression of type void has no value to look at.
     fn effect(&mut self, value: &Expr) -> Run<()> {
         match &*value.kind {
-            rtrace::ir::ExprKind::Seq(block, _) if value.ty == Type::Void => self.block(block),
+            rtrace::ir::ExprKind::Seq(block, value) => {
+                self.block(block)?;
+                self.effect(value)
+            }
             _ => self.value(value).map(|_| ()),
         }
     }
@@ -131,6 +134,26 @@ impl Evaluator<'_> {
         }
         self.vars[var.index()] = self.value(value)?;
         Ok(())
+    }
+
+    /// A function of the script: its variables are its own, since it cannot be under way twice.
+    pub(super) fn invoke(&mut self, function: FunctionId, args: &[Expr]) -> Run<Value> {
+        self.burn()?;
+        let probe = self.probe;
+        let of = &probe.functions[function];
+        let values = args.iter().map(|arg| self.value(arg)).collect::<Run<Vec<_>>>()?;
+        for (param, (arg, value)) in of.params.iter().zip(args.iter().zip(values)) {
+            if arg.ty != probe.vars[*param].ty {
+                return broken(format!("an argument of {} is of type {}", of.name, arg.ty));
+            }
+            self.vars[param.index()] = value;
+        }
+        match (self.block(&of.body), &of.result) {
+            (Err(Leave::Return(value)), _) => Ok(value),
+            (Ok(()), Type::Void) => Ok(Value::Scalar(0)),
+            (Ok(()), _) => broken(format!("{} ends without a value", of.name)),
+            (Err(leave), _) => Err(leave),
+        }
     }
 
     fn map_set(&mut self, map: MapId, key: Option<&Expr>, value: &Expr, full: CounterId) -> Run<()> {

@@ -1,0 +1,40 @@
+//! What a call calls, and what it hands over.
+
+use super::Helper;
+use super::asm::{Place, VReg};
+use crate::plan::MapId;
+
+/// What a call calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Callee {
+    Helper(Helper),
+    /// A function of this program.
+    Function(FunctionId),
+}
+
+/// Argument of a call; everything but `Reg` is made in the argument register itself, just before the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Arg {
+    Reg(VReg),
+    Imm(i64),
+    Address(Place),
+    Map(MapId),
+    /// Address of a function of this program (`BPF_PSEUDO_FUNC`).
+    Function(FunctionId),
+}
+
+/// A function of the program: 0 is the main one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FunctionId(pub u32);
+
+impl From<Helper> for Callee {
+    fn from(helper: Helper) -> Self {
+        Callee::Helper(helper)
+    }
+}
+
+impl From<FunctionId> for Callee {
+    fn from(function: FunctionId) -> Self {
+        Callee::Function(function)
+    }
+}
