@@ -188,10 +188,10 @@ impl<'a> Printer<'a> {
             ExprKind::SlotSum { map, key, index } => format!("sum({}@{})", self.place(*map, key.as_ref()), one(index)),
             ExprKind::Stack { .. } => expr.ty.to_string(),
             ExprKind::StackLen { of } => format!("stack_len({:?})", of.side),
-            ExprKind::StrCompare { left, right, len } => match len {
-                Some(len) => format!("differs({}, {}, {len})", one(left), one(right)),
-                None => format!("differs({}, {})", one(left), one(right)),
-            },
+            ExprKind::StrCompare { left, right, len } => {
+                let len = len.map_or(String::new(), |len| format!(", {len}"));
+                format!("differs({}, {}{len})", one(left), one(right))
+            }
             ExprKind::StrContains { hay, needle } => format!("contains({}, {})", one(hay), one(needle)),
             ExprKind::StrFind { hay, needle } => format!("find({}, {})", one(hay), one(needle)),
             ExprKind::MemCompare { left, right, len } => format!("order({}, {}, {len})", one(left), one(right)),
