@@ -12,7 +12,7 @@ use crate::ir;
 use crate::kernel::{Kernel, WithTypes};
 use crate::macros;
 use crate::planner;
-use crate::source::Sources;
+use crate::source::{Source, Sources};
 use crate::syntax::{self, ast};
 
 /// Compiles programs against one kernel.
@@ -44,6 +44,14 @@ impl<'a> Engine<'a> {
 
     pub fn parse(&mut self, name: &str, text: &str) -> Result<ast::Program, Faults> {
         syntax::parse(self.sources.add(name, text))
+    }
+
+    /// Parses a text as if it stood between two others, which nobody has written and no diagnostic shows.
+    pub fn parse_between(&mut self, name: &str, around: [&str; 2], text: &str) -> Result<ast::Program, Faults> {
+        // Places in what stands before have room here.
+        self.sources.add("", " ".repeat(around[0].len()));
+        let base = self.sources.add(name, text).base - around[0].len() as u32;
+        syntax::parse(&Source { name: name.to_string(), text: around.join(text), base })
     }
 
     /// Imports, expands macros, and checks what results.

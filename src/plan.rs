@@ -69,6 +69,18 @@ pub struct Map {
     pub max_entries: u32,
 }
 
+impl Map {
+    /// Whether programs that run side by side can use the same one.
+    pub fn is_shared(&self) -> bool {
+        match self.role {
+            Role::User { .. } | Role::Stacks(_) => true,
+            Role::Ring(_) | Role::Scratch | Role::Counters | Role::Zeros | Role::SeenProcesses | Role::Table(_) => {
+                false
+            }
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Role {
     /// `@name` of the script. `key` is `None` for a scalar map (an array of one, see [`Plan::mark_offset`]).

@@ -7,6 +7,8 @@ mod attempts;
 mod needs;
 #[path = "support/terminal.rs"]
 mod terminal;
+#[path = "support/vt.rs"]
+mod vt;
 
 use std::fs;
 use std::io::Read;
@@ -15,16 +17,15 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde::Deserialize;
-use terminal::Step;
+use terminal::{Setting, Step};
 
 /// One session on a terminal.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Session {
     name: String,
-    /// Arguments of rtrace.
     #[serde(default)]
-    args: Vec<String>,
+    setting: Setting,
     #[serde(default)]
     needs: Vec<String>,
     steps: Vec<Step>,
@@ -83,7 +84,7 @@ fn sessions(path: PathBuf) -> Vec<Trial> {
     for session in sessions.session {
         let needs = [session.needs.as_slice(), &["script".to_string()]].concat();
         trials.push(trial(format!("{file}::{}", session.name), &needs, move || {
-            Ok(terminal::play(&session.args, &session.steps)?)
+            Ok(terminal::play(&session.setting, &session.steps)?)
         }));
     }
     trials

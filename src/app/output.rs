@@ -48,6 +48,21 @@ pub fn sink(invocation: &Invocation, config: &Config) -> Result<(Box<dyn Sink>, 
     Ok((sink, outlet))
 }
 
+/// The sink of one of several programs, which all write to the same place.
+pub fn shell_sink(
+    invocation: &Invocation,
+    config: &Config,
+    out: Box<dyn Write>,
+    chatter: Box<dyn Write>,
+) -> Box<dyn Sink> {
+    let style = style(&std::io::stdout());
+    let manner = Manner { chattiness: Chattiness::Shell, warnings: invocation.warnings, style };
+    match invocation.format {
+        Format::Json => Box::new(JsonSink::new(out, config.clone(), manner)),
+        Format::Text => Box::new(TextSink::new(out, chatter, config.clone(), manner)),
+    }
+}
+
 /// Where a program's output leaves.
 #[derive(Clone)]
 pub struct Outlet(Rc<RefCell<BufWriter<Box<dyn Write>>>>);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 use rtrace::cdecl::Headers;
-use rtrace::check::{Options, Trials};
+use rtrace::check::{Options, Sharing, Trials};
 use rtrace::cli::{Invocation, Losses, Mode, Program, Stage, Verbosity};
 use rtrace::codegen::Compiled;
 use rtrace::config::Overrides;
@@ -94,6 +94,7 @@ pub fn engine<'k>(invocation: &Invocation, kernel: &'k Live, child: Option<&Chil
         wall_offset_ns: runtime::wall_offset(),
         clock_map: std::env::var("BPFTRACE_DUMMY_TS_MAP").ok(),
         faults: invocation.faults,
+        sharing: Sharing::Alone,
     };
     let mut engine = Engine::new(kernel, options, overrides);
     engine.headers = headers(invocation);
@@ -170,7 +171,13 @@ pub fn trace(
 ) -> Result<u8> {
     output::tame(&mut compiled.plan.config, invocation);
     let (mut sink, outlet) = output::sink(invocation, &compiled.plan.config)?;
-    let options = runtime::Options { stop, signal: Some(signals::signal_handle()?), pid: invocation.pid, child };
+    let options = runtime::Options {
+        stop,
+        signal: Some(signals::signal_handle()?),
+        pid: invocation.pid,
+        child,
+        ..runtime::Options::default()
+    };
     let session = Session::start(compiled, &engine.sources, kernel, options)?;
     if invocation.verbosity == Verbosity::Verbose {
         tell_of_mounts(kernel);

@@ -1,53 +1,117 @@
 //! `rtrace` alone: the interactive shell on a terminal, or entries from standard input.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use rtrace::cli::Invocation;
-use rtrace::error::{Kind, Result};
+use rtrace::diag::Style;
+use rtrace::error::Result;
 use rtrace::kernel::live::Live;
+use rtrace::repl::Lines;
+use rtrace::repl::knowledge::Known;
 use rtrace::repl::plain::Plain;
+use rtrace::repl::screen::Screen;
+use rtrace::repl::shell::{Form, MakeSink, Outside, Shell, Voice};
 use rtrace::repl::terminal::Terminal;
-use rtrace::repl::{self, Lines};
+use rtrace::report::written;
+use rtrace::runtime::{Stop, TerminalSettings};
 
-use crate::run::{self, Stopped};
-use crate::{output, signals};
+use crate::{output, run, signals};
 
+/// Runs the shell: a thread reads entries, which this one answers while the programs run.
 pub fn run(invocation: &Invocation, kernel: &Live) -> Result<()> {
-    let mut lines: Box<dyn Lines> = if std::io::stdin().is_terminal() {
-        output::line("rtrace: type a probe and its action; help explains, quit leaves\n")?;
-        Box::new(Terminal::open(history(), output::style(&std::io::stdout()))?)
-    } else {
-        Box::new(Plain::new(std::io::stdin().lock()))
+    let form = if stdin().is_terminal() { Form::Terminal } else { Form::Plain };
+    let screen = Screen::new(Box::new(stdout()));
+    let complaints = match form {
+        Form::Terminal => screen.clone(),
+        Form::Plain => Screen::new(Box::new(stderr())),
     };
-    // The handle stays: Ctrl-C ends the program that runs, never the shell.
-    let stop = signals::stop_handle()?;
-    let termination = signals::Termination::watch()?;
-    repl::run(lines.as_mut(), &mut std::io::stdout(), &mut |text| {
-        stop.take();
-        termination.during(|| entry(invocation, kernel, text, stop.clone()))
+    let style = output::style(&stdout());
+    let (say, entries) = channel();
+    let (answers, heard) = channel();
+    let bell = signals::handle()?;
+    let [interrupt, end] = signals::shell_handles()?;
+    let known = Known::default();
+    let outside = Outside { entries, answers, bell: bell.clone(), interrupt, end };
+    let reader = Reader { form, style, screen: screen.clone() };
+    if form == Form::Terminal {
+        output::line("rtrace: type a probe and its action; help explains, Ctrl-D leaves\n")?;
+    }
+    std::thread::spawn(move || reader.read(&say, &heard, &bell));
+    let sink = sinks(invocation, complaints.clone());
+    let voice = Voice { screen: screen.clone(), complaints, sink, style, form };
+    let engine = run::engine(invocation, kernel, None)?;
+    let terminal = TerminalSettings::read().ok().filter(|_| form == Form::Terminal);
+    restore_at_panic(terminal);
+    let result = Shell::new(engine, voice, outside, known).run();
+    // The reader may have been in the middle of a line.
+    terminal.inspect(restore);
+    result.and(screen.close().or_else(|error| written(Err(error))))
+}
+
+/// Whatever happens, the person gets the terminal back as it was.
+fn restore_at_panic(terminal: Option<TerminalSettings>) {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        terminal.as_ref().inspect(|terminal| restore(terminal));
+        usual(panic);
+    }));
+}
+
+fn restore(terminal: &TerminalSettings) {
+    terminal.restore();
+    // The line editor has the terminal mark what is pasted, and a view has a screen of its own without a cursor.
+    output::line("\x1b[?2004l\x1b[?25h\r").ok();
+}
+
+fn sinks(invocation: &Invocation, complaints: Screen) -> MakeSink {
+    let invocation = invocation.clone();
+    Box::new(move |config, screen| {
+        output::tame(config, &invocation);
+        output::shell_sink(&invocation, config, Box::new(screen.clone()), Box::new(complaints.clone()))
     })
 }
 
-/// Runs one entry. Its errors are told here; only a closed output ends the shell.
-fn entry(invocation: &Invocation, kernel: &Live, text: &str, stop: rtrace::runtime::Stop) -> Result<()> {
-    let mut engine = run::engine(invocation, kernel, None)?;
-    let result = match run::compile(&mut engine, invocation, "stdin", text) {
-        Ok(compiled) => run::trace(&engine, compiled, kernel, invocation, Some(stop), None).map(|_| ()),
-        Err(Stopped::Faults(faults)) => {
-            output::show_diagnostics(&faults, &engine.sources, invocation);
-            Ok(())
+/// Who reads entries.
+struct Reader {
+    form: Form,
+    style: Style,
+    screen: Screen,
+}
+
+impl Reader {
+    /// Hands over entry after entry, each once the one before is answered; nothing at the end.
+    fn read(&self, say: &Sender<Option<String>>, heard: &Receiver<String>, bell: &Stop) {
+        let mut text = String::new();
+        let mut lines = self.lines();
+        loop {
+            let entry = match &mut lines {
+                Ok(lines) => lines.next(&text),
+                Err(error) => Err(error.clone()),
+            };
+            let entry = entry.unwrap_or_else(|error| {
+                eprintln!("ERROR: {error}");
+                None
+            });
+            let is_last = entry.is_none();
+            if say.send(entry).is_err() {
+                return;
+            }
+            bell.stop();
+            if is_last {
+                return;
+            }
+            let Ok(answer) = heard.recv() else { return };
+            text = answer;
         }
-        Err(Stopped::Done) => Ok(()),
-        Err(Stopped::Error(error)) => Err(error),
-    };
-    match result {
-        Err(error) if error.kind == Kind::Closed => Err(error),
-        Err(error) => {
-            output::show_error_at(&error, &engine.sources, invocation);
-            Ok(())
-        }
-        Ok(()) => Ok(()),
+    }
+
+    fn lines(&self) -> Result<Box<dyn Lines>> {
+        Ok(match self.form {
+            Form::Terminal => Box::new(Terminal::open(history(), self.style, &self.screen)?),
+            Form::Plain => Box::new(Plain::new(stdin().lock())),
+        })
     }
 }
 

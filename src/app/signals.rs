@@ -1,11 +1,11 @@
 //! SIGINT and SIGTERM ask the session to end, SIGUSR1 to run its `self` probes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use rtrace::error::{Error, Result};
 use rtrace::runtime::Stop;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
 
 /// The signals that end a run.
@@ -45,27 +45,14 @@ fn pulled_by(signals: &[i32]) -> Result<Stop> {
     Ok(stop)
 }
 
-/// SIGTERM to the shell: while a program runs it ends both in good order, at the prompt it has its usual effect.
-pub struct Termination {
-    at_prompt: Arc<AtomicBool>,
-    asked: Arc<AtomicBool>,
+/// The shell's handles: what interrupts that which takes its time, and what ends the shell.
+pub fn shell_handles() -> Result<[Stop; 2]> {
+    Ok([pulled_by(&[SIGINT])?, pulled_by(&[SIGTERM, SIGHUP])?])
 }
 
-impl Termination {
-    pub fn watch() -> Result<Termination> {
-        let watch = Termination { at_prompt: Arc::new(AtomicBool::new(true)), asked: Arc::default() };
-        flag::register_conditional_default(SIGTERM, Arc::clone(&watch.at_prompt)).map_err(failed)?;
-        flag::register(SIGTERM, Arc::clone(&watch.asked)).map_err(failed)?;
-        Ok(watch)
-    }
-
-    /// Does what takes its time, and then fails if it was ended by SIGTERM.
-    pub fn during(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        self.at_prompt.store(false, Ordering::Relaxed);
-        let result = work();
-        self.at_prompt.store(true, Ordering::Relaxed);
-        if self.asked.load(Ordering::Relaxed) { Err(Error::closed()) } else { result }
-    }
+/// A handle that no signal pulls.
+pub fn handle() -> Result<Stop> {
+    Stop::new().map_err(failed)
 }
 
 fn failed(error: std::io::Error) -> Error {

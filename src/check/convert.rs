@@ -151,6 +151,32 @@ pub fn record(names: &[&str], elements: Vec<Expr>, span: crate::source::Span) ->
     Expr::new(ExprKind::Compose(parts), ty, span)
 }
 
+/// A type that holds what others of its kind may come to: all numbers, and texts as long as a process's name.
+pub fn ample(ty: &Type) -> Type {
+    const NAME: u32 = 16;
+    match ty {
+        Type::Int(int) => Type::Int(Int { bits: 64, ..*int }),
+        Type::Str(size) => Type::Str(NAME.max(*size)),
+        Type::Tuple(elements) => Type::Tuple(elements.iter().map(ample).collect()),
+        Type::Record(names, elements) => Type::Record(names.clone(), elements.iter().map(ample).collect()),
+        _ => ty.clone(),
+    }
+}
+
+/// Whether values of both types lie in memory alike and only their signs may be read differently.
+pub fn is_alike(one: &Type, other: &Type) -> bool {
+    match (one, other) {
+        (Type::Int(one), Type::Int(other)) => one.bits == other.bits,
+        (Type::Tuple(these), Type::Tuple(those)) => are_alike(these, those),
+        (Type::Record(names, these), Type::Record(others, those)) => names == others && are_alike(these, those),
+        _ => one == other,
+    }
+}
+
+fn are_alike(these: &[Type], those: &[Type]) -> bool {
+    these.len() == those.len() && these.iter().zip(those).all(|(one, other)| is_alike(one, other))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

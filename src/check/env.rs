@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::convert::{join, shortened};
+use super::Sharing;
+use super::convert::{ample, is_alike, join, shortened};
 use super::declared::{Declarations, Declared};
 use crate::config::Config;
 use crate::diag::{Diagnostic, Severity};
@@ -16,6 +17,9 @@ use crate::types::{MapValue, Type};
 pub struct Env {
     maps: BTreeMap<String, MapInfo>,
     declarations: Declarations,
+    /// Maps that exist already: they belong to the program once it mentions them, and their types do not change any more.
+    established: BTreeMap<String, Map>,
+    room: Room,
     vars: HashMap<VarKey, Type>,
     pub plan: Plan,
     diagnostics: Vec<Diagnostic>,
@@ -77,13 +81,56 @@ enum Guess {
     Numbers,
 }
 
+/// How much a new map's types hold.
+#[derive(Default, Clone, Copy, PartialEq)]
+enum Room {
+    /// What the program needs.
+    #[default]
+    Exact,
+    /// What programs to come may need as well.
+    Ample,
+}
+
+impl Room {
+    fn of(self, ty: &Type) -> Type {
+        match self {
+            Room::Exact => ty.clone(),
+            Room::Ample => ample(ty),
+        }
+    }
+}
+
 /// What hash maps take for a key where that is little: the stack of a program, which keys once had to be on.
 const STACK: u32 = 512;
 
+impl Keyed {
+    fn is_alike(&self, other: &Keyed) -> bool {
+        match (self, other) {
+            (Keyed::By(one), Keyed::By(other)) => is_alike(one, other),
+            (Keyed::Scalar, _) | (_, Keyed::Scalar) => self == other,
+        }
+    }
+}
+
+fn are_alike(one: &MapValue, other: &MapValue) -> bool {
+    match (one, other) {
+        (MapValue::Plain(one), MapValue::Plain(other)) => is_alike(one, other),
+        (MapValue::Aggregate(_), _) | (_, MapValue::Aggregate(_)) => one == other,
+    }
+}
+
 impl Env {
-    pub fn new(seen: Seen, declarations: Declarations, kernel: &dyn Kernel) -> Self {
+    pub fn new(seen: Seen, declarations: Declarations, sharing: &Sharing, kernel: &dyn Kernel) -> Self {
         let longest_key = (!kernel.has(Feature::LargeKeys)).then_some(STACK);
-        Self { seen, declarations, longest_key, ..Self::default() }
+        let named = |map: &Map| match &map.role {
+            Role::User { name, .. } => Some((name.clone(), map.clone())),
+            _ => None,
+        };
+        let (room, established) = match sharing {
+            Sharing::Alone => (Room::Exact, BTreeMap::new()),
+            Sharing::With(maps) => (Room::Ample, maps.iter().filter_map(named).collect()),
+        };
+        Self { seen, declarations, established, room, longest_key, ..Self::default() }
     }
 
     pub fn begin_pass(&mut self, config: &Config) {
@@ -94,7 +141,8 @@ impl Env {
         // Maps come first and in the order of their names, so that their numbers do not depend on the pass.
         for (name, info) in &self.maps {
             if let Some(value) = &info.value {
-                self.plan.maps.push(user_map(name, info, value, self.declarations.get(name), config));
+                let new = || user_map(name, info, value, self.declarations.get(name), config);
+                self.plan.maps.push(self.established.get(name).cloned().unwrap_or_else(new));
             }
         }
     }
@@ -175,7 +223,25 @@ impl Env {
     }
 
     pub fn map_names(&self) -> Vec<String> {
-        self.maps.iter().filter(|(_, info)| info.value.is_some()).map(|(name, _)| name.clone()).collect()
+        let assigned = self.maps.iter().filter(|(_, info)| info.value.is_some()).map(|(name, _)| name);
+        assigned.chain(self.established.keys()).cloned().collect()
+    }
+
+    /// Makes a map that exists already one of the program's.
+    pub fn mention(&mut self, name: &str) {
+        if self.maps.contains_key(name) {
+            return;
+        }
+        let Some(Role::User { key, value, span, .. }) = self.established.get(name).map(|map| map.role.clone()) else {
+            return;
+        };
+        let keyed = key.map_or(Keyed::Scalar, Keyed::By);
+        self.maps.insert(name.to_string(), MapInfo { keyed, value: Some(value), key_span: span, value_span: span });
+        self.progress = Progress::Changed;
+    }
+
+    pub fn is_established(&self, name: &str) -> bool {
+        self.established.contains_key(name)
     }
 
     /// The number of a map whose value is known since the last pass.
@@ -186,12 +252,14 @@ impl Env {
 
     /// Notes that a map is used with this key (or none). The error is the type that it has been used with before.
     pub fn use_key(&mut self, name: &str, keyed: Keyed, span: Span) -> Result<(), Keyed> {
-        let limit = self.longest_key;
+        self.mention(name);
+        let is_established = self.is_established(name);
+        let (limit, room) = (self.longest_key, self.room);
         let fitting = |ty: Type| limit.map_or_else(|| ty.clone(), |limit| shortened(&ty, limit));
         let Some(info) = self.maps.get_mut(name) else {
             let keyed = match keyed {
                 Keyed::Scalar => Keyed::Scalar,
-                Keyed::By(ty) => Keyed::By(fitting(ty)),
+                Keyed::By(ty) => Keyed::By(fitting(room.of(&ty))),
             };
             let info = MapInfo { keyed, value: None, key_span: span, value_span: span };
             self.maps.insert(name.to_string(), info);
@@ -200,10 +268,16 @@ impl Env {
         };
         let joined = match (&info.keyed, &keyed) {
             (Keyed::Scalar, Keyed::Scalar) => Keyed::Scalar,
-            (Keyed::By(old), Keyed::By(new)) => Keyed::By(fitting(join(old, new).ok_or_else(|| info.keyed.clone())?)),
+            (Keyed::By(old), Keyed::By(new)) => {
+                let joined = join(old, &room.of(new)).ok_or_else(|| info.keyed.clone())?;
+                Keyed::By(fitting(joined))
+            }
             (Keyed::Scalar, Keyed::By(_)) | (Keyed::By(_), Keyed::Scalar) => return Err(info.keyed.clone()),
         };
         if joined != info.keyed {
+            if is_established {
+                return if joined.is_alike(&info.keyed) { Ok(()) } else { Err(info.keyed.clone()) };
+            }
             info.keyed = joined;
             self.progress = Progress::Changed;
         }
@@ -212,19 +286,26 @@ impl Env {
 
     /// Notes that a map is assigned a value of this type. The error is the type that it already has.
     pub fn assign(&mut self, name: &str, value: &MapValue, span: Span) -> Result<(), MapValue> {
+        let (is_established, room) = (self.is_established(name), self.room);
         let Some(info) = self.maps.get_mut(name) else { return Ok(()) };
         let joined = match (&info.value, value) {
             (None, new) => {
                 info.value_span = span;
-                new.clone()
+                match new {
+                    MapValue::Plain(ty) => MapValue::Plain(room.of(ty)),
+                    MapValue::Aggregate(_) => new.clone(),
+                }
             }
             (Some(MapValue::Plain(old)), MapValue::Plain(new)) => {
-                MapValue::Plain(join(old, new).ok_or_else(|| MapValue::Plain(old.clone()))?)
+                MapValue::Plain(join(old, &room.of(new)).ok_or_else(|| MapValue::Plain(old.clone()))?)
             }
             (Some(old), new) if old == new => return Ok(()),
             (Some(old), _) => return Err(old.clone()),
         };
         if info.value.as_ref() != Some(&joined) {
+            if let Some(old) = info.value.as_ref().filter(|_| is_established) {
+                return if are_alike(old, &joined) { Ok(()) } else { Err(old.clone()) };
+            }
             info.value = Some(joined);
             self.progress = Progress::Changed;
         }

@@ -21,6 +21,7 @@ impl Cx<'_> {
     /// `for ($kv : @map) { ... }`: `$kv` stands for a tuple of two variables, which hold copies of the entry's parts.
     pub(super) fn for_map(&mut self, var: &ast::Name, map: &ast::Expr, body: &[ast::Stmt]) -> Fallible<StmtKind> {
         let ast::ExprKind::Map { name, .. } = &*map.kind else { return Err(self.not_a_place(map)) };
+        self.env.mention(name);
         let entries = self.entries(name, map.span)?;
         let Some(id) = self.env.map_id(name) else { return Err(self.undefined(name, map.span)) };
         let key = self.fresh(&format!("{}.0", var.text), entries.key.clone());

@@ -38,6 +38,7 @@ impl Cx<'_> {
             let message = format!("{function}() expects a map argument");
             return Err(self.error(Diagnostic::error(expr.span, message).hint("a map is written @name")));
         };
+        self.env.mention(name);
         let key = match keys {
             Some(keys) => Some(self.key(name, keys, expr.span)?),
             None => None,
@@ -204,7 +205,17 @@ impl Cx<'_> {
             )
             .hint(format!("give the key: {name}[...]")),
         };
-        self.error(diagnostic.label(first, "first used here"))
+        self.error(self.with_advice(name, diagnostic.label(first, "first used here")))
+    }
+
+    /// What can be done about a map whose type is no longer this program's to choose.
+    fn with_advice(&self, name: &str, mismatch: Diagnostic) -> Diagnostic {
+        if self.env.is_established(name) {
+            let hint = format!("{name} exists already; use another name, or :stop what uses it and :clear {name}");
+            mismatch.hint(hint)
+        } else {
+            mismatch
+        }
     }
 
     fn value_mismatch(&mut self, at: &Use<'_>, new: &MapValue, old: &MapValue, span: Span) -> super::Reported {
@@ -221,7 +232,8 @@ impl Cx<'_> {
                 "Type mismatch for {name}: trying to assign value of type '{new}' when map already has a type '{old}'"
             ),
         };
-        self.error(Diagnostic::error(span, message).label(first, "its type comes from here"))
+        let mismatch = Diagnostic::error(span, message).label(first, "its type comes from here");
+        self.error(self.with_advice(name, mismatch))
     }
 
     pub(super) fn undefined(&mut self, name: &str, span: Span) -> super::Reported {

@@ -34,7 +34,7 @@ use crate::config::Config;
 use crate::diag::{Diagnostic, Severity};
 use crate::ir;
 use crate::kernel::Kernel;
-use crate::plan::{Faults, Plan};
+use crate::plan::{self, Faults, Plan};
 use crate::syntax::ast;
 use declared::Declarations;
 use env::{Env, Seen};
@@ -72,8 +72,19 @@ pub struct Options {
     pub clock_map: Option<String>,
     /// Whether reads that fail are told of (`-k`).
     pub faults: Faults,
+    /// Whether other programs use the same maps.
+    pub sharing: Sharing,
     /// What the TAI clock is ahead of boot time, for `nsecs(sw_tai)`.
     pub tai_offset_ns: i64,
+}
+
+/// Whether a program's maps are its own.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Sharing {
+    #[default]
+    Alone,
+    /// With programs to come, for which new maps get some room, and with those before, whose maps these are.
+    With(Vec<plan::Map>),
 }
 
 /// Probes for the program's own sake.
@@ -112,7 +123,7 @@ pub fn check(
 ) -> Result<(ir::Program, Vec<Diagnostic>), Vec<Diagnostic>> {
     let clauses = probe::expand(program, kernel, &config, options);
     let seen = if clauses.faults.is_empty() { Seen::Whole } else { Seen::Part };
-    let mut env = Env::new(seen, Declarations::new(&program.maps), kernel);
+    let mut env = Env::new(seen, Declarations::new(&program.maps), &options.sharing, kernel);
     for _ in 0..PASSES {
         env.begin_pass(&config);
         let probes = probe::lower(&clauses, kernel, &config, options, &mut env);

@@ -3,8 +3,9 @@
 use std::io::BufRead;
 
 use super::Lines;
+use super::entry::extent;
 use crate::error::{Error, Result};
-use crate::syntax::{Completeness, completeness};
+use crate::syntax::Completeness;
 
 /// Reads entries from any buffered input.
 pub struct Plain<R> {
@@ -18,7 +19,7 @@ impl<R: BufRead> Plain<R> {
 }
 
 impl<R: BufRead> Lines for Plain<R> {
-    fn next(&mut self) -> Result<Option<String>> {
+    fn next(&mut self, _: &str) -> Result<Option<String>> {
         let mut entry = String::new();
         loop {
             let mut line = Vec::new();
@@ -29,7 +30,7 @@ impl<R: BufRead> Lines for Plain<R> {
             }
             // Bytes that are not text are shown as such by the fault they are, which ends the entry and not the shell.
             entry.push_str(&String::from_utf8_lossy(&line));
-            if completeness(&entry) == Completeness::Complete {
+            if extent(&entry) == Completeness::Complete {
                 return Ok(Some(entry));
             }
         }

@@ -1,20 +1,24 @@
 //! Entries from a person at a terminal, with line editing, completion and history.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::path::PathBuf;
 
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::{CmdKind, Highlighter, MatchingBracketHighlighter};
+use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{CompletionType, Config, Context, Editor, Helper, Hinter};
+use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
 
 use super::Lines;
 use super::complete::complete;
+use super::entry::extent;
+use super::screen::Screen;
 use crate::diag::Style;
 use crate::error::{Error, Result};
-use crate::syntax::{Completeness, completeness};
+use crate::syntax::Completeness;
 
 const PROMPT: &str = "rtrace> ";
 
@@ -22,26 +26,39 @@ const PROMPT: &str = "rtrace> ";
 pub struct Terminal {
     editor: Editor<Assistant, FileHistory>,
     history: Option<PathBuf>,
+    screen: Screen,
 }
 
 /// Tells the editor whether Enter ends the entry, what Tab can add, and how the line looks.
-#[derive(Helper, Hinter)]
+#[derive(Helper)]
 struct Assistant {
     style: Style,
     brackets: MatchingBracketHighlighter,
+    screen: Screen,
+    /// Whether the line is about to be drawn because of a key. Otherwise it is drawn because text was shown above it.
+    is_key: Cell<bool>,
 }
 
 impl Terminal {
-    /// Opens the terminal; the history is read from and kept in `history`, where given.
-    pub fn open(history: Option<PathBuf>, style: Style) -> Result<Self> {
-        let config = Config::builder().completion_type(CompletionType::List).build();
+    /// Opens the terminal; the history is read from and kept in `history`, where given. What is written to the screen while a line
+    /// is edited is shown above it.
+    pub fn open(history: Option<PathBuf>, style: Style, screen: &Screen) -> Result<Self> {
+        let config = Config::builder().completion_type(CompletionType::List);
+        // Without colours too the assistant hears of all drawing; it is the one who colours.
+        let config = config.color_mode(ColorMode::Forced).build();
         let mut editor = Editor::with_config(config).map_err(failed)?;
-        editor.set_helper(Some(Assistant { style, brackets: MatchingBracketHighlighter::new() }));
+        let brackets = MatchingBracketHighlighter::new();
+        editor.set_helper(Some(Assistant { style, brackets, screen: screen.clone(), is_key: Cell::new(false) }));
         if let Some(path) = &history {
             // A history that does not exist yet is no fault.
             editor.load_history(path).ok();
         }
-        Ok(Self { editor, history })
+        // A terminal that cannot move its cursor shows text as it comes.
+        if let Ok(mut printer) = editor.create_external_printer() {
+            let screen = screen.clone();
+            std::thread::spawn(move || screen.deliver(|text| printer.print(text).unwrap_or_default()));
+        }
+        Ok(Self { editor, history, screen: screen.clone() })
     }
 
     fn remember(&mut self, entry: &str) -> Result<()> {
@@ -58,9 +75,12 @@ impl Terminal {
 }
 
 impl Lines for Terminal {
-    fn next(&mut self) -> Result<Option<String>> {
+    fn next(&mut self, text: &str) -> Result<Option<String>> {
         loop {
-            match self.editor.readline(PROMPT) {
+            let line = self.editor.readline_with_initial(PROMPT, (text, ""));
+            // The terminal may be gone, which the end of the input tells as well.
+            self.screen.release().ok();
+            match line {
                 Ok(entry) => {
                     self.remember(entry.trim())?;
                     return Ok(Some(entry));
@@ -77,7 +97,7 @@ impl Lines for Terminal {
 
 impl Validator for Assistant {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        Ok(match completeness(context.input()) {
+        Ok(match extent(context.input()) {
             Completeness::Complete => ValidationResult::Valid(None),
             Completeness::Open => ValidationResult::Incomplete,
         })
@@ -93,6 +113,15 @@ impl Completer for Assistant {
     }
 }
 
+impl Hinter for Assistant {
+    type Hint = String;
+
+    fn hint(&self, _: &str, _: usize, _: &Context<'_>) -> Option<String> {
+        self.is_key.set(true);
+        None
+    }
+}
+
 impl Highlighter for Assistant {
     fn highlight<'l>(&self, line: &'l str, at: usize) -> Cow<'l, str> {
         match self.style {
@@ -102,6 +131,10 @@ impl Highlighter for Assistant {
     }
 
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        self.screen.begin_editing();
+        if !self.is_key.take() {
+            self.screen.shown();
+        }
         match self.style {
             Style::Plain => Cow::Borrowed(prompt),
             Style::Coloured => Cow::Owned(format!("\x1b[1;36m{prompt}\x1b[0m")),
@@ -109,7 +142,10 @@ impl Highlighter for Assistant {
     }
 
     fn highlight_char(&self, line: &str, at: usize, kind: CmdKind) -> bool {
-        self.style == Style::Coloured && self.brackets.highlight_char(line, at, kind)
+        self.is_key.set(true);
+        self.brackets.highlight_char(line, at, kind);
+        // The whole line is drawn at each key, so that the next drawing without one is known to be for text above it.
+        true
     }
 }
 

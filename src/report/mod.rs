@@ -120,6 +120,8 @@ pub struct Manner {
 pub enum Chattiness {
     Normal,
     Quiet,
+    /// One of several programs of a shell, which says itself what begins and ends.
+    Shell,
 }
 
 /// Whether warnings of the run are heard.

@@ -58,7 +58,7 @@ impl TextSink {
 
 impl Sink for TextSink {
     fn attached(&mut self, probes: usize) -> Result<()> {
-        if self.manner.chattiness == Chattiness::Quiet {
+        if self.manner.chattiness != Chattiness::Normal {
             return Ok(());
         }
         let plural = if probes == 1 { "" } else { "s" };
@@ -87,7 +87,10 @@ impl Sink for TextSink {
     }
 
     fn finale(&mut self) -> Result<()> {
-        self.put(b"\n\n")
+        match self.manner.chattiness {
+            Chattiness::Normal | Chattiness::Quiet => self.put(b"\n\n"),
+            Chattiness::Shell => Ok(()),
+        }
     }
 
     fn lost(&mut self, events: u64) -> Result<()> {

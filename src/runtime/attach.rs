@@ -89,13 +89,28 @@ impl Run {
 
 impl<'u> Placed<'u> {
     pub fn load(units: &'u [Unit], loader: &Loader<'_>, kernel: &dyn Kernel) -> Result<Placed<'u>> {
+        Self::place(units, kernel, |unit, purpose| loader.load(unit, purpose).map(Rc::new))
+    }
+
+    /// The same again, of programs that were loaded before.
+    pub fn again(units: &'u [Unit], programs: &[Rc<OwnedFd>], kernel: &dyn Kernel) -> Result<Placed<'u>> {
+        let mut programs = programs.iter().cloned();
+        let lacking = || Error::kernel("a probe's program is not loaded any more");
+        Self::place(units, kernel, |_, _| programs.next().ok_or_else(lacking))
+    }
+
+    fn place(
+        units: &'u [Unit],
+        kernel: &dyn Kernel,
+        mut program: impl FnMut(&'u Unit, &Purpose<'_>) -> Result<Rc<OwnedFd>>,
+    ) -> Result<Placed<'u>> {
         let mut parts = Vec::new();
         for unit in units {
             for how in [How::Single, How::KprobeMulti, How::UprobeMulti, How::Bound] {
                 let numbered = (0..).zip(&unit.targets).map(|(number, target)| Numbered { number, target });
                 let targets: Vec<_> = numbered.filter(|of| How::to_attach(of.target, kernel) == how).collect();
                 for targets in targets.chunks(how.most()) {
-                    let program = Rc::new(loader.load(unit, &how.purpose(targets[0].target))?);
+                    let program = program(unit, &how.purpose(targets[0].target))?;
                     parts.push(Part { program, how, targets: targets.to_vec() });
                 }
             }
@@ -165,10 +180,10 @@ impl<'u> Placed<'u> {
         rows.into_iter().map(line).collect()
     }
 
-    /// The programs, each with what it is shown as.
+    /// The programs, each with what it is shown as: the first of its targets.
     pub fn programs(&self) -> Vec<(String, Rc<OwnedFd>)> {
-        let named = |part: &Part<'_>| Some((part.targets.first()?.target.name.clone(), Rc::clone(&part.program)));
-        self.parts.iter().filter_map(named).collect()
+        let named = |part: &Part<'_>| (part.targets[0].target.name.clone(), Rc::clone(&part.program));
+        self.parts.iter().map(named).collect()
     }
 }
 

@@ -29,7 +29,7 @@ pub enum Heard {
 
 impl Ends {
     pub fn new(options: Options) -> Result<Ends> {
-        let Options { stop, signal, pid, child } = options;
+        let Options { stop, signal, pid, child, pool: _ } = options;
         Ok(Ends { stop, signal, process: pid.map(child::watch).transpose()?, child })
     }
 

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use super::refusal::refused;
 use super::sys::map::{self, Batch, NewMap, Shape};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::id::IdVec;
 use crate::kernel::{Feature, Kernel};
 use crate::plan::{Lane, Map, MapId, MapKind, Plan, Role};
@@ -13,7 +14,13 @@ use crate::types::MapValue;
 
 /// All maps of a run. The ring is among them until its reader takes it.
 pub struct Maps {
-    maps: IdVec<MapId, Made>,
+    maps: IdVec<MapId, Rc<Made>>,
+}
+
+/// Maps that runs share: those of scripts by their names, and the stacks that their entries lead to.
+#[derive(Clone, Default)]
+pub struct Pool {
+    shared: Vec<(Map, Rc<Made>)>,
 }
 
 /// A map that exists in the kernel.
@@ -54,13 +61,26 @@ const BATCH_BYTES: usize = 4 << 20;
 const BATCH_ENTRIES: usize = 4096;
 
 impl Maps {
-    pub fn create(plan: &Plan, kernel: &dyn Kernel) -> Result<Maps> {
+    /// Makes those maps that the pool does not have.
+    pub fn create(plan: &Plan, kernel: &dyn Kernel, pool: &Pool) -> Result<Maps> {
         let mut maps = IdVec::new();
         let cpus = kernel.cpus() as usize;
         for of in plan.maps.values() {
-            maps.push(Made::create(of, plan, kernel, cpus)?);
+            maps.push(match pool.find(of)? {
+                Some(made) => made,
+                None => Rc::new(Made::create(of, plan, kernel, cpus)?),
+            });
         }
         Ok(Maps { maps })
+    }
+
+    /// Lets other runs use the maps of this one that can be shared.
+    pub fn share(&self, plan: &Plan, pool: &mut Pool) {
+        for ((_, of), made) in plan.maps.iter().zip(self.maps.values()) {
+            if of.is_shared() && !pool.shared.iter().any(|(_, other)| Rc::ptr_eq(other, made)) {
+                pool.shared.push((of.clone(), Rc::clone(made)));
+            }
+        }
     }
 
     pub fn fd(&self, id: MapId) -> BorrowedFd<'_> {
@@ -97,6 +117,34 @@ impl Maps {
             None => made.each_key(|key| made.write(key, &zeros)),
         }
         .map_err(|error| refused("cannot zero a map", &error))
+    }
+}
+
+impl Pool {
+    /// The maps of scripts, as later programs are to know them.
+    pub fn established(&self) -> Vec<Map> {
+        let maps = self.shared.iter().map(|(map, _)| map);
+        maps.filter(|map| matches!(map.role, Role::User { .. })).cloned().collect()
+    }
+
+    /// Gives a name free. The map lives on as long as a run uses it.
+    pub fn forget(&mut self, name: &str) {
+        self.shared.retain(|(map, _)| !matches!(&map.role, Role::User { name: other, .. } if other == name));
+    }
+
+    fn find(&self, of: &Map) -> Result<Option<Rc<Made>>> {
+        let found = self.shared.iter().find(|(map, _)| match (&map.role, &of.role) {
+            (Role::User { name, .. }, Role::User { name: other, .. }) => name == other,
+            (Role::Stacks(one), Role::Stacks(other)) => one == other,
+            _ => false,
+        });
+        match found {
+            Some((map, _)) if map != of => {
+                let name = name(&of.role);
+                Err(Error::usage(format!("the map {name} exists already, and is of another kind")))
+            }
+            found => Ok(found.map(|(_, made)| Rc::clone(made))),
+        }
     }
 }
 

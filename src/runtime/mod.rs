@@ -35,6 +35,8 @@ mod verify;
 mod warnings;
 
 use std::ffi::CString;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use crate::codegen::Compiled;
 use crate::error::Result;
@@ -42,10 +44,12 @@ use crate::kernel::Kernel;
 use crate::source::Sources;
 
 pub use child::Child;
+pub use maps::Pool;
 pub use notify::notify_ready;
-pub use session::{Completeness, Ending, Options, Session, Status, Verdict};
+pub use session::{Completeness, Ending, Look, Options, Session, Status, Usage, Verdict};
 pub use shown::Shown;
 pub use stop::Stop;
+pub use sys::terminal::Settings as TerminalSettings;
 pub use verify::verify;
 
 pub use privilege::{check as check_privilege, raise_limits};
@@ -53,10 +57,25 @@ pub use privilege::{check as check_privilege, raise_limits};
 /// What the kernel's verifier says of each program of a run that is not to be.
 pub fn verifier_log(compiled: &Compiled, sources: &Sources, kernel: &dyn Kernel) -> Result<String> {
     privilege::check()?;
-    let maps = maps::Maps::create(&compiled.plan, kernel)?;
+    let maps = maps::Maps::create(&compiled.plan, kernel, &Pool::default())?;
     let license = CString::new(compiled.plan.config.license.as_str()).unwrap_or_default();
     let loader = load::Loader { maps: &maps, sources, license };
     Ok(compiled.units.iter().map(|unit| loader.log(unit) + "\n").collect())
+}
+
+/// Has the kernel count and time the runs of programs as long as the result lives.
+pub fn count_usage() -> Result<OwnedFd> {
+    sys::program::enable_stats().map_err(|error| refusal::refused("cannot have the kernel time programs", &error))
+}
+
+/// Waits until one of the descriptors becomes readable, or the time is over.
+pub fn wait_for_any(fds: &[BorrowedFd<'_>], timeout: Duration) -> Result<()> {
+    sys::process::wait_any(fds, timeout).map_err(|error| refusal::refused("cannot wait for events", &error))
+}
+
+/// Whether there is something to read.
+pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    sys::process::wait_readable([Some(fd)], Duration::ZERO).is_ok_and(|[is_readable]| is_readable)
 }
 
 /// Nanoseconds since boot, by the clock of `nsecs`.

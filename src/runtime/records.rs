@@ -1,5 +1,6 @@
 //! The rings of a session, read in turn.
 
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use super::ends::{Ends, Heard};
@@ -84,9 +85,19 @@ impl Records {
     /// Waits for records or something else.
     pub fn wait(&mut self, ends: &Ends, timeout: Duration) -> Result<Heard> {
         let since = Instant::now();
-        let heard = ends.wait([&self.data, &self.control].map(|ring| ring.as_ref().map(Ring::fd)), timeout)?;
-        self.pace = if since.elapsed() < NAP { Pace::Flood } else { Pace::Single };
+        let heard = ends.wait(self.fds(), timeout)?;
+        self.waited(since.elapsed());
         Ok(heard)
+    }
+
+    /// Tells how long nothing came.
+    pub fn waited(&mut self, time: Duration) {
+        self.pace = if time < NAP { Pace::Flood } else { Pace::Single };
+    }
+
+    /// Readable while there are records.
+    pub fn fds(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        [&self.data, &self.control].map(|ring| ring.as_ref().map(Ring::fd))
     }
 
     /// Whoever writes faster than is read gets less of the processor from then on: events are not to be lost for want of it.

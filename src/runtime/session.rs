@@ -1,6 +1,9 @@
 //! A run from its start to its end: programs loaded and attached, records read and acted on, maps printed.
 
+mod shared;
+
 use std::ffi::CString;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +14,7 @@ use super::ends::{Ends, Heard};
 use super::ledger::Ledger;
 use super::links::Links;
 use super::load::Loader;
-use super::maps::Maps;
+use super::maps::{Maps, Pool};
 use super::order::Choice;
 use super::privilege;
 use super::records::{Drained, Patience, Reader, Records};
@@ -20,6 +23,7 @@ use super::stop::Stop;
 use super::symbols::Symbols;
 use super::sys::process;
 use super::warnings::Warnings;
+use crate::bpf::unit::Unit;
 use crate::codegen::Compiled;
 use crate::config::Config;
 use crate::diag::{self, Place};
@@ -30,6 +34,8 @@ use crate::report::{Benchmark, Sink};
 use crate::source::{Sources, Span};
 use crate::strftime;
 use crate::value::Value;
+
+pub use shared::Usage;
 
 /// How a session is to be run.
 #[derive(Default)]
@@ -42,12 +48,25 @@ pub struct Options {
     pub pid: Option<u32>,
     /// The child to run once everything is attached; the session ends with it.
     pub child: Option<Child>,
+    /// Maps to be used rather than made.
+    pub pool: Pool,
 }
 
 /// Whether there is more to come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     Running,
+    /// Time to [`Session::finish`].
+    Ended,
+}
+
+/// What a look at a session's records found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// There was something to do, and more may wait.
+    Busy,
+    /// All there was is done.
+    Idle,
     /// Time to [`Session::finish`].
     Ended,
 }
@@ -77,6 +96,8 @@ pub struct Session<'k> {
     ends: Ends,
     skipped: Vec<Error>,
     mechanisms: Vec<String>,
+    units: Vec<Unit>,
+    programs: Vec<(String, Rc<OwnedFd>)>,
     /// Nothing is attached: all there is to see has happened.
     alone: bool,
     probes: usize,
@@ -127,10 +148,10 @@ impl<'k> Session<'k> {
     ) -> Result<Session<'k>> {
         privilege::check()?;
         privilege::raise_limits(kernel);
+        let Compiled { units, plan } = compiled;
+        let maps = Maps::create(&plan, kernel, &options.pool)?;
         let pid = options.pid;
         let ends = Ends::new(options)?;
-        let Compiled { units, plan } = compiled;
-        let maps = Maps::create(&plan, kernel)?;
         let license = CString::new(plan.config.license.as_str()).unwrap_or_default();
         let placed = Placed::load(&units, &Loader { maps: &maps, sources, license }, kernel)?;
         let records = Records::open(&plan, &maps)?;
@@ -153,12 +174,14 @@ impl<'k> Session<'k> {
             runs,
             warnings: Warnings::new(&plan, sources),
             ledger: Ledger::new(&plan, sources, placed.programs()),
+            programs: placed.programs(),
             looked: Instant::now(),
             ends,
             alone,
             probes: targets().count() - skipped.len(),
             skipped,
             mechanisms: placed.describe(),
+            units,
             state: State {
                 plan: Rc::new(plan),
                 maps,
@@ -195,6 +218,28 @@ impl<'k> Session<'k> {
 
     /// Acts on the records there are; if there are none, waits for some, `timeout` at the most.
     pub fn poll(&mut self, sink: &mut dyn Sink, timeout: Duration) -> Result<Status> {
+        match self.look(sink)? {
+            Look::Busy => Ok(Status::Running),
+            Look::Ended => Ok(Status::Ended),
+            Look::Idle => {
+                let heard = self.records.wait(&self.ends, timeout.min(LOOK))?;
+                self.answer(heard)
+            }
+        }
+    }
+
+    /// For whoever waits for several sessions at once, see [`Session::fds`]: acts on the records that are there after such a wait.
+    pub fn attend(&mut self, waited: Duration, sink: &mut dyn Sink) -> Result<Look> {
+        self.records.waited(waited);
+        self.look(sink)
+    }
+
+    /// Readable while there are records.
+    pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.records.fds().into_iter().flatten()
+    }
+
+    fn look(&mut self, sink: &mut dyn Sink) -> Result<Look> {
         // Only from here on are records read, and a child may be so short-lived that its addresses must be looked up at once.
         self.release_child()?;
         if self.looked.elapsed() >= LOOK {
@@ -205,17 +250,16 @@ impl<'k> Session<'k> {
         let Drained { records, heard } = self.drain(sink, patience, RECORDS)?;
         sink.flush()?;
         if self.state.exit.is_some() {
-            return Ok(Status::Ended);
+            return Ok(Look::Ended);
         }
         match heard {
-            Heard::Nothing if self.alone && records == 0 => Ok(Status::Ended),
-            Heard::Nothing => {
-                // What has happened already needs no waiting.
-                let timeout = if self.alone { Duration::ZERO } else { timeout.min(LOOK) };
-                let heard = self.records.wait(&self.ends, timeout)?;
-                self.answer(heard)
-            }
-            Heard::Signal | Heard::End => self.answer(heard),
+            Heard::Nothing if records > 0 => Ok(Look::Busy),
+            Heard::Nothing if self.alone => Ok(Look::Ended),
+            Heard::Nothing => Ok(Look::Idle),
+            Heard::Signal | Heard::End => self.answer(heard).map(|status| match status {
+                Status::Running => Look::Busy,
+                Status::Ended => Look::Ended,
+            }),
         }
     }
 

@@ -2,7 +2,7 @@
 //! is how programs are tested that only an interpreter has run.
 
 use super::decode::Decoder;
-use super::maps::{Entry, Maps};
+use super::maps::{Entry, Maps, Pool};
 use super::merge::merge;
 use super::order::{self, Choice, Row};
 use super::symbols::Symbols;
@@ -22,7 +22,7 @@ pub struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     pub fn new(plan: &'a Plan, kernel: &'a dyn Kernel) -> Result<Self> {
-        let maps = Maps::create(&Plan::default(), kernel)?;
+        let maps = Maps::create(&Plan::default(), kernel, &Pool::default())?;
         Ok(Self { plan, kernel, maps, symbols: Symbols::new(&plan.config) })
     }
 

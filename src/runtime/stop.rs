@@ -37,7 +37,8 @@ impl Stop {
         matches!((&self.ends.0).read(&mut bytes), Ok(count) if count > 0)
     }
 
-    pub(super) fn reader(&self) -> BorrowedFd<'_> {
+    /// Readable once the session was asked.
+    pub fn reader(&self) -> BorrowedFd<'_> {
         self.ends.0.as_fd()
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 
 use super::load::{Loader, Purpose};
-use super::maps::Maps;
+use super::maps::{Maps, Pool};
 use crate::codegen::Compiled;
 use crate::error::Result;
 use crate::kernel::Kernel;
@@ -12,7 +12,7 @@ use crate::source::Sources;
 /// Loads every program, and lets go of it again.
 pub fn verify(compiled: &Compiled, sources: &Sources, kernel: &dyn Kernel) -> Result<()> {
     let Compiled { units, plan } = compiled;
-    let maps = Maps::create(plan, kernel)?;
+    let maps = Maps::create(plan, kernel, &Pool::default())?;
     let license = CString::new(plan.config.license.as_str()).unwrap_or_default();
     let loader = Loader { maps: &maps, sources, license };
     // Every unit serves a target.

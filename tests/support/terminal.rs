@@ -1,5 +1,6 @@
 //! Plays a session on a pseudo-terminal: types, watches the screen, and waits for the end.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -8,11 +9,15 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 use serde::Deserialize;
 
+use crate::vt::Vt;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
     /// A regular expression that the screen shows sooner or later, after what was seen before.
     See(String),
+    /// The same, for the screen as it is at some moment, whatever was seen of it before.
+    Screen(String),
     /// Keys, Enter being `\r` and Ctrl-C `\u0003`.
     Type(String),
     /// A signal for the shell, such as `TERM`.
@@ -23,30 +28,49 @@ pub enum Step {
     Again,
 }
 
+/// The terminal, and how the shell is started.
+#[derive(Deserialize, Clone)]
+#[serde(deny_unknown_fields, default)]
+pub struct Setting {
+    /// Arguments of rtrace.
+    pub args: Vec<String>,
+    /// Rows and columns.
+    pub size: [usize; 2],
+    pub term: String,
+    pub env: BTreeMap<String, String>,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Setting { args: Vec::new(), size: [40, 120], term: "xterm".to_string(), env: BTreeMap::new() }
+    }
+}
+
 /// How long to wait for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Plays the steps, and fails at the first that does not come true.
-pub fn play(args: &[String], steps: &[Step]) -> Result<(), String> {
+pub fn play(setting: &Setting, steps: &[Step]) -> Result<(), String> {
     let home =
         std::env::temp_dir().join(format!("rtrace-repl-{}-{:?}", std::process::id(), std::thread::current().id()));
     std::fs::create_dir_all(&home).map_err(|error| error.to_string())?;
-    let result = attempt(&home.to_string_lossy(), args, steps);
+    let result = attempt(&home.to_string_lossy(), setting, steps);
     std::fs::remove_dir_all(&home).map_err(|error| error.to_string())?;
     result
 }
 
-fn attempt(home: &str, args: &[String], steps: &[Step]) -> Result<(), String> {
-    let mut screen = Screen::open(home, args)?;
+fn attempt(home: &str, setting: &Setting, steps: &[Step]) -> Result<(), String> {
+    let mut screen = Screen::open(home, setting)?;
     for (number, step) in steps.iter().enumerate() {
         let result = match step {
             Step::See(pattern) => screen.see(pattern),
+            Step::Screen(pattern) => screen.shows(pattern),
             Step::Type(keys) => screen.type_keys(keys),
             Step::Signal(name) => screen.signal(name),
             Step::End(code) => screen.end(*code),
-            Step::Again => Screen::open(home, args).map(|new| screen = new),
+            Step::Again => Screen::open(home, setting).map(|new| screen = new),
         };
-        result.map_err(|fault| format!("step {}: {fault}\nThe screen showed:\n{}", number + 1, screen.shown))?;
+        result.map_err(|fault| format!("step {}: {fault}\nThe screen showed:\n{}", number + 1, screen.vt.screen()))?;
     }
     Ok(())
 }
@@ -56,19 +80,19 @@ struct Screen {
     script: Child,
     keys: ChildStdin,
     output: Receiver<Vec<u8>>,
-    /// All text so far without control sequences, and how much of it was seen.
-    shown: String,
-    seen: usize,
+    vt: Vt,
 }
 
 impl Screen {
-    fn open(home: &str, args: &[String]) -> Result<Screen, String> {
+    fn open(home: &str, setting: &Setting) -> Result<Screen, String> {
         let rtrace = std::env::var("RTRACE_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_rtrace").to_string());
-        let command = format!("stty rows 40 cols 120; exec {rtrace} {}", args.join(" "));
+        let [rows, columns] = setting.size;
+        let command = format!("stty rows {rows} cols {columns}; exec {rtrace} {}", setting.args.join(" "));
         let mut script = Command::new("script")
             .args(["-qec", &command, "/dev/null"])
             .env("HOME", home)
-            .env("TERM", "xterm")
+            .env("TERM", &setting.term)
+            .envs(&setting.env)
             .env_remove("XDG_STATE_HOME")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -84,23 +108,36 @@ impl Screen {
                 }
             }
         });
-        Ok(Screen { script, keys, output, shown: String::new(), seen: 0 })
+        Ok(Screen { script, keys, output, vt: Vt::new(rows, columns) })
     }
 
     fn see(&mut self, pattern: &str) -> Result<(), String> {
         let wanted = Regex::new(&format!("(?m){pattern}")).map_err(|error| error.to_string())?;
         let end = Instant::now() + PATIENCE;
         loop {
-            if let Some(found) = wanted.find(&self.shown[self.seen..]) {
-                self.seen += found.end();
+            let end_of_found = wanted.find(&self.vt.unread()).map(|found| found.end());
+            if let Some(found) = end_of_found {
+                self.vt.read(found);
                 return Ok(());
             }
             match self.output.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.shown.push_str(&plain(&bytes)),
+                Ok(bytes) => self.vt.feed(&bytes),
                 Err(RecvTimeoutError::Timeout) => return Err(format!("'{pattern}' was not seen")),
                 Err(RecvTimeoutError::Disconnected) => return Err(format!("the shell ended before '{pattern}'")),
             }
         }
+    }
+
+    fn shows(&mut self, pattern: &str) -> Result<(), String> {
+        let wanted = Regex::new(&format!("(?m){pattern}")).map_err(|error| error.to_string())?;
+        let end = Instant::now() + PATIENCE;
+        while !wanted.is_match(&self.vt.screen()) {
+            match self.output.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(bytes) => self.vt.feed(&bytes),
+                Err(error) => return Err(format!("'{pattern}' was not on the screen ({error})")),
+            }
+        }
+        Ok(())
     }
 
     fn type_keys(&mut self, keys: &str) -> Result<(), String> {
@@ -120,7 +157,7 @@ impl Screen {
         let end = Instant::now() + PATIENCE;
         loop {
             match self.output.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.shown.push_str(&plain(&bytes)),
+                Ok(bytes) => self.vt.feed(&bytes),
                 Err(RecvTimeoutError::Timeout) => return Err("the shell did not end".to_string()),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -136,10 +173,4 @@ impl Drop for Screen {
         self.script.kill().ok();
         self.script.wait().ok();
     }
-}
-
-/// Text without control sequences and carriage returns.
-fn plain(bytes: &[u8]) -> String {
-    let controls = Regex::new(r"\x1b\[[0-9;?]*[A-Za-z]|\r").expect("a pattern");
-    controls.replace_all(&String::from_utf8_lossy(bytes), "").into_owned()
 }

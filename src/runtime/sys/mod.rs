@@ -6,6 +6,7 @@ pub mod perf;
 pub mod process;
 pub mod program;
 pub mod ring;
+pub mod terminal;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};

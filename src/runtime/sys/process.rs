@@ -22,6 +22,21 @@ pub fn wait_readable<const N: usize>(fds: [Option<BorrowedFd<'_>>; N], timeout: 
     Ok(entries.map(|entry| entry.revents != 0))
 }
 
+/// Waits until one of the descriptors becomes readable (or closed at its other end), something interrupts, or the time is over.
+pub fn wait_any(fds: &[BorrowedFd<'_>], timeout: Duration) -> io::Result<()> {
+    let entry = |fd: &BorrowedFd<'_>| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut entries: Vec<libc::pollfd> = fds.iter().map(entry).collect();
+    let timeout = timeout.as_micros().div_ceil(1000).min(i32::MAX as u128) as i32;
+    // SAFETY: the array is as long as said.
+    let result = unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, timeout) };
+    match result {
+        0.. => Ok(()),
+        _ => Some(io::Error::last_os_error())
+            .filter(|error| error.kind() != io::ErrorKind::Interrupted)
+            .map_or(Ok(()), Err),
+    }
+}
+
 /// A descriptor that becomes readable when the process ends.
 pub fn pidfd(pid: u32) -> io::Result<OwnedFd> {
     // SAFETY: no memory is passed.

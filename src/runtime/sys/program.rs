@@ -90,6 +90,23 @@ pub fn bench_run(program: BorrowedFd<'_>, times: u32) -> io::Result<u32> {
 
 /// How often the program was not run, as it was running already.
 pub fn missed(program: BorrowedFd<'_>) -> io::Result<u64> {
+    info(program).map(|info| info.recursion_misses)
+}
+
+/// Runs, the nanoseconds they took, and runs that were missed, as far as the kernel counts them.
+pub fn usage(program: BorrowedFd<'_>) -> io::Result<[u64; 3]> {
+    info(program).map(|info| [info.run_cnt, info.run_time_ns, info.recursion_misses])
+}
+
+/// Has the kernel count and time all runs of programs as long as the descriptor is open (5.8).
+pub fn enable_stats() -> io::Result<OwnedFd> {
+    let mut attr = attr();
+    // `BPF_STATS_RUN_TIME`, which is the only kind there is.
+    attr.enable_stats.type_ = 0;
+    bpf_fd(Command::BPF_ENABLE_STATS, &mut attr)
+}
+
+fn info(program: BorrowedFd<'_>) -> io::Result<bpf_prog_info> {
     // SAFETY: the structure consists of integers only, for which zero is a valid value.
     let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
     let mut attr = attr();
@@ -97,5 +114,5 @@ pub fn missed(program: BorrowedFd<'_>) -> io::Result<u64> {
     attr.info.info_len = size_of::<bpf_prog_info>() as u32;
     attr.info.info = std::ptr::from_mut(&mut info) as u64;
     bpf(Command::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
-    Ok(info.recursion_misses)
+    Ok(info)
 }

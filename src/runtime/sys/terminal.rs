@@ -1,0 +1,27 @@
+//! The settings of the terminal: kept, and put back.
+
+use std::io;
+use std::mem::MaybeUninit;
+
+/// Settings as they were.
+#[derive(Clone, Copy)]
+pub struct Settings(libc::termios);
+
+impl Settings {
+    /// Those of standard input, which must be a terminal.
+    pub fn read() -> io::Result<Settings> {
+        let mut settings = MaybeUninit::uninit();
+        // SAFETY: the call fills the structure in if it succeeds.
+        match unsafe { libc::tcgetattr(libc::STDIN_FILENO, settings.as_mut_ptr()) } {
+            // SAFETY: as above.
+            0 => Ok(Settings(unsafe { settings.assume_init() })),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Puts them back at once. A terminal that is gone has no settings to care for.
+    pub fn restore(&self) {
+        // SAFETY: the structure is valid for the call.
+        unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const self.0) };
+    }
+}
