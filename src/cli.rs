@@ -62,6 +62,8 @@ pub enum Mode {
     Test,
     /// Run the `bench` probes.
     Bench,
+    /// Print the script with its white space in order.
+    Format,
     List,
     Info,
     /// List the tools that come with rtrace.

@@ -2,6 +2,8 @@
 
 #[path = "app/bench.rs"]
 mod bench;
+#[path = "app/format.rs"]
+mod format;
 #[path = "app/info.rs"]
 mod info;
 #[path = "app/output.rs"]
@@ -48,6 +50,9 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(invocation: &Invocation) -> Result<u8> {
+    if let (Mode::Format, Some(program)) = (invocation.mode, &invocation.program) {
+        return format::program(invocation, program);
+    }
     let kernel = Live::new(features::probe).without(&invocation.unused);
     let kernel = match &invocation.traceable {
         Some(path) => kernel.with_functions(path)?,
@@ -65,6 +70,7 @@ fn dispatch(invocation: &Invocation) -> Result<u8> {
         Mode::Info => output::line(&info::text(&kernel))?,
         Mode::List => list(invocation, &kernel)?,
         Mode::Source => output::line(&invocation.program.as_ref().map(source).transpose()?.unwrap_or_default().1)?,
+        Mode::Format => return Err(Error::usage("USAGE: --fmt needs a script".to_string())),
         Mode::Run | Mode::DryRun | Mode::Compile | Mode::CompileBench | Mode::Test | Mode::Bench => {
             match &invocation.program {
                 Some(program) => return run::program(invocation, program, &kernel),

@@ -29,7 +29,8 @@ struct Suite {
     run: fn(input: &str) -> String,
 }
 
-const SUITES: [Suite; 4] = [
+const SUITES: [Suite; 5] = [
+    Suite { folder: "fmt", extension: "bt", divider: "//---\n", run: formatted },
     Suite { folder: "parse", extension: "bt", divider: "//---\n", run: parse },
     Suite { folder: "check", extension: "bt", divider: "//---\n", run: check },
     Suite { folder: "codegen", extension: "bt", divider: "//---\n", run: codegen },
@@ -42,6 +43,46 @@ fn parse(program: &str) -> String {
     match syntax::parse(sources.add("stdin", program)) {
         Ok(program) => syntax::print::program(&program),
         Err(faults) => shown(&faults, &sources),
+    }
+}
+
+/// What `--fmt` makes of it.
+fn formatted(program: &str) -> String {
+    let mut sources = Sources::new();
+    syntax::tidied(sources.add("stdin", program)).unwrap_or_else(|faults| shown(&faults, &sources))
+}
+
+/// Whatever parses means the same once it is formatted, and is then left alone.
+fn formatting_keeps_meaning() -> Result<(), Failed> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for folder in ["scripts", "tests/parse", "tests/check", "tests/codegen", "tests/run/programs", "tests/fmt"] {
+        let entries = fs::read_dir(root.join(folder))?.flatten().map(|entry| entry.path());
+        for path in entries.filter(|path| path.extension().is_some_and(|extension| extension == "bt")) {
+            for program in fs::read_to_string(&path)?.split("//---\n") {
+                keeps_meaning(program).map_err(|what| format!("{}: {what}", path.display()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn keeps_meaning(program: &str) -> Result<(), String> {
+    let canonical = |text: &str| {
+        let mut sources = Sources::new();
+        syntax::parse(sources.add("stdin", text)).map(|tree| syntax::print::program(&tree))
+    };
+    let Ok(meaning) = canonical(program) else { return Ok(()) };
+    let once = formatted(program);
+    if canonical(&once).as_ref() != Ok(&meaning) {
+        return Err(format!("formatting changed the meaning of\n{program}to\n{once}"));
+    }
+    let comments = |text: &str| text.matches("//").count() + text.matches("/*").count();
+    if comments(&once) != comments(program) {
+        return Err(format!("formatting lost a comment of\n{program}in\n{once}"));
+    }
+    match formatted(&once) {
+        twice if twice == once => Ok(()),
+        twice => Err(format!("formatting is not done at once with\n{once}but makes it\n{twice}")),
     }
 }
 
@@ -94,7 +135,8 @@ fn shown(findings: &[Diagnostic], sources: &Sources) -> String {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = SUITES.iter().flat_map(trials).collect();
+    let mut trials: Vec<Trial> = SUITES.iter().flat_map(trials).collect();
+    trials.push(Trial::test("fmt/keeps meaning and comments", formatting_keeps_meaning));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -88,14 +88,18 @@ pub const FLAGS: &[Flag] = &[
     }),
     flag(None, "test", "", "run the program's test probes", |to, _| mode(to, Mode::Test)),
     flag(None, "bench", "", "run the program's bench probes", |to, _| mode(to, Mode::Bench)),
-    flag(None, "mode", "MODE", "codegen, compiler-bench, bench or test", |to, value| {
+    flag(None, "fmt", "", "print the script formatted, or write it to the file given by -o", |to, _| {
+        mode(to, Mode::Format)
+    }),
+    flag(None, "mode", "MODE", "codegen, compiler-bench, bench, test or format", |to, value| {
         let modes = [
             ("codegen", Mode::Compile),
             ("compiler-bench", Mode::CompileBench),
             ("bench", Mode::Bench),
             ("test", Mode::Test),
+            ("format", Mode::Format),
         ];
-        let wrong = "USAGE: --mode can only be 'codegen', 'compiler-bench', 'bench' or 'test'.";
+        let wrong = "USAGE: --mode can only be 'codegen', 'compiler-bench', 'bench', 'test' or 'format'.";
         mode(to, one_of(value, &modes).ok_or(wrong)?)
     }),
     flag(

@@ -18,10 +18,20 @@ pub mod print;
 mod print_expr;
 mod print_type;
 mod scan;
+mod tidy;
 pub mod visit;
 
+use crate::diag::Diagnostic;
+use crate::source::Source;
 pub use parse::parse;
 use scan::Scan;
+
+/// A script with its white space in order and its comments kept.
+pub fn tidied(source: &Source) -> Result<String, Vec<Diagnostic>> {
+    parse(source)?;
+    // What was parsed is parsed again.
+    tidy::tidied(&source.text).map_err(|_| Vec::new())
+}
 
 /// The bytes of a string literal that is given with its quotes; what is wrong in it is left out.
 pub fn string_literal(quoted: &str) -> Vec<u8> {
