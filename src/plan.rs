@@ -210,6 +210,8 @@ pub enum ProgKind {
     Xdp,
     /// Bound to one function when loaded.
     Tracing,
+    /// Run on each object of a kind as a file is read, which is where its records go.
+    Iterator,
 }
 
 /// A place in the kernel (or in a program) that a unit is attached to.
@@ -246,6 +248,12 @@ pub enum Attach {
         function: String,
         type_id: u32,
         at: Point,
+    },
+    /// An iterator of the kernel, known by its function's type; with `pin`, a file of that path runs it whenever it is read.
+    Iterator {
+        type_id: u32,
+        over: Extent,
+        pin: Option<String>,
     },
     /// `uprobe` or `uretprobe`, by offset in a file (of an archive, for `archive!/entry`).
     Uprobe {
@@ -312,6 +320,16 @@ pub enum Scope {
     OneCpu,
     /// All threads of a process, those to come included.
     Process(u32),
+}
+
+/// Which of its objects an iterator visits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    All,
+    /// Those of the threads of a process.
+    Process(u32),
+    /// All control groups, each before those below it.
+    Cgroups,
 }
 
 /// What a watchpoint waits for.

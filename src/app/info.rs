@@ -40,6 +40,8 @@ pub fn text(kernel: &Live) -> String {
     let probes = [
         ("kprobe", has(Feature::Kprobes)),
         ("kprobe_multi", has(Feature::KprobeMulti)),
+        ("fentry", has(Feature::Trampolines)),
+        ("iter", has(Feature::Iterators)),
         ("uprobe_multi", has(Feature::UprobeMulti)),
     ];
     [

@@ -52,6 +52,8 @@ helpers! {
     JIFFIES64 = 118 "jiffies64";
     GET_NS_CURRENT_PID_TGID = 120 "get_ns_current_pid_tgid";
     KTIME_GET_BOOT_NS = 125 "ktime_get_boot_ns";
+    SEQ_PRINTF = 126 "seq_printf";
+    SEQ_WRITE = 127 "seq_write";
     RINGBUF_OUTPUT = 130 "ringbuf_output";
     RINGBUF_RESERVE = 131 "ringbuf_reserve";
     RINGBUF_SUBMIT = 132 "ringbuf_submit";

@@ -40,6 +40,9 @@ const STRUCTS: &[&str] = &[
     "uts_namespace",
     "new_utsname",
     "kobject",
+    "bpf_iter__task",
+    "bpf_iter__task_file",
+    "bpf_iter_meta",
 ];
 const TYPEDEFS: &[&str] = &[
     "pid_t",
@@ -74,6 +77,8 @@ const TYPEDEFS: &[&str] = &[
     "btf_trace_sys_exit",
 ];
 const FUNCTIONS: &[&str] = &[
+    "bpf_iter_task",
+    "bpf_iter_task_file",
     "vfs_read",
     "vfs_write",
     "vfs_open",

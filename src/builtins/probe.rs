@@ -157,7 +157,7 @@ fn args(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 }
 
 fn ctx(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    let Some(name) = cx.context.ctx else {
+    let Some(name) = &cx.context.ctx else {
         let message = match cx.probe.name() {
             "tracepoint" => "Use args instead of ctx in tracepoint".to_string(),
             name => format!("The ctx builtin can not be used with '{name}' probes"),

@@ -178,7 +178,7 @@ impl Cx<'_> {
             let cookie = match self.probe.kind {
                 ProgKind::RawTracepoint => Some(Feature::RawTracepointCookie),
                 ProgKind::Kprobe | ProgKind::Tracepoint | ProgKind::PerfEvent => Some(Feature::Cookie),
-                ProgKind::Tracing | ProgKind::Xdp => None,
+                ProgKind::Tracing | ProgKind::Iterator | ProgKind::Xdp => None,
             };
             if cookie.is_some_and(|cookie| self.kernel.has(cookie)) {
                 return self.name_by_number(span);

@@ -76,7 +76,22 @@ pub fn expand<'a>(program: &'a ast::Program, kernel: &dyn Kernel, config: &Confi
     if count as u64 > config.max_probes {
         faults.push(too_many(count, config, place));
     }
+    faults.extend(beside_iterator(&clauses));
     Clauses { clauses, functions: &program.functions, faults, warnings }
+}
+
+/// An iterator has an output of its own, and ends when it is through; nothing can go with it.
+fn beside_iterator(clauses: &[Clause<'_>]) -> Option<Diagnostic> {
+    let targets = || clauses.iter().flat_map(|clause| &clause.targets).flat_map(|(_, targets)| targets);
+    let is_iterator = |target: &&Target| matches!(target.attach, Attach::Iterator { .. });
+    let iterator = targets().find(is_iterator)?;
+    let other = targets().find(|target| target.span != iterator.span)?;
+    let problem = if is_iterator(&other) {
+        Diagnostic::error(other.span, "iter probe only supports one attach point.")
+    } else {
+        Diagnostic::error(other.span, format!("{} can not be used beside an iter probe", other.name))
+    };
+    Some(problem.hint("an iterator ends by itself, and prints maps then: it must be the only probe of its program"))
 }
 
 /// Lowers every clause. The faults found are in `env`.
@@ -266,6 +281,10 @@ impl Lowering<'_> {
             Some(Ok(cond)) => guarded(cond, body),
             // Without the predicate the body must not run; the fault is recorded, so it never will.
             Some(Err(_)) | None => body,
+        };
+        let body = match context.condition.clone() {
+            Some(condition) => guarded(condition, body),
+            None => body,
         };
         let body = match self.options.pid {
             Some(pid) if of.pid_filter == PidFilter::Predicate => {

@@ -5,7 +5,7 @@ use super::state::{Gen, Generated, at};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Arg, Base, Cond, Label, Operand, Place, Size, VReg};
 use crate::ir::{Expr, ExprKind};
-use crate::plan::{ActionId, CounterId, Lane, MapId};
+use crate::plan::{ActionId, CounterId, Lane, MapId, ProgKind};
 
 /// A field's value: computed or built before the record is reserved, or built in it.
 enum Field<'a> {
@@ -29,13 +29,16 @@ impl Gen<'_> {
                 _ => Field::InPlace(value),
             });
         }
+        if self.probe.kind == ProgKind::Iterator {
+            return self.emit_to_reader(action, &fields);
+        }
         let (size, rings) = (layout.size, self.rings(layout.lane));
         let done = self.asm.label();
         for ring in rings {
             let full = self.asm.label();
             let record = self.reserve(ring, size, full);
             self.enter();
-            self.fill(record, action, &fields)?;
+            self.fill(Place::new(Base::Reg(record), 0), action, &fields)?;
             self.leave();
             self.submit(record, done);
             self.asm.place(full);
@@ -43,6 +46,24 @@ impl Gen<'_> {
         self.count(lost);
         self.asm.place(done);
         Ok(())
+    }
+
+    /// The record of an iterator goes to whoever reads its file. If there is no room for it, the program runs on the object again.
+    fn emit_to_reader(&mut self, action: ActionId, fields: &[Field<'_>]) -> Generated<()> {
+        let size = self.plan.actions[action].size;
+        // The verifier wants all of it written before, which memory in a map always is.
+        let record = self.scratch(size);
+        self.fill(record, action, fields)?;
+        let file = self.output_file();
+        self.asm.comment("a record for the reader");
+        self.asm.call(Helper::SEQ_WRITE, &[Arg::Reg(file), Arg::Address(record), Arg::Imm(i64::from(size))]);
+        Ok(())
+    }
+
+    /// The file that an iterator writes to: `ctx->meta->seq`.
+    fn output_file(&mut self) -> VReg {
+        let meta = self.asm.load(Size::B8, self.ctx(0));
+        self.asm.load(Size::B8, Place::new(Base::Reg(meta), 0))
     }
 
     /// The rings that a record is tried on, in turn.
@@ -53,8 +74,7 @@ impl Gen<'_> {
         }
     }
 
-    fn fill(&mut self, record: VReg, action: ActionId, fields: &[Field<'_>]) -> Generated<()> {
-        let start = Place::new(Base::Reg(record), 0);
+    fn fill(&mut self, start: Place, action: ActionId, fields: &[Field<'_>]) -> Generated<()> {
         self.asm.store(Size::B8, start, Operand::Imm(i64::from(action.0)));
         for (field, place) in fields.iter().zip(&self.plan.actions[action].fields) {
             let to = at(start, place.offset);

@@ -200,12 +200,17 @@ impl Gen<'_> {
         }
         let value = self.scalar(of)?;
         let value = match value {
-            Operand::Reg(pointer) if self.probe.kind == ProgKind::Tracing && is_made_number(&of.ty, ty) => {
+            Operand::Reg(pointer) if self.is_told_pointers() && is_made_number(&of.ty, ty) => {
                 self.number_of(pointer).into()
             }
             _ => value,
         };
         Ok(self.extended(value, ty))
+    }
+
+    /// Whether the verifier knows what kernel pointers that the program is given lead to.
+    fn is_told_pointers(&self) -> bool {
+        matches!(self.probe.kind, ProgKind::Tracing | ProgKind::Iterator)
     }
 
     /// A pointer as a number. The verifier knows the pointers that tracing programs are given, and computes with no such thing; what

@@ -15,9 +15,10 @@ use crate::btf::{Btf, Kind};
 use crate::errno;
 use crate::error::{Error, Result};
 
-/// Tells by trying whether the kernel accepts a link of this kind. Asked only for [`Feature::KprobeMulti`],
-/// [`Feature::UprobeMulti`] and [`Feature::Trampolines`], which no file and no version tells.
-pub type Probe = fn(Feature) -> bool;
+/// Tells by trying whether the kernel accepts a program or link of this kind, given its types. Asked only for
+/// [`Feature::KprobeMulti`], [`Feature::UprobeMulti`], [`Feature::Trampolines`] and [`Feature::Iterators`], which no file and no version
+/// tells.
+pub type Probe = fn(Feature, Option<&Btf>) -> bool;
 
 /// The running kernel.
 pub struct Live {
@@ -93,8 +94,9 @@ impl Live {
         match feature {
             // The event source that perf attaches kprobes with.
             Feature::Kprobes => Path::new("/sys/bus/event_source/devices/kprobe").exists(),
-            Feature::KprobeMulti => self.has(Feature::Kprobes) && (self.probe)(feature),
-            Feature::UprobeMulti | Feature::Trampolines => (self.probe)(feature),
+            Feature::KprobeMulti => self.has(Feature::Kprobes) && (self.probe)(feature, None),
+            Feature::UprobeMulti | Feature::Trampolines => (self.probe)(feature, None),
+            Feature::Iterators => (self.probe)(feature, self.btf()),
             Feature::PerfLink | Feature::FuncIp | Feature::Cookie => self.version() >= (5, 15),
             Feature::RawTracepointCookie => self.version() >= (6, 10),
             Feature::Loop => self.version() >= (5, 17),
@@ -245,7 +247,7 @@ mod tests {
 
     #[test]
     fn answers_for_this_machine() {
-        let kernel = Live::new(|_| true);
+        let kernel = Live::new(|_, _| true);
         assert!(kernel.version() > (4, 0) && kernel.cpus() > 0);
         assert!(!kernel.has(Feature::KprobeMulti) || kernel.has(Feature::Kprobes));
         if let Ok(Some(format)) = kernel.tracepoint("sched", "sched_switch") {
@@ -260,7 +262,7 @@ mod tests {
 
     #[test]
     fn every_format_of_this_machine_is_read() {
-        let kernel = Live::new(|_| true);
+        let kernel = Live::new(|_, _| true);
         let Ok(events) = kernel.tracepoints() else { return };
         for (category, event) in events.iter().filter_map(|event| event.split_once(':')) {
             let format = kernel.tracepoint(category, event).unwrap();

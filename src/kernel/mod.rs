@@ -95,6 +95,8 @@ pub enum Feature {
     TaiClock,
     /// Programs at the entry of and return from kernel functions, called by trampolines.
     Trampolines,
+    /// Programs run on each object of a kind (5.8).
+    Iterators,
     ModuleBtf,
 }
 

@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn every_call_of_this_machine_has_a_number() {
-        let kernel = crate::kernel::Live::new(|_| true);
+        let kernel = crate::kernel::Live::new(|_, _| true);
         let events = kernel.tracepoints().unwrap_or_default();
         let names = events.iter().filter_map(|event| event.strip_prefix("syscalls:sys_enter_"));
         let unknown: Vec<&str> = names.filter(|name| number(name).is_none()).collect();

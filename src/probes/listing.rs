@@ -114,7 +114,7 @@ fn define(kernel: &dyn Kernel, id: TypeId) -> Option<String> {
 fn arguments(kernel: &dyn Kernel, full: &str) -> Vec<ContextField> {
     let parts = full.split(':').map(|part| Name { text: part.to_string(), span: Span::default() });
     let point = AttachPoint { parts: parts.collect(), span: Span::default() };
-    let shown = ["tracepoint", "rawtracepoint", "uprobe", "kprobe", "fentry", "fexit"];
+    let shown = ["tracepoint", "rawtracepoint", "uprobe", "kprobe", "fentry", "fexit", "iter"];
     let Some(of) = find(&point.parts[0].text).filter(|of| shown.contains(&of.name())) else {
         return Vec::new();
     };

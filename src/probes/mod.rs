@@ -5,6 +5,7 @@ mod ctype;
 mod fentry;
 mod hardware;
 mod interval;
+mod iter;
 mod kprobe;
 mod listing;
 mod number;
@@ -26,6 +27,7 @@ mod uprobe;
 mod usdt;
 mod watchpoint;
 
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 use crate::check::Safety;
@@ -92,7 +94,9 @@ pub struct Context {
     /// `reg("name")`: name and byte offset in the context; empty where there are no registers.
     pub registers: &'static [(&'static str, u32)],
     /// The C type of the program's context, as `ctx` has it.
-    pub ctx: Option<&'static str>,
+    pub ctx: Option<Cow<'static, str>>,
+    /// What must hold for the body to run at all.
+    pub condition: Option<Expr>,
     /// The saved code segment register, whose low two bits tell user mode.
     pub code_segment: Option<Expr>,
     /// Whose memory plain numbers used as addresses (`str(arg0)`) point into.
@@ -126,6 +130,7 @@ pub static TYPES: &[&ProbeType] = &[
     &fentry::FEXIT,
     &hardware::HARDWARE,
     &interval::INTERVAL,
+    &iter::ITER,
     &kprobe::KPROBE,
     &kprobe::KRETPROBE,
     &profile::PROFILE,

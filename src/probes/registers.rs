@@ -129,18 +129,18 @@ pub const IN_REGISTERS: usize = layout::ARGS.len();
 /// What a timer or a counted event interrupted: only registers.
 pub fn interrupted(span: Span) -> Context {
     let code_segment = layout::CODE_SEGMENT.map(|offset| saved(offset, span));
-    Context { registers: layout::NAMES, code_segment, ctx: Some("bpf_perf_event_data"), ..Context::default() }
+    Context { registers: layout::NAMES, code_segment, ctx: Some("bpf_perf_event_data".into()), ..Context::default() }
 }
 
 /// The entry of a function whose stack lies in `space`.
 pub fn entry(space: Space, span: Span) -> Context {
     let args = (0..ARGS).map(|index| argument(index, space, span)).collect();
-    Context { args, space, ctx: Some(SAVED), ..interrupted(span) }
+    Context { args, space, ctx: Some(SAVED.into()), ..interrupted(span) }
 }
 
 /// The return from a function.
 pub fn returned(space: Space, span: Span) -> Context {
-    Context { retval: Some(saved(layout::RESULT, span)), space, ctx: Some(SAVED), ..interrupted(span) }
+    Context { retval: Some(saved(layout::RESULT, span)), space, ctx: Some(SAVED.into()), ..interrupted(span) }
 }
 
 /// A register by the name that assemblers give it or a part of it; of a part, the upper bits are not cut off.

@@ -10,6 +10,7 @@ use super::links::Links;
 use super::load::{Loader, Purpose};
 use super::refusal::refused;
 use super::sys;
+use super::visit::Visit;
 use crate::bpf::unit::Unit;
 use crate::config::MissingProbes;
 use crate::error::{Error, Result};
@@ -49,6 +50,8 @@ enum How {
 pub struct Attached {
     pub links: Links,
     pub skipped: Vec<Error>,
+    /// The visit of an iterator, which is then the only probe.
+    pub visit: Option<Visit>,
 }
 
 /// Programs that are run rather than attached.
@@ -193,7 +196,7 @@ impl How {
             Attach::Kprobe { offset: 0, .. } if kernel.has(Feature::KprobeMulti) => How::KprobeMulti,
             // Even for one probe, as the others take long to detach.
             Attach::Uprobe { .. } if kernel.has(Feature::UprobeMulti) => How::UprobeMulti,
-            Attach::Trampoline { .. } => How::Bound,
+            Attach::Trampoline { .. } | Attach::Iterator { .. } => How::Bound,
             Attach::Run(_)
             | Attach::Tracepoint { .. }
             | Attach::RawTracepoint { .. }
@@ -227,6 +230,7 @@ impl How {
             (How::KprobeMulti, _) => "kprobe multi link, about 20 ns a hit (40 ns on return)",
             (How::UprobeMulti, _) => "uprobe multi link, about 300 ns a hit",
             (_, Attach::Trampoline { .. }) => "trampoline, about 6 ns a hit",
+            (_, Attach::Iterator { .. }) => "iterator, at no cost to others",
             (_, Attach::Run(_)) => "run by rtrace itself",
             (_, Attach::Tracepoint { .. }) => "perf tracepoint, about 12 ns a hit",
             (_, Attach::RawTracepoint { event }) if ["sys_enter", "sys_exit"].contains(&event.as_str()) => {

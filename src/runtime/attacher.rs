@@ -11,25 +11,27 @@ use super::refusal::refused;
 use super::sys;
 use super::sys::link::Location;
 use super::sys::perf::{Counting, Event, Heirs, Place};
+use super::visit::Visit;
 use crate::config::MissingProbes;
 use crate::error::{Error, Result};
 use crate::kernel::{Feature, Kernel};
-use crate::plan::{Access, Attach, Point, Sample, Scope, Target};
+use crate::plan::{Access, Attach, Extent, Point, Sample, Scope, Target};
 
 pub struct Attacher<'k> {
     kernel: &'k dyn Kernel,
     missing: MissingProbes,
     links: Links,
     skipped: Vec<Error>,
+    visit: Option<Visit>,
 }
 
 impl<'k> Attacher<'k> {
     pub fn new(kernel: &'k dyn Kernel, missing: MissingProbes) -> Attacher<'k> {
-        Attacher { kernel, missing, links: Links::default(), skipped: Vec::new() }
+        Attacher { kernel, missing, links: Links::default(), skipped: Vec::new(), visit: None }
     }
 
     pub fn finish(self) -> Attached {
-        Attached { links: self.links, skipped: self.skipped }
+        Attached { links: self.links, skipped: self.skipped, visit: self.visit }
     }
 
     /// A target that has a link of its own.
@@ -50,6 +52,7 @@ impl<'k> Attacher<'k> {
                 self.links.add_fast([link.map_err(|error| cannot_attach(of.target, &error))?]);
                 Ok(())
             }
+            Attach::Iterator { over, pin, .. } => self.iterator(program, of, *over, pin.as_deref()),
             Attach::Kprobe { module, function, offset, at } => {
                 let name = module.as_ref().map_or(function.clone(), |module| format!("{module}:{function}"));
                 self.probe(program, of, (Source::Kprobe, Source::Kprobe.config(*at)), (&name, *offset), None)
@@ -71,6 +74,19 @@ impl<'k> Attacher<'k> {
                 Ok(())
             }
         }
+    }
+
+    /// A pinned iterator waits for its readers, another is visited at once.
+    fn iterator(&mut self, program: BorrowedFd<'_>, of: Numbered<'_>, over: Extent, pin: Option<&str>) -> Result<()> {
+        let link = sys::link::iterator(program, over).map_err(|error| cannot_attach(of.target, &error))?;
+        match pin {
+            None => self.visit = Some(Visit::begin(link, &of.target.name)?),
+            Some(path) => {
+                let pinned = sys::link::pin(link.as_fd(), &c_string(path, of.target)?);
+                pinned.map_err(|error| cannot_pin(of.target, path, &error))?;
+            }
+        }
+        Ok(())
     }
 
     /// What cannot be attached ends the run, or is passed over, as `missing_probes` has it.
@@ -286,6 +302,20 @@ fn without_breakpoint(target: &Target) -> Error {
     let message = format!("cannot attach {}: all breakpoints of the processor are in use", target.name);
     let hint = "x86 has four for each CPU, which debuggers use too: watch fewer addresses at once";
     Error::kernel(message).at(target.span).hint(hint)
+}
+
+fn cannot_pin(target: &Target, path: &str, error: &io::Error) -> Error {
+    let pinned = refused(format!("cannot pin {} as {path}", target.name), error).at(target.span);
+    match error.raw_os_error() {
+        Some(libc::EEXIST) => {
+            let message = format!("cannot pin {} as {path}: there is such a file already", target.name);
+            Error::kernel(message).at(target.span).hint(format!("remove it: rm {path}"))
+        }
+        Some(libc::ENOENT | libc::EPERM | libc::EINVAL) => {
+            pinned.hint("pins lie in a bpf file system: mount -t bpf bpf /sys/fs/bpf")
+        }
+        _ => pinned,
+    }
 }
 
 fn cannot_attach(target: &Target, error: &io::Error) -> Error {

@@ -1,11 +1,12 @@
-//! What only trying tells: whether this kernel makes multi links. Each attempt names something that does not exist, so that a
-//! kernel that knows the link complains of that, and nothing is ever attached.
+//! What only trying tells: whether this kernel makes multi links, and the like. Most attempts name something that does not exist, so
+//! that a kernel that knows the link complains of that; nothing is ever attached.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::sys::{link, program};
 use crate::bpf::unit::Insn;
+use crate::btf::{Btf, Kind, TypeId};
 use crate::kernel::Feature;
 use crate::plan::Point;
 
@@ -18,11 +19,12 @@ const TRACING: u32 = 26;
 const NOTHING: [Insn; 2] = [Insn { code: 0xb7, regs: 0, off: 0, imm: 0 }, Insn { code: 0x95, regs: 0, off: 0, imm: 0 }];
 
 /// Whether the kernel accepts multi links of this kind. Features that a file or the version tells are not asked for here.
-pub fn probe(feature: Feature) -> bool {
+pub fn probe(feature: Feature, btf: Option<&Btf>) -> bool {
     match feature {
         Feature::KprobeMulti => refuses_with(libc::ESRCH, kprobe_on_nothing()),
         Feature::UprobeMulti => refuses_with(libc::EBADF, uprobe_on_folder()),
         Feature::Trampolines => refuses_with(libc::EINVAL, trampoline_at_number()),
+        Feature::Iterators => btf.is_some_and(visits_tasks),
         Feature::Kprobes
         | Feature::PerfLink
         | Feature::Loop
@@ -60,6 +62,14 @@ const NOWHERE: link::Location = link::Location { offset: 0, semaphore: 0, cookie
 /// A kernel with trampolines finds that type 1, a number, is no function; others do not come to look at it.
 fn trampoline_at_number() -> io::Result<OwnedFd> {
     load(program::NewProgram { kind: TRACING, expected_attach_type: link::TRACE_FENTRY, type_id: 1, ..trial() })
+}
+
+/// The iterator over tasks, as old as any, is loaded, which attaches nothing.
+fn visits_tasks(btf: &Btf) -> bool {
+    let load_for = |TypeId(type_id)| {
+        load(program::NewProgram { kind: TRACING, expected_attach_type: link::TRACE_ITER, type_id, ..trial() })
+    };
+    btf.find("bpf_iter_task", Kind::Func).is_some_and(|id| load_for(id).is_ok())
 }
 
 fn for_link(expected_attach_type: u32) -> io::Result<OwnedFd> {

@@ -39,6 +39,7 @@ impl Purpose<'_> {
         let (expected_attach_type, type_id) = match &target.attach {
             Attach::Trampoline { type_id, at: Point::Entry, .. } => (sys::link::TRACE_FENTRY, *type_id),
             Attach::Trampoline { type_id, at: Point::Return, .. } => (sys::link::TRACE_FEXIT, *type_id),
+            Attach::Iterator { type_id, .. } => (sys::link::TRACE_ITER, *type_id),
             _ => (0, 0),
         };
         Purpose { expected_attach_type, type_id, target }
@@ -210,7 +211,7 @@ fn kind(kind: ProgKind) -> u32 {
         ProgKind::Xdp => 6,
         ProgKind::PerfEvent => 7,
         ProgKind::RawTracepoint => 17,
-        ProgKind::Tracing => 26,
+        ProgKind::Tracing | ProgKind::Iterator => 26,
     }
 }
 

@@ -32,6 +32,7 @@ mod sys;
 mod tests;
 mod user_symbols;
 mod verify;
+mod visit;
 mod warnings;
 
 use std::ffi::CString;

@@ -22,6 +22,7 @@ use super::shown::map_report;
 use super::stop::Stop;
 use super::symbols::Symbols;
 use super::sys::process;
+use super::visit::Visit;
 use super::warnings::Warnings;
 use crate::bpf::unit::Unit;
 use crate::codegen::Compiled;
@@ -93,6 +94,7 @@ pub struct Session<'k> {
     warnings: Warnings,
     ledger: Ledger,
     looked: Instant,
+    visit: Option<Visit>,
     ends: Ends,
     skipped: Vec<Error>,
     mechanisms: Vec<String>,
@@ -164,10 +166,14 @@ impl<'k> Session<'k> {
         let runs = placed.runs();
         runs.begin.iter().try_for_each(|run| run.run().map(drop))?;
         ends.child.iter().for_each(Child::settle);
-        let Attached { links, skipped } = placed.attach(kernel, plan.config.missing_probes)?;
+        let Attached { links, skipped, visit } = placed.attach(kernel, plan.config.missing_probes)?;
         let targets = || units.iter().flat_map(|unit| &unit.targets);
-        let at_once =
-            |target: &Target| matches!(target.attach, Attach::Run(When::Begin | When::End | When::Test | When::Bench));
+        let at_once = |target: &Target| {
+            matches!(
+                target.attach,
+                Attach::Run(When::Begin | When::End | When::Test | When::Bench) | Attach::Iterator { .. }
+            )
+        };
         let alone = !ends.awaits_process() && targets().all(at_once);
         Ok(Session {
             records,
@@ -176,6 +182,7 @@ impl<'k> Session<'k> {
             ledger: Ledger::new(&plan, sources, placed.programs()),
             programs: placed.programs(),
             looked: Instant::now(),
+            visit,
             ends,
             alone,
             probes: targets().count() - skipped.len(),
@@ -246,6 +253,9 @@ impl<'k> Session<'k> {
             self.looked = Instant::now();
             self.warnings.tell(&self.state.maps, sink)?;
         }
+        if self.visit.is_some() {
+            return self.visit(sink);
+        }
         let patience = if self.alone { Patience::None } else { Patience::Some };
         let Drained { records, heard } = self.drain(sink, patience, RECORDS)?;
         sink.flush()?;
@@ -261,6 +271,21 @@ impl<'k> Session<'k> {
                 Status::Ended => Look::Ended,
             }),
         }
+    }
+
+    /// Acts on what some more objects of an iterator give.
+    fn visit(&mut self, sink: &mut dyn Sink) -> Result<Status> {
+        let Session { state, visit: Some(visit), .. } = self else { return Ok(Status::Ended) };
+        let is_over = !visit.advance()?;
+        let plan = Rc::clone(&state.plan);
+        while let Some(record) = visit.record(&plan) {
+            Desk { state, sink }.record(record)?;
+        }
+        sink.flush()?;
+        if is_over || state.exit.is_some() {
+            return Ok(Status::Ended);
+        }
+        self.answer(self.ends.wait([None, None], Duration::ZERO)?)
     }
 
     fn answer(&self, heard: Heard) -> Result<Status> {

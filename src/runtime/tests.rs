@@ -196,7 +196,7 @@ fn features_agree_with_the_version() {
     }
     let kernel = Live::new(features::probe);
     if kernel.version() >= (6, 6) && std::path::Path::new("/sys/bus/event_source/devices/uprobe").exists() {
-        assert!(features::probe(Feature::UprobeMulti));
+        assert!(features::probe(Feature::UprobeMulti, None));
     }
-    assert!(!features::probe(Feature::KprobeMulti) || kernel.has(Feature::Kprobes));
+    assert!(!features::probe(Feature::KprobeMulti, None) || kernel.has(Feature::Kprobes));
 }

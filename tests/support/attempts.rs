@@ -4,6 +4,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use rtrace::btf::{Btf, Kind};
+
 // Commands, program types and attach types of `linux/bpf.h`.
 const PROG_LOAD: i64 = 5;
 const PROG_TEST_RUN: i64 = 10;
@@ -12,6 +14,7 @@ const KPROBE: u32 = 2;
 const RAW_TRACEPOINT: u32 = 17;
 const TRACING: u32 = 26;
 const TRACE_FENTRY: u32 = 24;
+const TRACE_ITER: u32 = 28;
 const TRACE_KPROBE_MULTI: u32 = 42;
 const TRACE_UPROBE_MULTI: u32 = 48;
 
@@ -40,6 +43,12 @@ pub fn raw_tp_test_run() -> bool {
 /// Type 1 is no function, `EINVAL`; a kernel without trampolines does not come to look at it.
 pub fn fentry() -> bool {
     failure(load(TRACING, TRACE_FENTRY, 1, &NOTHING)) == Some(libc::EINVAL)
+}
+
+/// A kernel with iterators takes a program for one.
+pub fn iter() -> bool {
+    let task = Btf::open().ok().and_then(|btf| btf.find("bpf_iter_task", Kind::Func));
+    task.is_some_and(|id| load(TRACING, TRACE_ITER, id.0, &NOTHING).is_ok())
 }
 
 /// A number is no callback, `EACCES`; a kernel without the helper says that there is none.

@@ -28,6 +28,7 @@ static NEEDS: [Need; 23] = [
     need("uprobe_multi", "the kernel has no uprobe multi links", attempts::uprobe_multi),
     need("raw_tp_test_run", "the kernel cannot run a raw tracepoint program on request", attempts::raw_tp_test_run),
     need("fentry", "the kernel has no trampolines", attempts::fentry),
+    need("iter", "the kernel has no iterators", attempts::iter),
     need("bpf_loop", "the kernel has no bpf_loop", attempts::bpf_loop),
     need("write_user", "programs may not write to processes here", attempts::write_user),
     need("bash", "there is no /bin/bash", || exists("/bin/bash")),

@@ -94,6 +94,7 @@ fn section_name(unit: &Unit) -> &'static str {
         (_, Some(Attach::Kprobe { at: Point::Return, .. })) => "kretprobe",
         (_, Some(Attach::Trampoline { at: Point::Return, .. })) => "fexit",
         (ProgKind::Tracing, _) => "fentry",
+        (ProgKind::Iterator, _) => "iter",
         (ProgKind::Kprobe, _) => "kprobe",
         (ProgKind::Tracepoint, _) => "tracepoint",
         (ProgKind::RawTracepoint, _) => "raw_tracepoint",

@@ -4,18 +4,22 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use super::{Command, address, attr, bpf_fd};
-use crate::plan::Point;
+use super::{Command, address, attr, bpf, bpf_fd};
+use crate::plan::{Extent, Point};
 
 /// `enum bpf_attach_type` of `include/uapi/linux/bpf.h`.
 pub const TRACE_FENTRY: u32 = 24;
 pub const TRACE_FEXIT: u32 = 25;
+pub const TRACE_ITER: u32 = 28;
 pub const PERF_EVENT: u32 = 41;
 pub const KPROBE_MULTI: u32 = 42;
 pub const UPROBE_MULTI: u32 = 48;
 
 /// `BPF_F_KPROBE_MULTI_RETURN` and `BPF_F_UPROBE_MULTI_RETURN`, which are the same.
 const MULTI_RETURN: u32 = 1;
+
+/// `BPF_CGROUP_ITER_DESCENDANTS_PRE`.
+const CGROUPS_BELOW: u32 = 2;
 
 /// Runs a program on each occurrence of a perf event (5.15).
 pub fn perf(program: BorrowedFd<'_>, event: BorrowedFd<'_>, cookie: u64) -> io::Result<OwnedFd> {
@@ -82,6 +86,39 @@ pub fn raw_tracepoint(program: BorrowedFd<'_>, event: &CStr, cookie: u64) -> io:
     attr.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
     attr.raw_tracepoint.cookie = cookie;
     bpf_fd(Command::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
+}
+
+/// Makes an iterator of a program (5.8): what its file is to visit.
+pub fn iterator(program: BorrowedFd<'_>, over: Extent) -> io::Result<OwnedFd> {
+    // `union bpf_iter_link_info`: the order of control groups, or a thread and a process.
+    let info: [u32; 4] = match over {
+        Extent::All => [0; 4],
+        Extent::Process(pid) => [0, pid, 0, 0],
+        Extent::Cgroups => [CGROUPS_BELOW, 0, 0, 0],
+    };
+    let mut attr = attr();
+    attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+    attr.link_create.attach_type = TRACE_ITER;
+    if over != Extent::All {
+        attr.link_create.__bindgen_anon_3.__bindgen_anon_1.iter_info = address(&info);
+        attr.link_create.__bindgen_anon_3.__bindgen_anon_1.iter_info_len = size_of_val(&info) as u32;
+    }
+    bpf_fd(Command::BPF_LINK_CREATE, &mut attr)
+}
+
+/// A file that runs an iterator while it is read, once.
+pub fn visit(iterator: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut attr = attr();
+    attr.iter_create.link_fd = iterator.as_raw_fd() as u32;
+    bpf_fd(Command::BPF_ITER_CREATE, &mut attr)
+}
+
+/// Gives something of the kernel a name in its own file system, where it stays.
+pub fn pin(object: BorrowedFd<'_>, path: &CStr) -> io::Result<()> {
+    let mut attr = attr();
+    attr.__bindgen_anon_4.pathname = path.as_ptr() as u64;
+    attr.__bindgen_anon_4.bpf_fd = object.as_raw_fd() as u32;
+    bpf(Command::BPF_OBJ_PIN, &mut attr).map(drop)
 }
 
 /// Puts a program at the function that it was bound to when it was loaded.
