@@ -4,7 +4,7 @@ mod gfp;
 
 use crate::config::Config;
 use crate::report::text::plain;
-use crate::types::Type;
+use crate::types::{Int, Type};
 use crate::value::Value;
 
 /// A parsed format string.
@@ -134,6 +134,70 @@ pub fn check(format: &Format, types: &[&Type]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// How the kernel takes a value to be formatted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum KernelSpec {
+    /// A number, cut to this type.
+    Number(Type),
+    Text,
+}
+
+impl Format {
+    /// The same for the kernel's own `printf`, which takes all numbers with 64 bits; the error is a conversion that it does not have.
+    pub fn for_kernel(&self) -> Result<(Vec<u8>, Vec<KernelSpec>), &'static str> {
+        let (mut text, mut specs) = (Vec::new(), Vec::new());
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(literal) => literal.iter().for_each(|byte| match byte {
+                    b'%' => text.extend(b"%%"),
+                    other => text.push(*other),
+                }),
+                Piece::Spec(spec) => {
+                    let (letters, taken) = spec.for_kernel()?;
+                    text.extend(format!("%{}{letters}", spec.flags()).bytes());
+                    specs.push(taken);
+                }
+            }
+        }
+        Ok((text, specs))
+    }
+}
+
+impl Spec {
+    fn for_kernel(&self) -> Result<(&'static str, KernelSpec), &'static str> {
+        let number = match (self.bits, self.conversion) {
+            (8, Conversion::Signed) => Type::Int(Int::I8),
+            (8, _) => Type::U8,
+            (16, Conversion::Signed) => Type::Int(Int::I16),
+            (16, _) => Type::Int(Int::U16),
+            (32, Conversion::Signed) => Type::Int(Int::I32),
+            (32, _) => Type::U32,
+            (_, Conversion::Signed) => Type::I64,
+            _ => Type::U64,
+        };
+        match self.conversion {
+            _ if self.prefix == Prefix::Base => Err("#"),
+            Conversion::Signed => Ok(("lld", KernelSpec::Number(number))),
+            Conversion::Unsigned => Ok(("llu", KernelSpec::Number(number))),
+            Conversion::Hex => Ok(("llx", KernelSpec::Number(number))),
+            Conversion::UpperHex => Ok(("llX", KernelSpec::Number(number))),
+            Conversion::Text => Ok(("s", KernelSpec::Text)),
+            Conversion::Octal | Conversion::Char | Conversion::Pointer | Conversion::Bytes(_) | Conversion::Gfp => {
+                Err(letter(self.conversion))
+            }
+        }
+    }
+
+    /// Flags and width, as they were written.
+    fn flags(&self) -> String {
+        let align = if self.align == Align::Left { "-" } else { "" };
+        let sign = if self.sign == PlusSign::Shown { "+" } else { "" };
+        let fill = if self.fill == Fill::Zero { "0" } else { "" };
+        let width = if self.width == 0 { String::new() } else { self.width.to_string() };
+        format!("{align}{sign}{fill}{width}")
+    }
 }
 
 /// Fills a format. Values beyond its conversions are ignored, missing ones leave nothing.

@@ -210,6 +210,9 @@ fn follow(mut session: Session<'_>, sink: &mut dyn Sink) -> Result<Ending> {
 /// Tells everyone who waits for it that tracing has begun.
 fn announce(session: &Session<'_>, sink: &mut dyn Sink) -> Result<()> {
     sink.attached(session.probes())?;
+    if let Some(pin) = session.pin() {
+        sink.text("printf", format!("Program pinned to {pin}\n").as_bytes())?;
+    }
     if std::env::var_os("__BPFTRACE_NOTIFY_PROBES_ATTACHED").is_some() {
         sink.text("printf", b"__BPFTRACE_NOTIFY_PROBES_ATTACHED\n")?;
     }

@@ -12,6 +12,7 @@ mod meta;
 mod names;
 mod net;
 mod output;
+mod pinned;
 mod probe;
 pub(crate) mod process;
 mod quantiles;

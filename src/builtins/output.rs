@@ -1,6 +1,6 @@
 //! What a program says: values and formatted text.
 
-use super::Builtin;
+use super::{Builtin, pinned};
 use crate::bpf::Helper;
 use crate::check::{Call, Cx, Emit, Fallible, MapArg};
 use crate::diag::{Diagnostic, Severity};
@@ -20,7 +20,7 @@ pub const ROWS: &[Builtin] = &[
         (1, 129),
         "Prints text with values put in, as printf(3) does.",
         "begin { printf(\"%s %d\\n\", comm, pid); }",
-        |cx, call| formatted(cx, call, print_text),
+        printf,
     ),
     Builtin::function(
         "errorf",
@@ -55,6 +55,15 @@ pub const ROWS: &[Builtin] = &[
         print,
     ),
 ];
+
+/// What a pinned iterator prints is for others to read.
+fn printf(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    if cx.pin().is_none() {
+        return formatted(cx, call, print_text);
+    }
+    let (format, values) = template(cx, call)?;
+    pinned::printf(cx, call, &format, values)
+}
 
 /// A builtin that takes a format and values: they are sent to user space, which fills the format.
 pub fn formatted(

@@ -101,6 +101,11 @@ impl Cx<'_> {
     }
 
     fn emit_on(&mut self, lane: Lane, emit: Emit, values: Vec<Expr>) -> Stmt {
+        if self.pin().is_some() {
+            let message = format!("{}() has no meaning in a pinned iterator", emit.name);
+            let hint = "nobody but the kernel is there when the file is read: use printf()";
+            self.error(Diagnostic::error(emit.span, message).hint(hint));
+        }
         let mut end = 8u32;
         let fields = values
             .iter()
@@ -224,6 +229,14 @@ impl Cx<'_> {
             self.sharing = Sharing::WithinContext;
         }
         self.context
+    }
+
+    /// The file that an iterator is pinned as.
+    pub fn pin(&self) -> Option<&str> {
+        match &self.target().attach {
+            Attach::Iterator { pin, .. } => pin.as_deref(),
+            _ => None,
+        }
     }
 
     /// Whether the program is one whose result rtrace looks at.

@@ -61,7 +61,7 @@ impl Gen<'_> {
     }
 
     /// The file that an iterator writes to: `ctx->meta->seq`.
-    fn output_file(&mut self) -> VReg {
+    pub fn output_file(&mut self) -> VReg {
         let meta = self.asm.load(Size::B8, self.ctx(0));
         self.asm.load(Size::B8, Place::new(Base::Reg(meta), 0))
     }

@@ -18,6 +18,7 @@ impl Gen<'_> {
         match &*expr.kind {
             ExprKind::Int(number) => Ok(Operand::Imm(*number)),
             ExprKind::Zero => Ok(Operand::Imm(0)),
+            ExprKind::OutputFile => Ok(self.output_file().into()),
             ExprKind::Ctx => {
                 let ctx = self.ctx(0);
                 Ok(self.asm.address(ctx).into())

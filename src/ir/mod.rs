@@ -175,6 +175,8 @@ pub enum ExprKind {
     Int(i64),
     /// The program's context pointer.
     Ctx,
+    /// The file that an iterator writes what it has to say to.
+    OutputFile,
     /// A direct load from the context, extended by the type's sign.
     CtxLoad {
         offset: u32,

@@ -166,6 +166,7 @@ impl<'a> Printer<'a> {
             ExprKind::Int(number) if expr.ty.sign() == Sign::Unsigned => (*number as u64).to_string(),
             ExprKind::Int(number) => number.to_string(),
             ExprKind::Ctx => "ctx".to_string(),
+            ExprKind::OutputFile => "output file".to_string(),
             ExprKind::CtxLoad { offset } => format!("ctx[{offset}]:{}", expr.ty),
             ExprKind::Call(helper, args) => self.call(helper.name().unwrap_or("helper"), args),
             ExprKind::NamespacedPid { .. } => "namespaced_pid()".to_string(),

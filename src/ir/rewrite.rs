@@ -101,6 +101,7 @@ fn parts(expr: &mut Expr) -> Vec<&mut Expr> {
         ExprKind::Compose(parts) => parts.iter_mut().map(|(_, part)| part).collect(),
         ExprKind::Int(_)
         | ExprKind::Ctx
+        | ExprKind::OutputFile
         | ExprKind::CtxLoad { .. }
         | ExprKind::NamespacedPid { .. }
         | ExprKind::MapLen(_)

@@ -92,6 +92,7 @@ impl Expr {
             ExprKind::Compose(parts) => parts.iter().for_each(|(_, part)| f(part)),
             ExprKind::Int(_)
             | ExprKind::Ctx
+            | ExprKind::OutputFile
             | ExprKind::CtxLoad { .. }
             | ExprKind::NamespacedPid { .. }
             | ExprKind::MapLen(_)

@@ -48,7 +48,8 @@ fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
         return Err(problem.hint("rtrace -l 'iter:*' lists all"));
     }
     if WITHIN_MAPS.contains(&name) {
-        let problem = request.error(format!("iter:{name} visits what is in one map of the kernel, which cannot be named"));
+        let problem =
+            request.error(format!("iter:{name} visits what is in one map of the kernel, which cannot be named"));
         return Err(problem.hint("iter:bpf_map visits the maps themselves"));
     }
     let Some((_, type_id)) = iterators(request.kernel).into_iter().find(|(known, _)| *known == name) else {
@@ -99,7 +100,8 @@ fn missing(request: &Request<'_>) -> Diagnostic {
     let name = request.point.parts.get(1).map_or("", |part| part.text.as_str());
     if !request.kernel.has(Feature::Iterators) {
         let problem = request.no_matches(&ITER);
-        let problem = problem.hint("this kernel runs no iterators: they need 5.8, CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF");
+        let problem =
+            problem.hint("this kernel runs no iterators: they need 5.8, CONFIG_BPF_SYSCALL and CONFIG_DEBUG_INFO_BTF");
         return match name {
             "task" => problem.hint("'profile:hz:99 { @[tid, comm] = count(); }' shows the tasks that run"),
             _ => problem,

@@ -52,6 +52,8 @@ pub struct Attached {
     pub skipped: Vec<Error>,
     /// The visit of an iterator, which is then the only probe.
     pub visit: Option<Visit>,
+    /// The file that an iterator was pinned as.
+    pub pin: Option<String>,
 }
 
 /// Programs that are run rather than attached.

@@ -23,15 +23,16 @@ pub struct Attacher<'k> {
     links: Links,
     skipped: Vec<Error>,
     visit: Option<Visit>,
+    pin: Option<String>,
 }
 
 impl<'k> Attacher<'k> {
     pub fn new(kernel: &'k dyn Kernel, missing: MissingProbes) -> Attacher<'k> {
-        Attacher { kernel, missing, links: Links::default(), skipped: Vec::new(), visit: None }
+        Attacher { kernel, missing, links: Links::default(), skipped: Vec::new(), visit: None, pin: None }
     }
 
     pub fn finish(self) -> Attached {
-        Attached { links: self.links, skipped: self.skipped, visit: self.visit }
+        Attached { links: self.links, skipped: self.skipped, visit: self.visit, pin: self.pin }
     }
 
     /// A target that has a link of its own.
@@ -84,6 +85,7 @@ impl<'k> Attacher<'k> {
             Some(path) => {
                 let pinned = sys::link::pin(link.as_fd(), &c_string(path, of.target)?);
                 pinned.map_err(|error| cannot_pin(of.target, path, &error))?;
+                self.pin = Some(path.to_string());
             }
         }
         Ok(())

@@ -95,6 +95,7 @@ pub struct Session<'k> {
     ledger: Ledger,
     looked: Instant,
     visit: Option<Visit>,
+    pin: Option<String>,
     ends: Ends,
     skipped: Vec<Error>,
     mechanisms: Vec<String>,
@@ -166,7 +167,7 @@ impl<'k> Session<'k> {
         let runs = placed.runs();
         runs.begin.iter().try_for_each(|run| run.run().map(drop))?;
         ends.child.iter().for_each(Child::settle);
-        let Attached { links, skipped, visit } = placed.attach(kernel, plan.config.missing_probes)?;
+        let Attached { links, skipped, visit, pin } = placed.attach(kernel, plan.config.missing_probes)?;
         let targets = || units.iter().flat_map(|unit| &unit.targets);
         let at_once = |target: &Target| {
             matches!(
@@ -183,6 +184,7 @@ impl<'k> Session<'k> {
             programs: placed.programs(),
             looked: Instant::now(),
             visit,
+            pin,
             ends,
             alone,
             probes: targets().count() - skipped.len(),
@@ -206,6 +208,11 @@ impl<'k> Session<'k> {
     /// How many probes are attached, `begin` and `end` included.
     pub fn probes(&self) -> usize {
         self.probes
+    }
+
+    /// The file that an iterator was pinned as, which outlives the session.
+    pub fn pin(&self) -> Option<&str> {
+        self.pin.as_deref()
     }
 
     /// What could not be attached and was passed over.

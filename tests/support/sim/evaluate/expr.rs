@@ -44,6 +44,7 @@ impl Evaluator<'_> {
         let scalar = match &*expr.kind {
             ExprKind::Int(number) => *number as u64,
             ExprKind::Ctx => CONTEXT,
+            ExprKind::OutputFile => return Err(Leave::Broken("the fake kernel has no iterators".to_owned())),
             ExprKind::CtxLoad { offset } => scalar_at(&self.scene.context()[*offset as usize..], &expr.ty),
             ExprKind::Call(helper, args) => self.call(*helper, args)?,
             ExprKind::NamespacedPid { .. } => u64::from(self.scene.process()) << 32 | u64::from(self.scene.thread()),
