@@ -77,6 +77,7 @@ const LINES_OF_A_FUNCTION: usize = 70;
 const TABLES_OF_CONTENTS: &[(&str, &str)] = &[
     ("src/codegen/scalar.rs", "scalar"),
     ("src/ir/print.rs", "statement"),
+    ("src/ir/print.rs", "expr"),
     ("tests/support/sim/evaluate/expr.rs", "raw_value"),
 ];
 
