@@ -273,16 +273,13 @@ impl<'k> Session<'k> {
             Heard::Nothing if records > 0 => Ok(Look::Busy),
             Heard::Nothing if self.alone => Ok(Look::Ended),
             Heard::Nothing => Ok(Look::Idle),
-            Heard::Signal | Heard::End => self.answer(heard).map(|status| match status {
-                Status::Running => Look::Busy,
-                Status::Ended => Look::Ended,
-            }),
+            Heard::Signal | Heard::End => self.look_after(heard),
         }
     }
 
     /// Acts on what some more objects of an iterator give.
-    fn visit(&mut self, sink: &mut dyn Sink) -> Result<Status> {
-        let Session { state, visit: Some(visit), .. } = self else { return Ok(Status::Ended) };
+    fn visit(&mut self, sink: &mut dyn Sink) -> Result<Look> {
+        let Session { state, visit: Some(visit), .. } = self else { return Ok(Look::Ended) };
         let is_over = !visit.advance()?;
         let plan = Rc::clone(&state.plan);
         while let Some(record) = visit.record(&plan) {
@@ -290,9 +287,18 @@ impl<'k> Session<'k> {
         }
         sink.flush()?;
         if is_over || state.exit.is_some() {
-            return Ok(Status::Ended);
+            return Ok(Look::Ended);
         }
-        self.answer(self.ends.wait([None, None], Duration::ZERO)?)
+        let heard = self.ends.wait([None, None], Duration::ZERO)?;
+        self.look_after(heard)
+    }
+
+    /// Answers in the midst of work.
+    fn look_after(&self, heard: Heard) -> Result<Look> {
+        self.answer(heard).map(|status| match status {
+            Status::Running => Look::Busy,
+            Status::Ended => Look::Ended,
+        })
     }
 
     fn answer(&self, heard: Heard) -> Result<Status> {

@@ -61,9 +61,12 @@ impl Session<'_> {
     pub fn resume(&mut self) -> Result<()> {
         let programs: Vec<_> = self.programs.iter().map(|(_, program)| Rc::clone(program)).collect();
         let placed = Placed::again(&self.units, &programs, self.state.kernel)?;
-        let Attached { links, skipped } = placed.attach(self.state.kernel, self.state.plan.config.missing_probes)?;
+        let missing = self.state.plan.config.missing_probes;
+        let Attached { links, skipped, visit, pin } = placed.attach(self.state.kernel, missing)?;
         self.state.links = links;
         self.skipped = skipped;
+        self.visit = visit;
+        self.pin = pin;
         Ok(())
     }
 
