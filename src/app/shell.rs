@@ -7,15 +7,17 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use rtrace::cli::Invocation;
 use rtrace::diag::Style;
 use rtrace::error::Result;
+use rtrace::kernel::Kernel;
 use rtrace::kernel::live::Live;
 use rtrace::repl::Lines;
+use rtrace::repl::complete::Completer;
 use rtrace::repl::knowledge::Known;
 use rtrace::repl::plain::Plain;
 use rtrace::repl::screen::Screen;
 use rtrace::repl::shell::{Form, MakeSink, Outside, Shell, Voice};
 use rtrace::repl::terminal::Terminal;
 use rtrace::report::written;
-use rtrace::runtime::{Stop, TerminalSettings};
+use rtrace::runtime::{Stop, TerminalSettings, features};
 
 use crate::{output, run, signals};
 
@@ -34,7 +36,8 @@ pub fn run(invocation: &Invocation, kernel: &Live) -> Result<()> {
     let [interrupt, end] = signals::shell_handles()?;
     let known = Known::default();
     let outside = Outside { entries, answers, bell: bell.clone(), interrupt, end };
-    let reader = Reader { form, style, screen: screen.clone() };
+    let traceable = invocation.traceable.clone();
+    let reader = Reader { form, style, screen: screen.clone(), known: known.clone(), traceable };
     if form == Form::Terminal {
         output::line("rtrace: type a probe and its action; help explains, Ctrl-D leaves\n")?;
     }
@@ -78,13 +81,37 @@ struct Reader {
     form: Form,
     style: Style,
     screen: Screen,
+    known: Known,
+    /// File with the functions that may be traced.
+    traceable: Option<String>,
 }
 
 impl Reader {
     /// Hands over entry after entry, each once the one before is answered; nothing at the end.
     fn read(&self, say: &Sender<Option<String>>, heard: &Receiver<String>, bell: &Stop) {
+        // Looking things up for completion must not wait for those that the programs need.
+        let kernel = Live::new(features::probe);
+        let kernel = match &self.traceable {
+            Some(path) => kernel.with_functions(path).unwrap_or_else(|_| Live::new(features::probe)),
+            None => kernel,
+        };
+        std::thread::scope(|scope| {
+            if self.form == Form::Terminal {
+                // The long lists are read before anyone asks for them.
+                scope.spawn(|| kernel.tracepoints().and(kernel.functions()).is_ok());
+            }
+            self.converse(self.lines(&kernel), say, heard, bell);
+        });
+    }
+
+    fn converse(
+        &self,
+        mut lines: Result<Box<dyn Lines + '_>>,
+        say: &Sender<Option<String>>,
+        heard: &Receiver<String>,
+        bell: &Stop,
+    ) {
         let mut text = String::new();
-        let mut lines = self.lines();
         loop {
             let entry = match &mut lines {
                 Ok(lines) => lines.next(&text),
@@ -107,9 +134,10 @@ impl Reader {
         }
     }
 
-    fn lines(&self) -> Result<Box<dyn Lines>> {
+    fn lines<'k>(&self, kernel: &'k Live) -> Result<Box<dyn Lines + 'k>> {
+        let completer = Completer { kernel, known: self.known.clone() };
         Ok(match self.form {
-            Form::Terminal => Box::new(Terminal::open(history(), self.style, &self.screen)?),
+            Form::Terminal => Box::new(Terminal::open(history(), self.style, &self.screen, completer)?),
             Form::Plain => Box::new(Plain::new(stdin().lock())),
         })
     }

@@ -220,8 +220,18 @@ fn list(kernel: &dyn Kernel, of: &ProbeType, pattern: &str) -> Vec<String> {
         return Vec::new();
     }
     let functions = kernel.functions().unwrap_or_default().into_iter();
-    let full = functions.map(|function| format!("{}:{function}", of.name()));
-    full.filter(|name| names::matches(pattern, name)).collect()
+    let name = of.name();
+    match pattern.strip_prefix(name).and_then(|rest| rest.strip_prefix(':')) {
+        // There may be many, of which few match.
+        Some(pattern) => {
+            let matching = functions.filter(|function| names::matches(pattern, function));
+            matching.map(|function| format!("{name}:{function}")).collect()
+        }
+        None => functions
+            .map(|function| format!("{name}:{function}"))
+            .filter(|full| names::matches(pattern, full))
+            .collect(),
+    }
 }
 
 #[cfg(test)]

@@ -110,8 +110,8 @@ fn define(kernel: &dyn Kernel, id: TypeId) -> Option<String> {
     Some(format!("vmlinux: {}\n", kernel.btf()?.definition(id)?))
 }
 
-/// The `args` of a listed attach point.
-fn arguments(kernel: &dyn Kernel, full: &str) -> Vec<ContextField> {
+/// The `args` of a full attach point.
+pub fn arguments(kernel: &dyn Kernel, full: &str) -> Vec<ContextField> {
     let parts = full.split(':').map(|part| Name { text: part.to_string(), span: Span::default() });
     let point = AttachPoint { parts: parts.collect(), span: Span::default() };
     let shown = ["tracepoint", "rawtracepoint", "uprobe", "kprobe", "fentry", "fexit", "iter"];
@@ -124,7 +124,7 @@ fn arguments(kernel: &dyn Kernel, full: &str) -> Vec<ContextField> {
 }
 
 /// `char comm[16]`, `const char * name`, `__data_loc char[] text`: the name stands before dimensions.
-fn declare(field: &ContextField) -> String {
+pub fn declare(field: &ContextField) -> String {
     match field.c_type.split_once('[') {
         Some((element, dimensions)) if !dimensions.starts_with(']') => {
             format!("{element} {}[{dimensions}", field.name)

@@ -146,7 +146,7 @@ pub static TYPES: &[&ProbeType] = &[
     &watchpoint::WATCHPOINT,
 ];
 
-pub use listing::{list, list_verbose};
+pub use listing::{arguments, declare, list, list_verbose};
 pub use rawtracepoint::event_exists as raw_event_exists;
 
 /// The probe type of this name or alias, in any case.

@@ -1,12 +1,13 @@
 //! The interactive shell: programs are entered into a running session, one beside the other, and looked at while they run.
 
 mod commands;
-mod complete;
+pub mod complete;
 mod entry;
 pub mod help;
 mod inspect;
 pub mod knowledge;
 mod manage;
+mod paint;
 pub mod plain;
 pub mod screen;
 pub mod shell;

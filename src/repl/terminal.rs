@@ -4,17 +4,19 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::path::PathBuf;
 
-use rustyline::completion::Completer;
+use rustyline::completion::{self, Pair};
 use rustyline::error::ReadlineError;
-use rustyline::highlight::{CmdKind, Highlighter, MatchingBracketHighlighter};
-use rustyline::hint::Hinter;
+use rustyline::highlight::{CmdKind, Highlighter};
+use rustyline::hint::{self, Hinter};
 use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
 
 use super::Lines;
-use super::complete::complete;
+use super::complete::place::{self, Place};
+use super::complete::{Completer, Completion};
 use super::entry::extent;
+use super::paint::paint;
 use super::screen::Screen;
 use crate::diag::Style;
 use crate::error::{Error, Result};
@@ -23,32 +25,34 @@ use crate::syntax::Completeness;
 const PROMPT: &str = "rtrace> ";
 
 /// A line editor whose entries go on until their braces close.
-pub struct Terminal {
-    editor: Editor<Assistant, FileHistory>,
+pub struct Terminal<'k> {
+    editor: Editor<Assistant<'k>, FileHistory>,
     history: Option<PathBuf>,
     screen: Screen,
 }
 
 /// Tells the editor whether Enter ends the entry, what Tab can add, and how the line looks.
 #[derive(Helper)]
-struct Assistant {
+struct Assistant<'k> {
     style: Style,
-    brackets: MatchingBracketHighlighter,
     screen: Screen,
+    completer: Completer<'k>,
     /// Whether the line is about to be drawn because of a key. Otherwise it is drawn because text was shown above it.
     is_key: Cell<bool>,
 }
 
-impl Terminal {
+/// What stands dimly behind the line, and cannot be taken over.
+struct Note(String);
+
+impl<'k> Terminal<'k> {
     /// Opens the terminal; the history is read from and kept in `history`, where given. What is written to the screen while a line
     /// is edited is shown above it.
-    pub fn open(history: Option<PathBuf>, style: Style, screen: &Screen) -> Result<Self> {
-        let config = Config::builder().completion_type(CompletionType::List);
+    pub fn open(history: Option<PathBuf>, style: Style, screen: &Screen, completer: Completer<'k>) -> Result<Self> {
+        let config = Config::builder().completion_type(CompletionType::List).completion_show_all_if_ambiguous(true);
         // Without colours too the assistant hears of all drawing; it is the one who colours.
         let config = config.color_mode(ColorMode::Forced).build();
         let mut editor = Editor::with_config(config).map_err(failed)?;
-        let brackets = MatchingBracketHighlighter::new();
-        editor.set_helper(Some(Assistant { style, brackets, screen: screen.clone(), is_key: Cell::new(false) }));
+        editor.set_helper(Some(Assistant { style, screen: screen.clone(), completer, is_key: Cell::new(false) }));
         if let Some(path) = &history {
             // A history that does not exist yet is no fault.
             editor.load_history(path).ok();
@@ -74,7 +78,7 @@ impl Terminal {
     }
 }
 
-impl Lines for Terminal {
+impl Lines for Terminal<'_> {
     fn next(&mut self, text: &str) -> Result<Option<String>> {
         loop {
             let line = self.editor.readline_with_initial(PROMPT, (text, ""));
@@ -95,7 +99,7 @@ impl Lines for Terminal {
     }
 }
 
-impl Validator for Assistant {
+impl Validator for Assistant<'_> {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         Ok(match extent(context.input()) {
             Completeness::Complete => ValidationResult::Valid(None),
@@ -104,29 +108,69 @@ impl Validator for Assistant {
     }
 }
 
-impl Completer for Assistant {
-    type Candidate = String;
+impl completion::Completer for Assistant<'_> {
+    type Candidate = Pair;
 
-    fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        let (start, names) = complete(&line[..at]);
-        Ok((start, names.into_iter().map(str::to_string).collect()))
+    fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let Completion { start, candidates } = self.completer.complete(&line[..at]);
+        let word = &line[start..at];
+        // Several that do not begin with the word are only shown: what they have in common would take the word away.
+        let is_kept = candidates.len() > 1 && !candidates.iter().all(|one| one.text.starts_with(word));
+        let pairs = candidates.into_iter().map(|one| Pair {
+            replacement: if is_kept { word.to_string() } else { one.text.clone() },
+            display: one.text,
+        });
+        Ok((start, pairs.collect()))
     }
 }
 
-impl Hinter for Assistant {
-    type Hint = String;
+impl Hinter for Assistant<'_> {
+    type Hint = Note;
 
-    fn hint(&self, _: &str, _: usize, _: &Context<'_>) -> Option<String> {
+    fn hint(&self, line: &str, at: usize, _: &Context<'_>) -> Option<Note> {
         self.is_key.set(true);
+        let note = if at == line.len() { note(&self.completer, line) } else { None }?;
+        let columns = crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns));
+        let taken = PROMPT.len() + line.rsplit('\n').next().unwrap_or_default().chars().count() + 4;
+        let room = columns.saturating_sub(taken);
+        (room >= LEAST).then(|| Note(format!("  {}", note.chars().take(room).collect::<String>())))
+    }
+}
+
+/// Narrower hints tell nothing.
+const LEAST: usize = 16;
+
+/// The signature of the call that is being written, or the type of the word at the end.
+fn note(completer: &Completer<'_>, before: &str) -> Option<String> {
+    let spot = place::find(before);
+    let word = &before[spot.start..];
+    match spot.place {
+        Place::Map | Place::Member { .. } | Place::Command if !word.is_empty() => {
+            let found = completer.complete(before).candidates;
+            found.into_iter().find(|one| one.text == word && !one.note.is_empty()).map(|one| one.note)
+        }
+        Place::Word | Place::Nothing => {
+            place::called(before).and_then(|name| crate::builtins::find(name).map(super::complete::signature))
+        }
+        _ => None,
+    }
+}
+
+impl hint::Hint for Note {
+    fn display(&self) -> &str {
+        &self.0
+    }
+
+    fn completion(&self) -> Option<&str> {
         None
     }
 }
 
-impl Highlighter for Assistant {
+impl Highlighter for Assistant<'_> {
     fn highlight<'l>(&self, line: &'l str, at: usize) -> Cow<'l, str> {
         match self.style {
             Style::Plain => Cow::Borrowed(line),
-            Style::Coloured => self.brackets.highlight(line, at),
+            Style::Coloured => Cow::Owned(paint(line, at)),
         }
     }
 
@@ -141,9 +185,15 @@ impl Highlighter for Assistant {
         }
     }
 
-    fn highlight_char(&self, line: &str, at: usize, kind: CmdKind) -> bool {
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        match self.style {
+            Style::Plain => Cow::Borrowed(hint),
+            Style::Coloured => Cow::Owned(format!("\x1b[2m{hint}\x1b[0m")),
+        }
+    }
+
+    fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
         self.is_key.set(true);
-        self.brackets.highlight_char(line, at, kind);
         // The whole line is drawn at each key, so that the next drawing without one is known to be for text above it.
         true
     }
