@@ -14,5 +14,7 @@ mod random;
 /// The kernel that everything is compiled for.
 fn fixture() -> rtrace::kernel::Fixture {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/kernel");
-    rtrace::kernel::Fixture::open(&root).expect("the fixture kernel is there")
+    let kernel = rtrace::kernel::Fixture::open(&root).expect("the fixture kernel is there");
+    // The machine of these tests knows the kernel's memory by helpers only.
+    kernel.without(rtrace::kernel::Feature::TaskPointers)
 }
