@@ -160,6 +160,11 @@ impl<'a> Printer<'a> {
         format!("{name}({})", args.join(", "))
     }
 
+    fn compose(&self, parts: &[(u32, Expr)]) -> String {
+        let parts: Vec<String> = parts.iter().map(|(offset, part)| format!("{offset}: {}", self.expr(part))).collect();
+        format!("({})", parts.join(", "))
+    }
+
     fn expr(&self, expr: &Expr) -> String {
         let one = |of: &Expr| self.expr(of);
         match &*expr.kind {
@@ -218,11 +223,7 @@ impl<'a> Printer<'a> {
             ExprKind::Invoke { function, args } => self.call(&self.probe.functions[*function].name, args),
             ExprKind::Str(text) => format!("{:?}", String::from_utf8_lossy(text)),
             ExprKind::Bytes(bytes) => format!("bytes{bytes:?}"),
-            ExprKind::Compose(parts) => {
-                let parts: Vec<String> =
-                    parts.iter().map(|(offset, part)| format!("{offset}: {}", one(part))).collect();
-                format!("({})", parts.join(", "))
-            }
+            ExprKind::Compose(parts) => self.compose(parts),
             ExprKind::Comm => "comm".to_string(),
             ExprKind::FromTask { hops, offset } => {
                 let hops: String = hops.iter().map(|hop| format!("+{hop}->")).collect();
