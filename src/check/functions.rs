@@ -118,7 +118,7 @@ impl<'a> Cx<'a> {
     /// An argument as a value of its parameter's type.
     fn passed(&mut self, value: Expr, var: VarId, param: &ast::FunctionParam, of: &ast::Function) -> Fallible<Expr> {
         let ty = self.vars[var].ty.clone();
-        if !fits(&value, &ty) {
+        if !is_taken(&value, &ty) {
             let name = &of.name.text;
             let message =
                 format!("Type mismatch for {} of {name}(): '{}' where it takes '{ty}'", param.name.text, value.ty);
@@ -253,7 +253,7 @@ impl<'a> Cx<'a> {
             }
             Some(value) => {
                 let value = self.value(value)?;
-                if !fits(&value, &result) {
+                if !is_taken(&value, &result) {
                     let message = format!("Type mismatch: {name}() gives '{result}', and this is '{}'", value.ty);
                     let fault = Diagnostic::error(value.span, message).label(definition.head, "declared here");
                     return Err(self.error(with_remedy(fault, &value.ty, &result)));
@@ -281,12 +281,16 @@ impl<'a> Cx<'a> {
     }
 }
 
+/// Whether a value may be handed over as one of this type. Texts that are not known are cut, as they are everywhere.
+fn is_taken(value: &Expr, ty: &Type) -> bool {
+    let is_text = matches!((&value.ty, ty), (Type::Str(_), Type::Str(_))) && !matches!(*value.kind, ExprKind::Str(_));
+    is_text || fits(value, ty)
+}
+
 /// What to do about a value of another type.
 fn with_remedy(fault: Diagnostic, from: &Type, to: &Type) -> Diagnostic {
     match (from, to) {
-        (Type::Str(_), Type::Str(_)) => {
-            fault.hint(format!("shorter texts fit into longer ones: make that a '{from}', or read less of the text"))
-        }
+        (Type::Str(_), Type::Str(_)) => fault.hint(format!("this text needs a '{from}'")),
         _ if from.is_scalar() && to.is_scalar() => fault.hint(format!("if that is meant, cast it: ({to})...")),
         _ => fault,
     }

@@ -21,6 +21,11 @@ pub trait World {
 
     /// Address of a one-element array's value.
     fn map_value(&mut self, machine: &mut Machine, map: MapId) -> Result<u64, String>;
+
+    /// What lies at an address outside of the machine's memory, where programs may load from there.
+    fn foreign(&self, _address: u64, _bytes: u64) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// Why a program could not go on, and where.
@@ -126,7 +131,9 @@ impl Machine {
             }
             Decoded::Load { size, to, base } => {
                 let address = read(regs, base)?.wrapping_add_signed(insn.off.into());
-                let value = self.memory.load(size, address)?;
+                let loaded = self.memory.load(size, address);
+                let foreign = || world.foreign(address, size.bytes().into()).map(|bytes| number(&bytes));
+                let value = loaded.or_else(|why| foreign().ok_or(why))?;
                 write(regs, to, value)?;
             }
             Decoded::Store { size, base, from } => {
@@ -176,6 +183,10 @@ impl Machine {
 }
 
 type Regs = [Option<u64>; 11];
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte))
+}
 
 fn read(regs: &Regs, reg: Reg) -> Result<u64, String> {
     regs[usize::from(reg.0)].ok_or_else(|| format!("{reg} was never set"))
@@ -310,8 +321,7 @@ impl Memory {
     }
 
     pub fn load(&self, size: Size, address: u64) -> Result<u64, String> {
-        let bytes = self.read(address, size.bytes().into())?;
-        Ok(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+        self.read(address, size.bytes().into()).map(|bytes| number(&bytes))
     }
 
     pub fn store(&mut self, size: Size, address: u64, value: u64) -> Result<(), String> {

@@ -18,6 +18,8 @@ pub struct Helpers<'a> {
     pub scene: Scene,
     /// Where the slots of entries lie while programs may hold their addresses.
     slots: HashMap<(MapId, Vec<u8>, usize), u64>,
+    /// Whether the program has a pointer to follow.
+    has_task: bool,
     /// Addresses of records that are reserved.
     open: Vec<u64>,
 }
@@ -41,7 +43,7 @@ type Args = [Option<u64>; 5];
 
 impl<'a> Helpers<'a> {
     pub fn new(plan: &'a Plan, store: Store, scene: Scene) -> Self {
-        Self { plan, store, scene, slots: HashMap::new(), open: Vec::new() }
+        Self { plan, store, scene, slots: HashMap::new(), has_task: false, open: Vec::new() }
     }
 
     /// Takes what programs wrote to values back into the maps; a program has ended.
@@ -285,6 +287,10 @@ impl World for Helpers<'_> {
             Helper::GET_STACK => self.stack(machine, &args),
             Helper::LOOP => self.repeat(machine, &args),
             Helper::FOR_EACH_MAP_ELEM => self.each_entry(machine, &args),
+            Helper::GET_CURRENT_TASK_BTF => {
+                self.has_task = true;
+                self.scene.call(helper).ok_or_else(|| format!("the fake kernel has no {helper}"))
+            }
             _ => self.scene.call(helper).ok_or_else(|| format!("the fake kernel has no {helper}")),
         }
     }
@@ -298,6 +304,10 @@ impl World for Helpers<'_> {
             MapKind::Array => self.address(machine, map, ONLY.to_vec(), 0),
             kind => Err(format!("values of maps of kind {kind:?} have no address of their own")),
         }
+    }
+
+    fn foreign(&self, address: u64, bytes: u64) -> Option<Vec<u8>> {
+        self.has_task.then(|| self.scene.follow(address, bytes))
     }
 }
 

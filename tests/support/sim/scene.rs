@@ -86,7 +86,7 @@ impl Scene {
 
     /// The thread's name, zero-padded as the kernel keeps it.
     pub fn comm(&self) -> [u8; 16] {
-        let name: &[u8] = [&b"bash"[..], b"a", b"exactly15bytes_", b"sh"][self.trait_of(4) as usize];
+        let name = NAMES[self.trait_of(4) as usize];
         let mut comm = [0; 16];
         comm[..name.len()].copy_from_slice(name);
         comm
@@ -109,6 +109,11 @@ impl Scene {
         let inside =
             |of: &Span| address >= of.start && address.checked_add(bytes).is_some_and(|end| end <= of.start + of.size);
         (inside(&KERNEL) || inside(&USER)).then(|| (address..address + bytes).map(byte).collect())
+    }
+
+    /// A load through a pointer of the kernel's that the verifier knows, which may be any number: a fault gives zeros.
+    pub fn follow(&self, address: u64, bytes: u64) -> Vec<u8> {
+        self.read(address, bytes).unwrap_or(vec![0; bytes as usize])
     }
 
     /// Text at an address in at most so many bytes, of which the NUL is one; `None` if memory faults before its end.
@@ -139,8 +144,17 @@ impl Scene {
     }
 }
 
-/// What lies at an address: pointers, small numbers and short texts, eight bytes each.
+/// The names of threads. Each page of the kernel's memory may be a task, whose name is where the fixture's tasks have theirs.
+const NAMES: [&[u8]; 4] = [b"bash", b"a", b"exactly15bytes_", b"sh"];
+const NAME_IN_TASK: u64 = 1752;
+
+/// What lies at an address: the name of a task, or else pointers, small numbers and short texts, eight bytes each.
 fn byte(address: u64) -> u8 {
+    let page = address.wrapping_sub(KERNEL.start) / 4096;
+    if address >= KERNEL.start && (NAME_IN_TASK..NAME_IN_TASK + 16).contains(&(address % 4096)) {
+        let name = NAMES[(page % 4) as usize];
+        return name.get((address % 4096 - NAME_IN_TASK) as usize).copied().unwrap_or(0);
+    }
     let number = mix(address & !7);
     let word = match number % 4 {
         0 => pointer(number).to_le_bytes(),

@@ -2,7 +2,7 @@
 
 use super::{Access, Author, Class, Holds, Map};
 
-const TYPES: [&str; 8] = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"];
+pub(super) const TYPES: [&str; 8] = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"];
 const BUILTINS: [&str; 9] = ["pid", "tid", "uid", "gid", "cpu", "nsecs", "rand", "cgroup", "elapsed"];
 const ARITHMETIC: [&str; 10] = ["+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>"];
 const COMPARISONS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
@@ -24,6 +24,12 @@ impl Author {
         if depth > 0 && self.random.below(9) == 0 {
             return self.ternary(class, depth - 1);
         }
+        if depth > 0 && self.random.below(20) == 0 {
+            return self.block(class, depth - 1);
+        }
+        if let Some(call) = self.call(class, depth) {
+            return call;
+        }
         if let Some(name) = self.stored(class, depth) {
             return name;
         }
@@ -34,7 +40,43 @@ impl Author {
             Class::Tuple(classes) => {
                 tuple(classes.iter().map(|class| self.expr(class, depth.saturating_sub(1))).collect())
             }
+            Class::Record(classes) => {
+                record(classes.iter().map(|class| self.expr(class, depth.saturating_sub(1))).collect())
+            }
         }
+    }
+
+    /// Statements with a value, or `if` as a value.
+    fn block(&mut self, class: &Class, depth: usize) -> String {
+        let vars = self.vars.len();
+        let local = self.class(0);
+        let first = self.expr(&local, depth);
+        let name = self.fresh(local, Access::ReadWrite);
+        let value = self.expr(class, depth);
+        self.vars.truncate(vars);
+        match self.random.below(2) {
+            0 => format!("({{ {name} = {first}; {value} }})"),
+            _ => {
+                let otherwise = self.expr(class, depth);
+                format!("(if ({}) {{ {name} = {first}; {value} }} else {{ {otherwise} }})", self.condition(depth))
+            }
+        }
+    }
+
+    /// A call of a function that gives such a value.
+    fn call(&mut self, class: &Class, depth: usize) -> Option<String> {
+        let of = self.functions.iter().rev().find(|function| function.result == *class)?.clone();
+        if depth == 0 || self.random.below(8) > 0 {
+            return None;
+        }
+        let args: Vec<String> = of.params.iter().map(|param| self.argument(param, depth - 1)).collect();
+        Some(format!("{}({})", of.name, args.join(", ")))
+    }
+
+    /// Literals have to fit their parameters; numbers that are not known are cut.
+    fn argument(&mut self, class: &Class, depth: usize) -> String {
+        let value = self.expr(class, depth);
+        if *class == Class::Int { format!("({value} ^ pid)") } else { value }
     }
 
     /// A value that depends on nothing.
@@ -46,6 +88,7 @@ impl Author {
             Class::Bool => "true".to_owned(),
             Class::Str => format!("\"{}\"", self.random.pick(&TEXTS)),
             Class::Tuple(classes) => tuple(classes.iter().map(|class| self.plain(class)).collect()),
+            Class::Record(classes) => record(classes.iter().map(|class| self.plain(class)).collect()),
         }
     }
 
@@ -69,6 +112,10 @@ impl Author {
             Class::Tuple(classes) => {
                 let index = classes.iter().position(|other| other == class)?;
                 Some(format!("{}.{index}", var.name))
+            }
+            Class::Record(classes) => {
+                let index = classes.iter().position(|other| other == class)?;
+                Some(format!("{}.{}", var.name, NAMES[index]))
             }
             _ => None,
         });
@@ -253,6 +300,14 @@ impl Author {
             }
         }
     }
+}
+
+/// The fields of records.
+const NAMES: [&str; 3] = ["a", "b", "c"];
+
+fn record(elements: Vec<String>) -> String {
+    let fields: Vec<String> = NAMES.iter().zip(elements).map(|(name, value)| format!("{name} = {value}")).collect();
+    format!("({})", fields.join(", "))
 }
 
 fn tuple(elements: Vec<String>) -> String {

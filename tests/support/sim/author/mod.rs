@@ -12,6 +12,16 @@ pub enum Class {
     Bool,
     Str,
     Tuple(Vec<Class>),
+    /// Fields `a`, `b` and so on.
+    Record(Vec<Class>),
+}
+
+/// A function that has been written.
+#[derive(Debug, Clone)]
+struct Function {
+    name: String,
+    params: Vec<Class>,
+    result: Class,
 }
 
 /// What a map holds.
@@ -60,9 +70,12 @@ pub struct Author {
     random: Random,
     maps: Vec<Map>,
     vars: Vec<Var>,
+    functions: Vec<Function>,
     fields: &'static [&'static str],
     /// Names given so far.
     names: usize,
+    /// What the function being written gives, and its type.
+    returns: Option<(Class, String)>,
     /// Loops around what is being written, and what all of them together multiply.
     loops: usize,
     text: String,
@@ -75,8 +88,10 @@ pub fn program(seed: u64) -> String {
         random: Random(seed),
         maps: Vec::new(),
         vars: Vec::new(),
+        functions: Vec::new(),
         fields: &[],
         names: 0,
+        returns: None,
         loops: 0,
         text: String::new(),
         depth: 0,
@@ -93,6 +108,9 @@ impl Author {
         for _ in 0..1 + self.random.below(5) {
             let map = self.map();
             self.maps.push(map);
+        }
+        for _ in 0..self.random.below(3) {
+            self.function();
         }
         for _ in 0..1 + self.random.below(2) {
             self.probe();
@@ -131,6 +149,50 @@ impl Author {
         self.line("}");
     }
 
+    /// A function, which may call those before it.
+    fn function(&mut self) {
+        (self.fields, self.vars) = (&[], Vec::new());
+        let classes = [Class::Int, Class::Int, Class::Bool, Class::Str];
+        let params: Vec<Class> = (0..self.random.below(4)).map(|_| classes[self.random.below(4)].clone()).collect();
+        let result = classes[self.random.below(4)].clone();
+        let name = format!("f{}", self.functions.len());
+        let head: Vec<String> = params.iter().map(|class| self.param(class)).collect();
+        let ty = self.type_of(&result);
+        self.line(&format!("fn {name}({}): {ty} {{", head.join(", ")));
+        self.returns = Some((result.clone(), ty.clone()));
+        let length = self.random.below(5);
+        self.body(length);
+        self.returns = None;
+        self.depth += 1;
+        let value = self.returned(&result, &ty);
+        self.line(&format!("return {value};"));
+        self.depth -= 1;
+        self.line("}");
+        self.functions.push(Function { name, params, result });
+    }
+
+    fn param(&mut self, class: &Class) -> String {
+        // What is read may be longer than a text of a declared type.
+        let access = if *class == Class::Str { Access::ReadOnly } else { Access::ReadWrite };
+        let name = self.fresh(class.clone(), access);
+        format!("{name}: {}", self.type_of(class))
+    }
+
+    fn type_of(&mut self, class: &Class) -> String {
+        match class {
+            Class::Bool => "bool",
+            Class::Str => "string",
+            _ => self.random.pick(&expr::TYPES),
+        }
+        .to_owned()
+    }
+
+    /// A value as a function gives it.
+    fn returned(&mut self, class: &Class, ty: &str) -> String {
+        let value = self.expr(class, 2);
+        if *class == Class::Int { format!("({ty})({value})") } else { value }
+    }
+
     fn map(&mut self) -> Map {
         let key = match self.random.below(4) {
             0 => None,
@@ -154,7 +216,8 @@ impl Author {
             _ if depth == 0 => Class::Int,
             _ => {
                 let length = 1 + self.random.below(3);
-                Class::Tuple((0..length).map(|_| self.class(depth - 1)).collect())
+                let classes = (0..length).map(|_| self.class(depth - 1)).collect();
+                if self.random.below(3) == 0 { Class::Record(classes) } else { Class::Tuple(classes) }
             }
         }
     }

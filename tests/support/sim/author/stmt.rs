@@ -43,7 +43,7 @@ impl Author {
         }
     }
 
-    fn fresh(&mut self, class: Class, access: Access) -> String {
+    pub(super) fn fresh(&mut self, class: Class, access: Access) -> String {
         self.names += 1;
         let name = format!("$v{}", self.names);
         self.vars.push(Var { name: name.clone(), class, access });
@@ -176,7 +176,13 @@ impl Author {
         let cond = self.condition(2);
         self.line(&format!("if ({cond}) {{"));
         self.depth += 1;
-        self.line(&format!("{word};"));
+        match (word, self.returns.clone()) {
+            ("return", Some((class, ty))) => {
+                let value = self.returned(&class, &ty);
+                self.line(&format!("return {value};"));
+            }
+            _ => self.line(&format!("{word};")),
+        }
         self.depth -= 1;
         self.line("}");
     }

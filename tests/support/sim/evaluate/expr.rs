@@ -136,7 +136,7 @@ impl Evaluator<'_> {
         Ok(Value::Scalar(scalar))
     }
 
-    fn call(&mut self, helper: Helper, args: &[Expr]) -> Run<u64> {
+    pub(super) fn call(&mut self, helper: Helper, args: &[Expr]) -> Run<u64> {
         for arg in args {
             self.number(arg)?;
         }

@@ -1,5 +1,6 @@
 //! Values as bytes: composed, resized, read from the fake kernel's memory.
 
+use rtrace::bpf::Helper;
 use rtrace::ir::{Expr, ExprKind};
 use rtrace::types::{Sign, Type};
 
@@ -13,6 +14,15 @@ impl Evaluator<'_> {
             Value::Scalar(number) => number.to_le_bytes()[..expr.ty.size() as usize].to_vec(),
             Value::Memory(bytes) => bytes,
         })
+    }
+
+    /// A pointer that leads nowhere leads on to zeros.
+    fn task_field(&mut self, hops: &[u32], offset: u32, size: usize) -> Run<Vec<u8>> {
+        let mut from = self.call(Helper::GET_CURRENT_TASK_BTF, &[])?;
+        for hop in hops {
+            from = super::word(&self.scene.follow(from.wrapping_add(u64::from(*hop)), 8));
+        }
+        Ok(self.scene.follow(from.wrapping_add(u64::from(offset)), size as u64))
     }
 
     /// What is made in memory.
@@ -34,9 +44,7 @@ impl Evaluator<'_> {
             ExprKind::Str(text) => text.clone(),
             ExprKind::Bytes(bytes) => [&(bytes.len() as u32).to_le_bytes()[..], bytes].concat(),
             ExprKind::Compose(parts) => self.compose(parts, size)?,
-            ExprKind::FromTask { .. } => {
-                return broken("a field of the task, which only the planner makes".to_string());
-            }
+            ExprKind::FromTask { hops, offset } => self.task_field(hops, *offset, size)?,
             ExprKind::Comm => self.scene.comm().to_vec(),
             ExprKind::ReadStr { addr, max } => {
                 let address = self.number(addr)?;
