@@ -1,7 +1,7 @@
 //! What the compiler knows of a value or of the kernel: constants, all of them.
 
 use super::Builtin;
-use crate::check::{Call, Cx, Fallible};
+use crate::check::{self, Call, Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
 use crate::syntax::ast;
@@ -80,6 +80,14 @@ pub const ROWS: &[Builtin] = &[
         "begin { if comptime (has_field(curtask, __state)) { print(curtask.__state); } else { print(curtask.state); } }",
         has_field,
     ),
+    Builtin::function(
+        "probe_exists",
+        "\"attach point\"",
+        (1, 1),
+        "Whether this kernel has such an attach point. A clause whose predicate is `comptime`, and does not hold, is left out.",
+        "begin { print(probe_exists(\"tracepoint:skb:kfree_skb\")); }",
+        probe_exists,
+    ),
 ];
 
 fn of_type(cx: &mut Cx<'_>, call: &Call<'_>, is_meant: fn(&Type) -> bool) -> Fallible<Expr> {
@@ -106,6 +114,15 @@ fn has_field(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     };
     let has = cx.has_field(&call.args[0], &ast::Name { text: text.clone(), span: name.span })?;
     Ok(truth(has, call))
+}
+
+fn probe_exists(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let text = cx.literal_str(&call.args[0], "probe_exists()")?;
+    let span = call.args[0].span;
+    let part = |text: &str| ast::Name { text: text.to_string(), span };
+    let parts = String::from_utf8_lossy(&text).split(':').map(part).collect();
+    let exists = check::exists(&ast::AttachPoint { parts, span }, cx.kernel, cx.options);
+    exists.map(|exists| truth(exists, call)).map_err(|fault| cx.error(fault))
 }
 
 fn truth(holds: bool, call: &Call<'_>) -> Expr {

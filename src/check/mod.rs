@@ -27,6 +27,7 @@ pub use convert::record;
 pub use cx::{Call, Cx, Emit, provider_word};
 pub use expr::kind_of;
 pub use maps::MapArg;
+pub use probe::exists;
 
 use regex_lite::Regex;
 

@@ -52,6 +52,10 @@ pub fn expand<'a>(program: &'a ast::Program, kernel: &dyn Kernel, config: &Confi
                 Err(Missing::NoMatch(diagnostic)) => unmatched.push((point, diagnostic)),
             }
         }
+        // A clause that asks what there is may itself be what there is not.
+        if probe.predicate.as_ref().is_some_and(|predicate| matches!(*predicate.kind, ast::ExprKind::Comptime(_))) {
+            unmatched.clear();
+        }
         // A pattern, or one of several alternatives, may stand for nothing where another attach point stands for something.
         let may_be_missing = |point| config.missing_probes == MissingProbes::Alternatives || is_pattern(point);
         unmatched.retain(|(point, _)| targets.is_empty() || !may_be_missing(point));
@@ -111,6 +115,15 @@ pub fn lower(
         }
     }
     probes
+}
+
+/// Whether this kernel has something that an attach point matches.
+pub fn exists(point: &ast::AttachPoint, kernel: &dyn Kernel, options: &Options) -> Result<bool, Diagnostic> {
+    match expand_point(point, kernel, options) {
+        Ok(_) => Ok(true),
+        Err(Missing::NoMatch(_)) => Ok(false),
+        Err(Missing::Fault(fault)) => Err(fault),
+    }
 }
 
 fn is_pattern(point: &ast::AttachPoint) -> bool {
@@ -219,7 +232,7 @@ impl Lowering<'_> {
             return;
         }
         let plan = self.env.plan.clone();
-        let (probe, sharing) = self.body(of, targets);
+        let Some((probe, sharing)) = self.body(of, targets) else { return };
         let groups = match sharing {
             Sharing::Possible => return probes.push(probe),
             Sharing::WithinContext => self.by_context(of, targets),
@@ -230,7 +243,7 @@ impl Lowering<'_> {
         if groups.len() as u64 > self.config.max_bpf_progs {
             return self.env.report(self.too_many_programs(groups.len()));
         }
-        probes.extend(groups.iter().map(|group| self.body(of, group).0));
+        probes.extend(groups.iter().filter_map(|group| self.body(of, group)).map(|(probe, _)| probe));
     }
 
     fn too_many_programs(&self, count: usize) -> Diagnostic {
@@ -254,8 +267,9 @@ impl Lowering<'_> {
         groups.into_iter().map(|(_, group)| group).collect()
     }
 
-    /// The body for targets that share a program, or, if it turns out that they cannot, for nobody.
-    fn body(&mut self, of: &'static ProbeType, targets: &[Target]) -> (ir::Probe, Sharing) {
+    /// The body for targets that share a program, or, if it turns out that they cannot, for nobody. There is none where the
+    /// predicate is known not to hold.
+    fn body(&mut self, of: &'static ProbeType, targets: &[Target]) -> Option<(ir::Probe, Sharing)> {
         let context: Context = (of.context)(self.kernel, &targets[0]);
         let mut cx = Cx {
             kernel: self.kernel,
@@ -275,12 +289,18 @@ impl Lowering<'_> {
             functions: Functions::new(self.functions),
         };
         self.group += 1;
-        let condition = self.probe.predicate.as_ref().map(|predicate| cx.condition(predicate));
+        let (decision, condition) = self.probe.predicate.as_ref().map_or((None, None), |predicate| {
+            let (decision, condition) = cx.decided(predicate);
+            (decision, Some(condition))
+        });
+        if decision == Some(false) {
+            return None;
+        }
         let body = cx.block(&self.probe.body);
         let body = match condition {
-            Some(Ok(cond)) => guarded(cond, body),
+            Some(Ok(cond)) if decision.is_none() => guarded(cond, body),
             // Without the predicate the body must not run; the fault is recorded, so it never will.
-            Some(Err(_)) | None => body,
+            Some(_) | None => body,
         };
         let body = match context.condition.clone() {
             Some(condition) => guarded(condition, body),
@@ -295,7 +315,7 @@ impl Lowering<'_> {
         let (vars, functions, sharing) = (cx.vars, cx.functions.lowered, cx.sharing);
         let probe =
             ir::Probe { kind: of.kind, targets: targets.to_vec(), vars, functions, body, span: self.probe.span };
-        (probe, sharing)
+        Some((probe, sharing))
     }
 }
 
