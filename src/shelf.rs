@@ -17,11 +17,54 @@ macro_rules! tools {
 
 /// All of them, by name; a test holds that none of the folder is missing.
 pub static TOOLS: &[Tool] = tools! {
+    "argdist"
+    "bashreadline"
+    "biolatency"
+    "biosnoop"
+    "biostacks"
+    "bitesize"
+    "capable"
+    "cpuwalk"
+    "dcsnoop"
     "execsnoop"
+    "filelife"
+    "fileslower"
+    "funclatency"
+    "gethostlatency"
+    "killsnoop"
+    "loads"
+    "mdflush"
+    "memleak"
+    "naptime"
+    "offcputime"
+    "oomkill"
     "opensnoop"
+    "pidpersec"
+    "profile"
     "runqlat"
+    "runqlen"
+    "setuids"
+    "ssllatency"
+    "sslsnoop"
+    "statsnoop"
+    "swapin"
+    "syncsnoop"
     "syscount"
+    "tcpaccept"
+    "tcpconnect"
+    "tcpdrop"
+    "tcplife"
+    "tcpretrans"
+    "tcprtt"
+    "tcpsynbl"
+    "tcptop"
+    "threadsnoop"
+    "undump"
+    "vfscount"
     "vfsstat"
+    "wakeuptime"
+    "writeback"
+    "xfsdist"
 };
 
 /// The tool of this name, with or without the ending of its file.
@@ -60,6 +103,16 @@ mod tests {
         assert_eq!(find("opensnoop").map(|tool| tool.name), Some("opensnoop"));
         assert_eq!(find("opensnoop.bt").map(|tool| tool.name), Some("opensnoop"));
         assert!(find("opensnoo").is_none());
+    }
+
+    #[test]
+    fn the_whole_folder_is_there() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts");
+        let files = std::fs::read_dir(folder).expect("the folder of scripts").flatten();
+        let mut files: Vec<String> = files.map(|file| file.file_name().to_string_lossy().into_owned()).collect();
+        files.sort();
+        let known: Vec<String> = TOOLS.iter().map(|tool| format!("{}.bt", tool.name)).collect();
+        assert_eq!(files, known);
     }
 
     #[test]

@@ -3,8 +3,6 @@
 #[path = "support/compile.rs"]
 mod compile;
 
-use std::path::Path;
-
 use compile::{assert_all, compile, fixture};
 use rtrace::builtins;
 use rtrace::check::Options;
@@ -14,6 +12,9 @@ use rtrace::engine::Engine;
 use rtrace::kernel::{Feature, Fixture};
 use rtrace::plan::MapKind;
 use rtrace::probes;
+use rtrace::shelf;
+use rtrace::source::Sources;
+use rtrace::syntax;
 
 #[test]
 fn examples_of_builtins_compile() {
@@ -28,17 +29,32 @@ fn examples_of_probe_types_compile() {
     assert_all(probes::TYPES.iter().map(|of| compile(&kernel, of.name(), of.example)));
 }
 
+/// What the fixture kernel does not have is passed over: `tests/run/tools_*.toml` runs the tools on kernels that do.
 #[test]
 fn scripts_compile() {
     let kernel = fixture();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
-    let scripts =
-        std::fs::read_dir(folder).expect("scripts are there").map(|entry| entry.expect("a folder entry").path());
-    assert_all(scripts.map(|path| {
-        let text = std::fs::read_to_string(&path).expect("a readable script");
-        compile(&kernel, &path.to_string_lossy(), &text)
+    assert_all(shelf::TOOLS.iter().map(|tool| {
+        let mut sources = Sources::new();
+        let parsed = syntax::parse(sources.add(tool.name.to_string(), tool.text.to_string()));
+        parsed.map_err(|faults| format!("{}: {faults:?}", tool.name))?;
+        compile(&kernel, tool.name, tool.text).or_else(|faults| {
+            let is_of_the_kernel =
+                |line: &&str| line.contains("ERROR") && !LACKS_OF_THE_FIXTURE.iter().any(|lack| line.contains(lack));
+            match faults.lines().find(is_of_the_kernel) {
+                Some(fault) => Err(fault.to_string()),
+                None => Ok(()),
+            }
+        })
     }));
 }
+
+/// What is said of a script that is meant for a kernel with more than the fixture has.
+const LACKS_OF_THE_FIXTURE: &[&str] = &[
+    "No matches for",
+    "does not exist or is not executable",
+    // Attach points that are parameters.
+    "Invalid probe type: ",
+];
 
 #[test]
 fn names_are_unique() {

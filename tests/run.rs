@@ -14,6 +14,8 @@ mod drive;
 mod judge;
 #[path = "support/needs.rs"]
 mod needs;
+#[path = "support/workload.rs"]
+mod workload;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -25,6 +27,10 @@ use libtest_mimic::{Arguments, Trial};
 use regex::Regex;
 
 fn main() -> ExitCode {
+    if let Some(wanted) = env::args().skip_while(|word| word != "workload").nth(1) {
+        workload::run(&wanted);
+        return ExitCode::SUCCESS;
+    }
     let arguments = Arguments::from_args();
     // In a virtual machine the repository lies elsewhere than where this was built.
     let root = path("RTRACE_ROOT", env!("CARGO_MANIFEST_DIR"));

@@ -15,7 +15,7 @@ impl Cx<'_> {
     /// `{ statements; value }` in a scope of its own.
     pub(super) fn block_value(&mut self, body: &[ast::Stmt], value: Option<&ast::Expr>, span: Span) -> Fallible<Expr> {
         self.scopes.push(Scope::new());
-        let block = self.statements(body);
+        let mut block = self.statements(body);
         let value = value.map(|value| self.any(value));
         self.close_scope();
         match value {
@@ -23,6 +23,10 @@ impl Cx<'_> {
             Some(value) => {
                 let value = value?;
                 let ty = value.ty.clone();
+                if ty == Type::Void {
+                    block.push(Stmt::new(StmtKind::Eval(value), span));
+                    return Ok(Expr::effect(block, span));
+                }
                 Ok(Expr::new(ExprKind::Seq(block, value), ty, span))
             }
             None => Ok(Expr::effect(block, span)),
@@ -68,6 +72,7 @@ impl Cx<'_> {
             (ast::ExprKind::Comptime(_), Ok(ExprKind::Int(value))) => Some(*value != 0),
             _ => None,
         };
+        self.env.is_cut |= decision.is_some();
         (decision, lowered)
     }
 

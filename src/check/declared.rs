@@ -43,8 +43,9 @@ impl Declarations {
     }
 
     /// What is wrong with the declarations, in themselves and in the light of how the program uses the maps.
-    pub fn judge(&self, used: &BTreeMap<String, MapInfo>) -> Vec<Diagnostic> {
+    pub fn judge(&self, used: &BTreeMap<String, MapInfo>, is_cut: bool) -> Vec<Diagnostic> {
         let judged = self.by_name.iter().filter_map(|(name, declared)| match used.get(name) {
+            None if is_cut => None,
             None => Some(Diagnostic::warning(declared.span, format!("Unused map: {name}"))),
             Some(info) => info.value.as_ref().and_then(|value| mismatch(*declared, value, info.value_span)),
         });

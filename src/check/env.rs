@@ -27,6 +27,8 @@ pub struct Env {
     /// Variables and maps that were assigned something faulty: that nothing is known of them is no fault of its own.
     spoiled: BTreeSet<String>,
     seen: Seen,
+    /// Whether `comptime` left out a part, in which maps may be used that are used nowhere else.
+    pub is_cut: bool,
     /// Maps whose value no assignment tells, as in `@x = @x + 1`, count as numbers once nothing else changes.
     guess: Guess,
     /// Bytes that a key may have, where the kernel limits them.
@@ -209,7 +211,7 @@ impl Env {
 
     /// Declarations that do not fit their maps, or that nothing uses.
     pub fn report_declared(&mut self) {
-        for diagnostic in self.declarations.judge(&self.maps) {
+        for diagnostic in self.declarations.judge(&self.maps, self.is_cut) {
             self.report(diagnostic);
         }
     }

@@ -60,6 +60,11 @@ impl Cx<'_> {
         if let BinaryOp::And | BinaryOp::Or = op {
             let (left, right) = (self.condition(left), self.condition(right));
             let (left, right) = (left?, right?);
+            if let (Some(one), Some(other)) = (constant(&left), constant(&right))
+                && let Some(value) = fold(op, one, other)
+            {
+                return Ok(Expr::int(value as i64, Type::Bool, span));
+            }
             let kind = if op == BinaryOp::And { ExprKind::And(left, right) } else { ExprKind::Or(left, right) };
             return Ok(Expr::new(kind, Type::Bool, span));
         }

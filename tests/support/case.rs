@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// One run of rtrace. In all of its strings `{tmp}` is a fresh folder, `{root}` the repository and `{pid}` the process of `target`.
+/// One run of rtrace. In all of its strings `{tmp}` is a fresh folder, `{root}` the repository, `{pid}` the process of `target`, and
+/// `{do}` the command for a workload of `workload.rs`.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
@@ -53,6 +54,9 @@ pub struct Case {
     /// Regular expressions that match nowhere.
     #[serde(default)]
     pub stdout_lacks: Vec<String>,
+    /// Regular expressions, and how often each must match.
+    #[serde(default)]
+    pub stdout_counts: Vec<(String, usize)>,
     pub stderr: Option<String>,
     #[serde(default)]
     pub stderr_matches: Vec<String>,
@@ -80,6 +84,7 @@ impl Case {
             json: None,
             stdout_matches: Vec::new(),
             stdout_lacks: Vec::new(),
+            stdout_counts: Vec::new(),
             stderr: None,
             stderr_matches: Vec::new(),
             ..self.clone()
@@ -90,7 +95,11 @@ impl Case {
     /// A case that expects nothing of the output cannot fail, but for its exit code.
     fn expects_something(&self) -> bool {
         let lists = [&self.stdout_matches, &self.stdout_lacks, &self.stderr_matches];
-        self.stdout.is_some() || self.stderr.is_some() || self.exit != 0 || lists.iter().any(|list| !list.is_empty())
+        !self.stdout_counts.is_empty()
+            || self.stdout.is_some()
+            || self.stderr.is_some()
+            || self.exit != 0
+            || lists.iter().any(|list| !list.is_empty())
     }
 
     const fn twenty_seconds() -> u32 {

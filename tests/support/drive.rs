@@ -28,7 +28,12 @@ pub struct Outcome {
 /// Runs a case; the error says why there is no outcome.
 pub fn run(case: &Case, bench: &Bench) -> Result<Outcome, String> {
     let folder = Folder::new().map_err(|error| format!("no temporary folder: {error}"))?;
-    let mut placeholders = vec![("{tmp}", folder.text()), ("{root}", bench.root.display().to_string())];
+    let own = env::current_exe().map_err(|error| error.to_string())?;
+    let mut placeholders = vec![
+        ("{tmp}", folder.text()),
+        ("{root}", bench.root.display().to_string()),
+        ("{do}", format!("{} workload", own.display())),
+    ];
     if let Some(command) = &case.filled(&placeholders)?.setup {
         let limit = Duration::from_secs(u64::from(case.timeout * patience()));
         work(command, Instant::now() + limit, &folder)?;

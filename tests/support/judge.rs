@@ -19,7 +19,9 @@ pub fn judge(outcome: &Outcome) -> Result<(), String> {
         unmatched("stderr", &case.stderr_matches, &outcome.stderr)?,
         matched("stdout", &case.stdout_lacks, &outcome.stdout)?,
     ];
-    let faults: Vec<String> = exit.into_iter().chain(texts.into_iter().flatten()).chain(patterns.concat()).collect();
+    let counts = miscounted(&case.stdout_counts, &outcome.stdout)?;
+    let faults: Vec<String> =
+        exit.into_iter().chain(texts.into_iter().flatten()).chain(patterns.concat()).chain(counts).collect();
     if faults.is_empty() { Ok(()) } else { Err(explain(outcome, &faults)) }
 }
 
@@ -52,6 +54,18 @@ fn unmatched(stream: &str, patterns: &[String], text: &str) -> Result<Vec<String
 fn matched(stream: &str, patterns: &[String], text: &str) -> Result<Vec<String>, String> {
     let hits = select(patterns, text, true)?;
     Ok(hits.map(|pattern| format!("something on {stream} matches {pattern}")).collect())
+}
+
+fn miscounted(counts: &[(String, usize)], text: &str) -> Result<Vec<String>, String> {
+    let mut faults = Vec::new();
+    for (pattern, expected) in counts {
+        let regex = RegexBuilder::new(pattern).multi_line(true).build().map_err(|error| error.to_string())?;
+        let found = regex.find_iter(text).count();
+        if found != *expected {
+            faults.push(format!("{found} times on stdout, not {expected}: {pattern}"));
+        }
+    }
+    Ok(faults)
 }
 
 /// The patterns of which it holds that they match, or do not.
