@@ -27,8 +27,11 @@ use libtest_mimic::{Arguments, Trial};
 use regex::Regex;
 
 fn main() -> ExitCode {
-    if let Some(wanted) = env::args().skip_while(|word| word != "workload").nth(1) {
-        workload::run(&wanted);
+    let words: Vec<String> = env::args().skip(1).collect();
+    if let [word, name, comm] = words.as_slice()
+        && word == "workload"
+    {
+        workload::run(name, comm);
         return ExitCode::SUCCESS;
     }
     let arguments = Arguments::from_args();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 /// One run of rtrace. In all of its strings `{tmp}` is a fresh folder, `{root}` the repository, `{pid}` the process of `target`, and
-/// `{do}` the command for a workload of `workload.rs`.
+/// `{do} NAME COMM` runs a workload of `workload.rs` by a process that is named COMM.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {

@@ -19,7 +19,7 @@ const fn need(name: &'static str, missing: &'static str, probe: fn() -> bool) ->
     Need { name, missing, is_met: LazyLock::new(probe) }
 }
 
-static NEEDS: [Need; 24] = [
+static NEEDS: [Need; 35] = [
     need("root", "not root", is_root),
     need("btf", "the kernel has no BTF", || exists("/sys/kernel/btf/vmlinux")),
     need("kprobe", "the kernel has no kprobes", || exists("/sys/bus/event_source/devices/kprobe/type")),
@@ -40,6 +40,25 @@ static NEEDS: [Need; 24] = [
     need("rustc", "there is no rustc", || on_path("rustc")),
     need("pmu", "the processor's counters are not offered", || exists("/sys/bus/event_source/devices/cpu/type")),
     need("large_keys", "keys of maps have 512 bytes at the most", || !is_before(&release(), "5.11")),
+    need("cap_capable", "the kernel has neither kprobes nor the tracepoint cap_capable", || {
+        has_event("capability/cap_capable") || is_met("kprobe")
+    }),
+    need("tcp_bytes", "the kernel has neither kprobes nor the tracepoint sock_send_length", || {
+        has_event("sock/sock_send_length") || is_met("kprobe")
+    }),
+    need("drop_reason", "the kernel does not tell why it drops packets", || !is_before(&release(), "5.17")),
+    need("memory_cgroup", "there are no limits of memory in cgroups", || {
+        fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").is_ok_and(|all| all.contains("memory"))
+    }),
+    need("data_symbols", "the kernel does not tell the addresses of its data", || has_symbol("avenrun")),
+    need("xfs_functions", "the kernel has no XFS, or no kprobes", || {
+        has_symbol("xfs_file_read_iter") && is_met("kprobe")
+    }),
+    need("md_functions", "the kernel has no software RAID", || has_symbol("md_flush_request")),
+    need("disk", "there is no disk", has_disk),
+    need("getent", "there is no getent", || exists("/usr/bin/getent")),
+    need("openssl", "there is no openssl", || exists("/usr/bin/openssl")),
+    need("curl", "there is no curl", || exists("/usr/bin/curl")),
     need("setpriv", "there is no setpriv", || exists("/usr/bin/setpriv")),
     need("unshare", "there is no unshare", || exists("/usr/bin/unshare")),
     need("vm", "for virtual machines only", is_vm),
@@ -71,6 +90,21 @@ fn exists(path: &str) -> bool {
 fn on_path(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).exists()))
+}
+
+fn has_event(path: &str) -> bool {
+    exists(&format!("/sys/kernel/tracing/events/{path}"))
+}
+
+fn has_symbol(name: &str) -> bool {
+    let of_name = |line: &str| line.split_whitespace().nth(2) == Some(name);
+    fs::read_to_string("/proc/kallsyms").is_ok_and(|symbols| symbols.lines().any(of_name))
+}
+
+/// Whether temporary files lie on one.
+fn has_disk() -> bool {
+    let major = fs::metadata(std::env::temp_dir()).map_or(0, |folder| folder.dev() >> 8);
+    major != 0 && exists("/sys/class/block") && fs::read_dir("/sys/class/block").is_ok_and(|disks| disks.count() > 0)
 }
 
 fn is_root() -> bool {

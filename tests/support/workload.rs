@@ -1,5 +1,7 @@
-//! Workloads that a shell has no command for, each doing a thing a known number of times: a name in, the thing done.
+//! Workloads that a shell has no command for, each doing a thing a known number of times: a name in, the thing done, by a process
+//! of the name that the case looks for.
 
+use std::ffi::CString;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -8,7 +10,10 @@ use std::time::Duration;
 use std::{fs, ptr, thread};
 
 /// A name of no workload is a fault of the case that wants it.
-pub fn run(name: &str) {
+pub fn run(name: &str, comm: &str) {
+    let own_name = CString::new(comm).expect("a name");
+    // SAFETY: the name is a text that ends, and is copied.
+    unsafe { libc::prctl(libc::PR_SET_NAME, own_name.as_ptr()) };
     match name {
         "tcp" => tcp(),
         "refused" => refused(),
@@ -18,15 +23,16 @@ pub fn run(name: &str) {
         "ids" => ids(),
         "sync" => sync(),
         "signals" => signals(),
-        "files" => files(),
+        "files" => files(comm),
         "eat-memory" => eat_memory(),
         other => panic!("there is no workload '{other}'"),
     }
 }
 
-/// Three connections, each with 5,000 bytes there and 3,000 back, to port 7707.
+/// Three connections, each with 5,000 bytes there and 3,000 back.
 fn tcp() {
-    let listener = TcpListener::bind(("127.0.0.1", 7707)).expect("a free port");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
     let server = thread::spawn(move || {
         for _ in 0..3 {
             let (mut peer, _) = listener.accept().expect("a connection");
@@ -35,23 +41,23 @@ fn tcp() {
         }
     });
     for _ in 0..3 {
-        let mut stream = TcpStream::connect(("127.0.0.1", 7707)).expect("a server");
+        let mut stream = TcpStream::connect(address).expect("a server");
         stream.write_all(&[0; 5000]).expect("room to send");
         stream.read_exact(&mut [0; 3000]).expect("an answer");
     }
     server.join().expect("a server that ends well");
 }
 
-/// Four connections to a port on which nobody listens.
+/// Four connections to a port on which nobody listens: port 1.
 fn refused() {
     for _ in 0..4 {
-        assert!(TcpStream::connect(("127.0.0.1", 7708)).is_err(), "somebody listens on port 7708");
+        assert!(TcpStream::connect("127.0.0.1:1").is_err(), "somebody listens on port 1");
     }
 }
 
 /// A server that never accepts, its queue of one full: the next client's first packet is dropped, and sent again a second later.
 fn full_backlog() {
-    let listener = TcpListener::bind(("127.0.0.1", 7709)).expect("a free port");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     // SAFETY: the call takes numbers only.
     unsafe { libc::listen(std::os::fd::AsRawFd::as_raw_fd(&listener), 0) };
     let address = listener.local_addr().expect("an address");
@@ -113,9 +119,9 @@ fn signals() {
 }
 
 /// Seven files, each written, read and deleted.
-fn files() {
+fn files(comm: &str) {
     for number in 0..7 {
-        let path = std::env::temp_dir().join(format!("rtrace-file-{number}"));
+        let path = std::env::temp_dir().join(format!("{comm}-{number}"));
         fs::write(&path, [7; 1000]).expect("room for a file");
         fs::read(&path).expect("a file");
         fs::remove_file(&path).expect("a file");
