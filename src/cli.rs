@@ -1,6 +1,7 @@
 //! Arguments in, an [`Invocation`] out. One table of options makes both the parser and the help.
 
 mod flags;
+mod pages;
 
 use std::path::Path;
 
@@ -12,6 +13,7 @@ use crate::plan::Faults;
 use crate::report::Warnings;
 use crate::shelf::{self, Tool};
 use flags::FLAGS;
+pub use pages::Page;
 
 /// What the command line asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -68,6 +70,8 @@ pub enum Mode {
     Info,
     /// List the tools that come with rtrace.
     Tools,
+    /// Print a page made of the table of options.
+    Generate(Page),
     /// Print the script that is the program.
     Source,
     Version,

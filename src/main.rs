@@ -66,6 +66,7 @@ fn dispatch(invocation: &Invocation) -> Result<u8> {
     match invocation.mode {
         Mode::Help => output::line(&cli::help())?,
         Mode::Version => output::line(&format!("rtrace v{}\n", env!("CARGO_PKG_VERSION")))?,
+        Mode::Generate(page) => output::line(&page.text())?,
         Mode::Tools => output::line(&shelf::list())?,
         Mode::Info => output::line(&info::text(&kernel))?,
         Mode::List => list(invocation, &kernel)?,

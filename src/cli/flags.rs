@@ -1,5 +1,6 @@
 //! The options, one row each.
 
+use super::pages::PAGES;
 use super::{Buffering, Format, Invocation, Losses, Mode, Program, Stage, Verbosity};
 use crate::check::Safety;
 use crate::kernel::Feature;
@@ -140,6 +141,10 @@ pub const FLAGS: &[Flag] = &[
         let unknown = || format!("there is no tool '{value}'; --tools lists them");
         to.program = Some(Program::Tool(shelf::find(value).ok_or_else(unknown)?));
         mode(to, Mode::Source)
+    }),
+    flag(None, "generate", "PAGE", "print the manual page or a completion: man, bash, zsh, fish", |to, value| {
+        let unknown = "--generate makes one of: man, bash, zsh, fish";
+        mode(to, Mode::Generate(one_of(value, &PAGES).ok_or(unknown)?))
     }),
     flag(None, "info", "", "show what this kernel offers", |to, _| mode(to, Mode::Info)),
     flag(Some('V'), "version", "", "show the version", |to, _| mode(to, Mode::Version)),
