@@ -1,9 +1,12 @@
 //! The settings of a script: the `config` block, overridden by the environment.
 
+mod keys;
+
 use crate::diag::Diagnostic;
 use crate::names;
 use crate::syntax::ast::{Setting, SettingValue};
 use crate::types::StackMode;
+use keys::{Key, Setter};
 
 /// Every setting, with its default.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +27,22 @@ pub struct Config {
     pub str_trunc_trailer: String,
     pub control_characters: ControlCharacters,
     pub license: String,
+    /// Bytes of the largest temporary that is put on the stack of a program.
+    pub on_stack_limit: u64,
+    pub lazy_symbolication: bool,
+    pub cache_user_symbols: CacheUserSymbols,
     pub unstable_tseries: Unstable,
+    pub unstable_typeinfo: Unstable,
+    pub unstable_import_statement: Unstable,
+    pub unstable_dw_ustack: Unstable,
+}
+
+/// What the symbols of a binary are kept for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheUserSymbols {
+    PerPid,
+    PerProgram,
+    None,
 }
 
 /// What to do about a feature that may change.
@@ -60,78 +78,26 @@ pub struct Overrides {
     settings: Vec<(&'static Key, String)>,
 }
 
-/// One setting.
-struct Key {
-    /// Its name, then older ones.
-    names: &'static [&'static str],
-    set: Setter,
+/// A setting's value, for those who look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    Number(u64),
+    Truth(bool),
+    Text(String),
 }
 
-/// How a value becomes part of the configuration; the error says what is wrong with it.
-enum Setter {
-    Number(fn(&mut Config, u64)),
-    Bool(fn(&mut Config, bool)),
-    Text(fn(&mut Config, &str) -> Result<(), &'static str>),
-    /// Known to bpftrace and without meaning here: accepted, and nothing changes.
-    Nothing,
+/// A setting as documents and the `config` builtin have it.
+pub struct Row {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub get: fn(&Config) -> Shown,
 }
 
-const KEYS: &[Key] = &[
-    Key { names: &["hist_percentiles"], set: Setter::Bool(|config, value| config.hist_percentiles = value) },
-    Key { names: &["max_map_keys", "map_keys_max"], set: Setter::Number(|config, value| config.max_map_keys = value) },
-    Key { names: &["max_strlen", "strlen"], set: Setter::Number(|config, value| config.max_strlen = value) },
-    Key { names: &["max_probes"], set: Setter::Number(|config, value| config.max_probes = value) },
-    Key { names: &["max_bpf_progs"], set: Setter::Number(|config, value| config.max_bpf_progs = value) },
-    Key {
-        names: &["max_cat_bytes", "cat_bytes_max"],
-        set: Setter::Number(|config, value| config.max_cat_bytes = value),
-    },
-    Key { names: &["log_size"], set: Setter::Number(|config, value| config.log_size = value) },
-    Key { names: &["perf_rb_pages"], set: Setter::Number(|config, value| config.perf_rb_pages = value) },
-    Key { names: &["print_maps_on_exit"], set: Setter::Bool(|config, value| config.print_maps_on_exit = value) },
-    Key { names: &["cpp_demangle"], set: Setter::Bool(|config, value| config.cpp_demangle = value) },
-    Key { names: &["no_cpp_demangle"], set: Setter::Bool(|config, value| config.cpp_demangle = !value) },
-    Key { names: &["missing_probes"], set: Setter::Text(set_missing_probes) },
-    Key { names: &["stack_mode"], set: Setter::Text(set_stack_mode) },
-    Key {
-        names: &["str_trunc_trailer"],
-        set: Setter::Text(|config, value| {
-            config.str_trunc_trailer = value.to_string();
-            Ok(())
-        }),
-    },
-    Key { names: &["control_characters"], set: Setter::Text(set_control_characters) },
-    Key { names: &["license"], set: Setter::Text(set_license) },
-    Key {
-        names: &["unstable_tseries"],
-        set: Setter::Text(|config, value| {
-            config.unstable_tseries = unstable(value)?;
-            Ok(())
-        }),
-    },
-    Key {
-        names: &[
-            "cache_user_symbols",
-            "lazy_symbolication",
-            "on_stack_limit",
-            "show_debug_info",
-            "use_blazesym",
-            "unstable_import_statement",
-            "unstable_typeinfo",
-            "unstable_dw_ustack",
-            "symbol_source",
-            "max_type_res_iterations",
-            "unstable_addr",
-            "unstable_import",
-            "unstable_macro",
-            "unstable_map_decl",
-        ],
-        set: Setter::Nothing,
-    },
-];
-
-const LICENSES: [&str; 6] =
-    ["GPL", "GPL v2", "GPL and additional rights", "Dual BSD/GPL", "Dual MIT/GPL", "Dual MPL/GPL"];
+/// Every setting that has a meaning, in the order of bpftrace, then our own.
+pub fn rows() -> impl Iterator<Item = Row> {
+    let known = keys::KEYS.iter().filter_map(|key| Some((key, key.get?)));
+    known.map(|(key, get)| Row { name: key.name, doc: key.doc, get })
+}
 
 impl Default for Config {
     fn default() -> Self {
@@ -151,31 +117,40 @@ impl Default for Config {
             str_trunc_trailer: "..".to_string(),
             control_characters: ControlCharacters::Auto,
             license: "GPL".to_string(),
+            on_stack_limit: 64,
+            lazy_symbolication: true,
+            cache_user_symbols: CacheUserSymbols::PerPid,
             unstable_tseries: Unstable::Warn,
+            unstable_typeinfo: Unstable::Error,
+            unstable_import_statement: Unstable::Error,
+            unstable_dw_ustack: Unstable::Warn,
         }
     }
 }
 
 impl Config {
-    /// Takes over a script's settings; what is wrong with them is returned.
+    /// Takes over a script's settings; what is wrong with them is returned, and what deserves a warning.
     pub fn apply(&mut self, settings: &[Setting]) -> Vec<Diagnostic> {
-        let mut faults = Vec::new();
-        for setting in settings {
-            let name = &setting.key.text;
-            let Some(key) = find(name) else {
-                faults.push(unknown(setting));
-                continue;
-            };
-            let value = match &setting.value {
-                SettingValue::Int(number) => number.to_string(),
-                SettingValue::Bool(truth) => truth.to_string(),
-                SettingValue::Text(text) | SettingValue::Word(text) => text.clone(),
-            };
-            if let Err(message) = key.set(self, &value) {
-                faults.push(Diagnostic::error(setting.value_span, format!("{name}: {message}")));
-            }
+        settings.iter().filter_map(|setting| self.apply_one(setting)).collect()
+    }
+
+    fn apply_one(&mut self, setting: &Setting) -> Option<Diagnostic> {
+        let name = &setting.key.text;
+        let Some((key, written)) = find(name) else { return Some(unknown(setting)) };
+        let value = match &setting.value {
+            SettingValue::Int(number) => number.to_string(),
+            SettingValue::Bool(truth) => truth.to_string(),
+            SettingValue::Text(text) | SettingValue::Word(text) => text.clone(),
+        };
+        if let Err(message) = key.set(self, &value) {
+            return Some(Diagnostic::error(setting.value_span, format!("{name}: {message}")));
         }
-        faults
+        let span = setting.key.span;
+        match (&key.set, key.renamed(&written)) {
+            (Setter::Nothing, _) => Some(Diagnostic::warning(span, format!("{name} is deprecated and has no effect"))),
+            (_, Some(new)) => Some(Diagnostic::warning(span, format!("{name} has been renamed, please use {new}"))),
+            (_, None) => None,
+        }
     }
 }
 
@@ -185,7 +160,7 @@ impl Overrides {
         let mut overrides = Self::default();
         for (variable, value) in variables {
             let name = variable.strip_prefix("RTRACE_").or_else(|| variable.strip_prefix("BPFTRACE_"));
-            let Some(key) = name.and_then(find) else { continue };
+            let Some((key, _)) = name.and_then(find) else { continue };
             key.set(&mut Config::default(), &value).map_err(|message| format!("{variable}: {message}"))?;
             overrides.settings.push((key, value));
         }
@@ -202,11 +177,19 @@ impl Overrides {
 
 impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.names[0])
+        f.write_str(self.name)
     }
 }
 
 impl Key {
+    /// The name to be used instead of an old one.
+    fn renamed(&self, written: &str) -> Option<&'static str> {
+        match self.set {
+            Setter::Inverse(_, new) => Some(new),
+            _ => (written != self.name).then_some(self.name),
+        }
+    }
+
     fn set(&self, config: &mut Config, value: &str) -> Result<(), String> {
         match self.set {
             Setter::Number(set) => {
@@ -214,35 +197,48 @@ impl Key {
                 Ok(())
             }
             Setter::Bool(set) => {
-                let truth = match value.to_ascii_lowercase().as_str() {
-                    "1" | "true" | "on" | "yes" => true,
-                    "0" | "false" | "off" | "no" => false,
-                    _ => return Err("Invalid bool value: valid values are true, false, 1 or 0.".to_string()),
-                };
-                set(config, truth);
+                set(config, truth(value)?);
+                Ok(())
+            }
+            Setter::Inverse(set, _) => {
+                set(config, !truth(value)?);
                 Ok(())
             }
             Setter::Text(set) => set(config, value).map_err(str::to_string),
+            Setter::Build => truth(value).map(drop),
             Setter::Nothing => Ok(()),
         }
     }
 }
 
-/// What bpftrace takes from the environment alone.
-const ENVIRONMENT_ONLY: [&str; 6] = ["btf", "color", "kernel_build", "kernel_source", "objcopy", "vmlinux"];
+fn truth(value: &str) -> Result<bool, String> {
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "true" | "on" | "yes" => Ok(true),
+        "0" | "false" | "off" | "no" => Ok(false),
+        _ => Err("Invalid bool value: valid values are true, false, 1 or 0.".to_string()),
+    }
+}
 
-fn find(name: &str) -> Option<&'static Key> {
+/// What bpftrace takes from the environment alone.
+const ENVIRONMENT_ONLY: [&str; 7] =
+    ["btf", "color", "dummy_ts_map", "kernel_build", "kernel_source", "objcopy", "vmlinux"];
+
+/// The setting, and the name it goes by here.
+fn find(name: &str) -> Option<(&'static Key, String)> {
     let name = name.to_ascii_lowercase();
     let name = name.strip_prefix("bpftrace_").unwrap_or(&name);
-    KEYS.iter().find(|key| key.names.contains(&name))
+    let key = keys::KEYS.iter().find(|key| key.name == name || key.old.contains(&name))?;
+    Some((key, name.to_string()))
 }
 
 fn unknown(setting: &Setting) -> Diagnostic {
     let name = &setting.key.text;
-    let known = KEYS.iter().flat_map(|key| key.names.iter().copied());
-    if ENVIRONMENT_ONLY.contains(&name.to_ascii_lowercase().as_str()) {
+    let known = keys::KEYS.iter().filter(|key| key.get.is_some()).map(|key| key.name);
+    let bare = name.to_ascii_lowercase();
+    let bare = bare.strip_prefix("bpftrace_").unwrap_or(&bare);
+    if ENVIRONMENT_ONLY.contains(&bare) {
         let message = format!("{name}: can only be set as an environment variable");
-        let hint = format!("BPFTRACE_{}=... rtrace ...", name.to_ascii_uppercase());
+        let hint = format!("BPFTRACE_{}=... rtrace ...", bare.to_ascii_uppercase());
         return Diagnostic::error(setting.key.span, message).hint(hint);
     }
     let fault = Diagnostic::error(setting.key.span, format!("{name}: not a known configuration option"));
@@ -250,59 +246,6 @@ fn unknown(setting: &Setting) -> Diagnostic {
         Some(near) => fault.hint(format!("did you mean {near}?")),
         None => fault,
     }
-}
-
-fn set_missing_probes(config: &mut Config, value: &str) -> Result<(), &'static str> {
-    config.missing_probes = match value {
-        "error" => MissingProbes::Error,
-        "warn" => MissingProbes::Warn,
-        "ignore" => MissingProbes::Ignore,
-        "alternatives" => MissingProbes::Alternatives,
-        _ => {
-            return Err("Invalid value for missing_probes: valid values are ignore, warn, error, and alternatives.");
-        }
-    };
-    Ok(())
-}
-
-fn set_control_characters(config: &mut Config, value: &str) -> Result<(), &'static str> {
-    config.control_characters = match value {
-        "auto" => ControlCharacters::Auto,
-        "escaped" => ControlCharacters::Escaped,
-        "raw" => ControlCharacters::Raw,
-        _ => return Err("Invalid value for control_characters: valid values are auto, escaped, and raw."),
-    };
-    Ok(())
-}
-
-fn set_stack_mode(config: &mut Config, value: &str) -> Result<(), &'static str> {
-    config.stack_mode = match value {
-        "bpftrace" => StackMode::Bpftrace,
-        "perf" => StackMode::Perf,
-        "raw" => StackMode::Raw,
-        "build_id" => StackMode::BuildId,
-        _ => return Err("Invalid value for stack_mode: valid values are bpftrace, raw, perf, and build_id."),
-    };
-    Ok(())
-}
-
-fn unstable(value: &str) -> Result<Unstable, &'static str> {
-    match value {
-        "error" => Ok(Unstable::Error),
-        "warn" => Ok(Unstable::Warn),
-        "enable" => Ok(Unstable::Enable),
-        _ => Err("Invalid value: valid values are error, warn, and enable."),
-    }
-}
-
-fn set_license(config: &mut Config, value: &str) -> Result<(), &'static str> {
-    if !LICENSES.contains(&value) {
-        return Err(
-            "Invalid value for license: valid values are GPL, GPL v2, GPL and additional rights, Dual BSD/GPL, Dual MIT/GPL, and Dual MPL/GPL.",
-        );
-    }
-    config.license = value.to_string();
-    Ok(())
 }
 
 #[cfg(test)]

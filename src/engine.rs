@@ -6,7 +6,7 @@ use crate::cdecl::{self, Headers, Resolved};
 use crate::check::{self, Options};
 use crate::codegen::{self, Compiled};
 use crate::config::{Config, Overrides};
-use crate::diag::Diagnostic;
+use crate::diag::{Diagnostic, Severity};
 use crate::imports;
 use crate::ir;
 use crate::kernel::{Kernel, WithTypes};
@@ -64,7 +64,9 @@ impl<'a> Engine<'a> {
         let kernel = with_types.as_ref().map_or(self.kernel, |with_types| with_types);
         let program = macros::expand(program, &mut self.sources)?;
         let mut config = Config::default();
-        let mut faults = config.apply(&program.config);
+        let (mut faults, renamed): (Faults, Faults) =
+            config.apply(&program.config).into_iter().partition(|finding| finding.severity == Severity::Error);
+        told.extend(renamed);
         self.overrides.apply(&mut config);
         match check::check(&program, kernel, config, &self.options) {
             Ok((mut program, warnings)) if faults.is_empty() => {

@@ -12,6 +12,7 @@ pub mod id;
 pub mod mapped;
 pub mod names;
 pub mod shelf;
+pub mod signal;
 pub mod source;
 pub mod strftime;
 pub mod types;

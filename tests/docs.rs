@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use compile::{assert_all, compile, fixture};
 use rtrace::builtins::{self, Builtin};
 use rtrace::check::Safety;
+use rtrace::config::{self, Config, Shown};
 use rtrace::{cli, probes};
 
 /// A table of the documents, and how it is made.
@@ -19,10 +20,11 @@ struct Table {
     text: fn() -> String,
 }
 
-const TABLES: [Table; 3] = [
+const TABLES: [Table; 4] = [
     Table { name: "probe types", text: probe_types },
     Table { name: "builtins", text: all_builtins },
     Table { name: "options", text: options },
+    Table { name: "settings", text: settings },
 ];
 
 const END: &str = "<!-- end of table -->";
@@ -134,6 +136,19 @@ fn all_builtins() -> String {
 
 fn options() -> String {
     format!("```text\n{}```\n", cli::help())
+}
+
+fn settings() -> String {
+    let defaults = Config::default();
+    let row = |of: config::Row| {
+        let default = match (of.get)(&defaults) {
+            Shown::Number(value) => value.to_string(),
+            Shown::Truth(value) => value.to_string(),
+            Shown::Text(value) => code(&value),
+        };
+        format!("| `{}` | {default} | {} |\n", of.name, of.doc)
+    };
+    format!("| setting | default | meaning |\n| --- | --- | --- |\n{}", config::rows().map(row).collect::<String>())
 }
 
 /// A table's cell ends at a bar, even within code.

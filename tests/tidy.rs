@@ -19,6 +19,7 @@ const ORDER: &[&[&str]] = &[
     &["shelf"],
     &["demangle"],
     &["errno"],
+    &["signal"],
     &["strftime"],
     &["types"],
     &["btf"],

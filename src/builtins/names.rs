@@ -6,6 +6,7 @@ use crate::check::{Call, Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{BinaryOp, Expr, ExprKind};
 use crate::types::{Naming, Type};
+use crate::{errno, signal};
 
 pub const ROWS: &[Builtin] = &[
     Builtin::value(
@@ -63,9 +64,14 @@ pub fn number_of(naming: &Naming, name: &[u8]) -> Option<i64> {
             let name = std::str::from_utf8(name).ok()?;
             syscalls::Sysno::iter().find(|call| call.name() == name).map(|call| i64::from(call.id()))
         }
-        Naming::User | Naming::Cgroup(_) | Naming::Error | Naming::Signal => None,
+        Naming::Error => (0..=LAST_ERROR).find(|number| errno::describe(*number).as_bytes() == name),
+        Naming::Signal => (1..=signal::LAST).find(|number| signal::describe(*number).as_bytes() == name),
+        Naming::User | Naming::Cgroup(_) => None,
     }
 }
+
+/// The last number that an error has (`EHWPOISON`).
+const LAST_ERROR: i64 = 133;
 
 fn username(_: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let both = Expr::new(ExprKind::Call(Helper::GET_CURRENT_UID_GID, Vec::new()), Type::U64, call.span);

@@ -80,12 +80,24 @@ pub fn formatted(
 /// The format and the values that fit it.
 pub fn template(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<(Format, Vec<Expr>)> {
     let text = cx.literal_str(&call.args[0], &format!("{}()", call.builtin.name))?;
-    let values: Vec<Fallible<Expr>> = call.args[1..].iter().map(|arg| cx.expr(arg)).collect();
+    let values: Vec<Fallible<Expr>> = call.args[1..].iter().map(|arg| shown(cx, arg)).collect();
     let values = values.into_iter().collect::<Fallible<Vec<Expr>>>()?;
     let types: Vec<&Type> = values.iter().map(|value| &value.ty).collect();
     let format = format::parse(&text).and_then(|format| format::check(&format, &types).map(|()| format));
     let format = format.map_err(|message| cx.error(Diagnostic::error(call.span, message)))?;
     Ok((format, values))
+}
+
+/// A value to be shown. An array of characters is copied as it is: its last one need not be a NUL.
+fn shown(cx: &mut Cx<'_>, arg: &ast::Expr) -> Fallible<Expr> {
+    let value = cx.expr(arg)?;
+    let is_field = matches!(&*arg.kind, ast::ExprKind::Field { .. } | ast::ExprKind::Index { .. });
+    match *value.kind {
+        ExprKind::ReadStr { addr, max: None } if is_field => {
+            Ok(Expr { kind: Box::new(ExprKind::Load { addr, offset: 0 }), ..value })
+        }
+        kind => Ok(Expr { kind: Box::new(kind), ..value }),
+    }
 }
 
 pub fn text_of(action: &Action, values: &[Value], host: &mut dyn Host) -> Vec<u8> {
@@ -159,7 +171,7 @@ fn print(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         );
         return Err(cx.error(diagnostic.hint("top and div are for whole maps: print(@m, 5)")));
     }
-    let value = cx.expr(&call.args[0])?;
+    let value = shown(cx, &call.args[0])?;
     let emit = Emit { name: "print", act: print_value, format: None, map: None, span: call.span };
     let send = cx.emit(emit, vec![value]);
     Ok(Expr::effect(vec![send], call.span))

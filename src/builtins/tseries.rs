@@ -4,10 +4,8 @@
 use super::{Builtin, Lower, Update};
 use crate::bpf::Helper;
 use crate::check::{Call, Cx, Fallible, Safety};
-use crate::config::Unstable;
 use crate::diag::Diagnostic;
 use crate::ir::{BinaryOp, Expr, ExprKind, Step, StepOp, Stmt, StmtKind};
-use crate::source::Span;
 use crate::syntax::ast;
 use crate::types::{Aggregate, Keep, SERIES_WORDS, Type};
 
@@ -26,7 +24,7 @@ const MOST: i64 = 1_000_000;
 const ROOM: i64 = 1364;
 
 fn tseries(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
-    admit(cx, call)?;
+    cx.unstable(cx.config.unstable_tseries, "tseries", call.span)?;
     let value = cx.number_arg(call, 0)?;
     let sign = value.ty.sign();
     let interval = limit(cx, call, 1, "interval_ns")?;
@@ -39,23 +37,6 @@ fn tseries(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
     let keep = keep(cx, call)?;
     let aggregate = Aggregate::Series { interval: interval as u64, count: count as u32, keep, sign };
     Ok(Update { aggregate, steps: steps(cx, call, value, (interval, count), keep)? })
-}
-
-/// bpftrace counts this among its unstable features, which scripts are warned of.
-fn admit(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<()> {
-    match cx.config.unstable_tseries {
-        Unstable::Enable => {}
-        // Once for the whole script, so at no place in it.
-        Unstable::Warn => cx.warn(
-            Span::default(),
-            "Script is using an unstable feature: tseries. To prevent this warning you must explicitly enable it in the config e.g. unstable_tseries=enable",
-        ),
-        Unstable::Error => {
-            let message = "tseries feature is not enabled by default. To enable this unstable feature, set the config flag to enable. unstable_tseries=enable";
-            return Err(cx.error(Diagnostic::error(call.span, message)));
-        }
-    }
-    Ok(())
 }
 
 fn limit(cx: &mut Cx<'_>, call: &Call<'_>, index: usize, name: &str) -> Fallible<i64> {

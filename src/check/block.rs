@@ -126,10 +126,6 @@ impl Cx<'_> {
         let message = "When used as a call argument, `typeof` builtin only valid for macro calls that are expecting a type parameter";
         self.error(Diagnostic::error(span, message).hint("types stand in casts, in 'let', in sizeof and its like"))
     }
-
-    pub(super) fn later(&mut self, what_is: &str, span: Span) -> Reported {
-        self.error(Diagnostic::error(span, format!("{what_is} not supported yet")))
-    }
 }
 
 /// Branches for their effect.

@@ -7,7 +7,7 @@ use super::functions::Functions;
 use super::{Fallible, Options, Reported};
 use crate::bpf::Helper;
 use crate::builtins::Builtin;
-use crate::config::Config;
+use crate::config::{Config, Unstable};
 use crate::diag::{Diagnostic, Severity};
 use crate::format::Format;
 use crate::id::IdVec;
@@ -262,6 +262,28 @@ impl Cx<'_> {
     pub fn report(&mut self, diagnostic: Diagnostic) {
         debug_assert_eq!(diagnostic.severity, Severity::Warning);
         self.env.report(diagnostic);
+    }
+
+    /// Lets a script use what bpftrace counts among its unstable features, if its settings do.
+    pub fn unstable(&mut self, feature: Unstable, name: &str, span: Span) -> Fallible<()> {
+        match feature {
+            Unstable::Enable => Ok(()),
+            Unstable::Warn => {
+                // Once for the whole script, so at no place in it.
+                let message = format!(
+                    "Script is using an unstable feature: {name}. To prevent this warning you must explicitly enable it in the config e.g. unstable_{name}=enable"
+                );
+                self.warn(Span::default(), message);
+                Ok(())
+            }
+            Unstable::Error => {
+                let message = format!(
+                    "{name} feature is not enabled by default. To enable this unstable feature, set the config flag to enable. unstable_{name}=enable"
+                );
+                Err(self
+                    .error(Diagnostic::error(span, message).hint(format!("config = {{ unstable_{name} = enable }}"))))
+            }
+        }
     }
 
     pub fn plan(&mut self) -> &mut Plan {

@@ -5,7 +5,7 @@ use super::cx::Local;
 use super::operators::constant;
 use super::{Cx, Fallible};
 use crate::diag::Diagnostic;
-use crate::ir::Expr;
+use crate::ir::{Expr, ExprKind};
 use crate::syntax::ast;
 use crate::types::{Int, Sign, Space, Type};
 
@@ -40,6 +40,20 @@ impl Cx<'_> {
             if let Some(span) = local.waiting {
                 self.warn(span, format!("Variable {name} was never assigned to."));
             }
+        }
+    }
+
+    /// A large unsigned number that is kept as a signed one, because the place also gets signed ones, may turn negative.
+    pub(super) fn warn_of_sign(&mut self, value: &Expr, to: &Type) {
+        match (&value.ty, to) {
+            (Type::Int(Int::U64), Type::Int(Int::I64)) => self.warn_of_cut(value, to),
+            (from, Type::Tuple(_) | Type::Record(..)) => {
+                let ExprKind::Compose(parts) = &*value.kind else { return };
+                let Some(sources) = to.matching(from) else { return };
+                let pairs = sources.into_iter().zip(to.elements());
+                pairs.for_each(|(at, ty)| self.warn_of_sign(&parts[at].1, ty));
+            }
+            _ => {}
         }
     }
 

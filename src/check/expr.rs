@@ -67,8 +67,7 @@ impl Cx<'_> {
     pub(super) fn value(&mut self, expr: &ast::Expr) -> Fallible<Expr> {
         let lowered = self.any(expr)?;
         if lowered.ty == Type::Void {
-            let message = format!("this has no value: '{}' cannot be part of an expression", word(expr));
-            return Err(self.error(Diagnostic::error(expr.span, message)));
+            return Err(self.error(no_value(expr)));
         }
         Ok(lowered)
     }
@@ -125,7 +124,9 @@ impl Cx<'_> {
             let known: Vec<String> = self.scopes.iter().flat_map(|scope| scope.keys().cloned()).collect();
             let near =
                 names::nearest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));
-            let diagnostic = Diagnostic::error(span, format!("Undefined or undeclared variable: {name}"));
+            // Variables of a macro have a number behind their name.
+            let written = name.split('#').next().unwrap_or(name);
+            let diagnostic = Diagnostic::error(span, format!("Undefined or undeclared variable: {written}"));
             return Err(self.error(near.into_iter().fold(diagnostic, Diagnostic::hint)));
         };
         if let Some(entry) = local.entry {
@@ -387,10 +388,15 @@ pub fn kind_of(ty: &Type) -> String {
     }
 }
 
-fn word(expr: &ast::Expr) -> &str {
-    match &*expr.kind {
+/// What stands where a value is needed and gives none.
+fn no_value(expr: &ast::Expr) -> Diagnostic {
+    let name = match &*expr.kind {
         ast::ExprKind::Call { name, .. } => &name.text,
         ast::ExprKind::Ident(name) => name,
-        _ => "it",
-    }
+        _ => {
+            return Diagnostic::error(expr.span, "this block or macro has no value")
+                .hint("its value is that of its last expression, which no semicolon follows");
+        }
+    };
+    Diagnostic::error(expr.span, format!("this has no value: '{name}' cannot be part of an expression"))
 }

@@ -108,6 +108,7 @@ impl Cx<'_> {
         let (Some(map), Some(MapValue::Plain(ty))) = (self.env.map_id(at.name), self.map_value(at.name)) else {
             return Err(super::Reported);
         };
+        self.warn_of_sign(&value, &ty);
         let full = self.full(at.name, at.span);
         let kind = StmtKind::MapSet { map, key: at.key, value: converted(value, &ty), full };
         Ok(Stmt::new(kind, at.span))
@@ -173,6 +174,7 @@ impl Cx<'_> {
                 if ty.size() < key.ty.size() {
                     self.report_cut(name, span);
                 }
+                self.warn_of_sign(&key, &ty);
                 Ok(converted(key, &ty))
             }
             _ => Err(super::Reported),

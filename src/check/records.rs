@@ -67,6 +67,7 @@ impl Cx<'_> {
 
     /// `typeinfo(x)`: a record that names a type.
     pub(super) fn typeinfo(&mut self, of: &Queried, span: Span) -> Fallible<Expr> {
+        self.unstable(self.config.unstable_typeinfo, "typeinfo", span)?;
         let aggregate = match of {
             Queried::Expr(value) => self.aggregate_named(value).map(|of| MapValue::Aggregate(of).to_string()),
             Queried::Type(_) => None,

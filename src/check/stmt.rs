@@ -79,7 +79,12 @@ impl Cx<'_> {
             ast::StmtKind::Continue => self.only_in_loop("continue", span, StmtKind::Continue)?,
             ast::StmtKind::Return(value) => self.return_from(value.as_ref(), span)?,
             ast::StmtKind::Block(body) => StmtKind::Block(self.block(body)),
-            ast::StmtKind::Import(_) => return Err(self.later("'import' within a body is", span)),
+            ast::StmtKind::Import(_) => {
+                let fault = Diagnostic::error(span, "Import statements that are not at the top level are not possible");
+                return Err(self.error(fault.hint(
+                    "what they could import needs a compiler; scripts and C headers are imported before the probes",
+                )));
+            }
         };
         Ok(Some(Stmt::new(kind, span)))
     }

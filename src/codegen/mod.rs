@@ -36,8 +36,12 @@ pub struct Compiled {
     pub plan: Plan,
 }
 
-/// Bytes of the largest temporary that is put on the stack; larger ones go to scratch memory. Tried in turn until the frame fits.
-const ON_STACK: [u32; 4] = [64, 24, 8, 0];
+/// Bytes of the largest temporary that is put on the stack; larger ones go to scratch memory. Tried in turn, after what the settings
+/// say, until the frame fits.
+const ON_STACK: [u32; 3] = [24, 8, 0];
+
+/// Bytes of a program's stack.
+const STACK: u64 = 512;
 
 /// Generates the programs. Fails only on what no kernel of this version could load, such as a value larger than its limits.
 pub fn generate(program: Program, kernel: &dyn Kernel) -> Result<Compiled, Vec<Diagnostic>> {
@@ -173,7 +177,8 @@ fn unit(
     shared: &SharedMaps,
 ) -> Result<(Unit, Needs), Diagnostic> {
     let mut outcome = Err(AsmError::FrameTooLarge(0));
-    for on_stack in ON_STACK {
+    let limit = plan.config.on_stack_limit.min(STACK) as u32;
+    for on_stack in std::iter::once(limit).chain(ON_STACK.into_iter().filter(|less| *less < limit)) {
         let generated = Gen::run(probe, plan, kernel, shared, index, on_stack).map_err(|Refused(fault)| fault)?;
         let needs = generated.needs;
         outcome = generated.assembled.map(|code| (code, needs));

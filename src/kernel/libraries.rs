@@ -28,7 +28,18 @@ pub fn locate(name: &str) -> Option<PathBuf> {
     let stem = format!("{}.so", name.split(".so").next()?);
     let prefixed = format!("lib{stem}");
     let versioned = |library: &str| [&stem, &prefixed].iter().any(|stem| is_version_of(library, stem));
-    matching(&|library| library == name).or_else(in_folder).or_else(|| matching(&versioned))
+    let version_in_folder = || FOLDERS.iter().find_map(|folder| newest(Path::new(folder), &versioned));
+    matching(&|library| library == name).or_else(in_folder).or_else(|| matching(&versioned)).or_else(version_in_folder)
+}
+
+/// Without a cache, the folder is looked through.
+fn newest(folder: &Path, is_wanted: &dyn Fn(&str) -> bool) -> Option<PathBuf> {
+    let names = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name());
+    let wanted = names.filter(|name| name.to_str().is_some_and(is_wanted));
+    let mut paths: Vec<PathBuf> = wanted.map(|name| folder.join(name)).filter(|path| path.is_file()).collect();
+    // Programs are linked against the shortest name (`libc.so.6`, not `libc.so.6.0.1`); of those, the last is the newest.
+    paths.sort_by_key(|path| (std::cmp::Reverse(path.as_os_str().len()), path.clone()));
+    paths.pop()
 }
 
 /// Whether a library is `stem` itself or a version of it, such as `libc.so.6`.
@@ -70,6 +81,18 @@ mod tests {
     fn versions_of_a_library() {
         assert!(is_version_of("libc.so.6", "libc.so") && is_version_of("libc.so", "libc.so"));
         assert!(!is_version_of("libc.socket", "libc.so") && !is_version_of("libcap.so.2", "libc.so"));
+    }
+
+    #[test]
+    fn folders_are_looked_through() {
+        let folder = std::env::temp_dir().join(format!("rtrace-libraries-{}", std::process::id()));
+        fs::create_dir_all(folder.join("libx.so.9")).unwrap();
+        for name in ["libx.so.1", "libx.so.1.2.3", "libxy.so.2"] {
+            fs::write(folder.join(name), "").unwrap();
+        }
+        let found = newest(&folder, &|library| is_version_of(library, "libx.so"));
+        assert_eq!(found, Some(folder.join("libx.so.1")));
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

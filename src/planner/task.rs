@@ -69,6 +69,9 @@ impl<'a> Task<'a> {
                 self.field(addr, *offset, expr.ty.size())
             }
             ExprKind::ReadStr { addr, max: None } => self.name_of_task(addr, expr.ty.size()),
+            ExprKind::Load { addr, offset: 0 } if matches!(expr.ty, Type::Str(_)) => {
+                self.name_of_task(addr, expr.ty.size())
+            }
             _ => None,
         };
         if let Some((hops, offset)) = direct {

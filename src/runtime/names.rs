@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::types::Naming;
-use crate::{errno, names};
+use crate::{errno, names, signal};
 
 /// What was looked up so far.
 #[derive(Default)]
@@ -24,52 +24,13 @@ struct Hierarchy {
     root: PathBuf,
 }
 
-/// Signals from here on have numbers rather than names.
-const REAL_TIME: i64 = 34;
-const LAST_SIGNAL: i64 = 64;
-
-/// As strsignal(3) describes them, from 1 on.
-const SIGNALS: [&str; 31] = [
-    "Hangup",
-    "Interrupt",
-    "Quit",
-    "Illegal instruction",
-    "Trace/breakpoint trap",
-    "Aborted",
-    "Bus error",
-    "Floating point exception",
-    "Killed",
-    "User defined signal 1",
-    "Segmentation fault",
-    "User defined signal 2",
-    "Broken pipe",
-    "Alarm clock",
-    "Terminated",
-    "Stack fault",
-    "Child exited",
-    "Continued",
-    "Stopped (signal)",
-    "Stopped",
-    "Stopped (tty input)",
-    "Stopped (tty output)",
-    "Urgent I/O condition",
-    "CPU time limit exceeded",
-    "File size limit exceeded",
-    "Virtual timer expired",
-    "Profiling timer expired",
-    "Window changed",
-    "I/O possible",
-    "Power failure",
-    "Bad system call",
-];
-
 impl Names {
     pub fn of(&mut self, naming: &Naming, number: i64) -> String {
         match naming {
             Naming::User => self.user(number),
             Naming::Cgroup(pattern) => self.cgroup(number, pattern),
             Naming::Error => errno::describe(number),
-            Naming::Signal => signal(number),
+            Naming::Signal => signal::describe(number),
             Naming::SystemCall => system_call(number),
         }
     }
@@ -147,14 +108,6 @@ fn users(passwd: &str) -> HashMap<i64, String> {
     passwd.lines().rev().filter_map(user).collect()
 }
 
-fn signal(number: i64) -> String {
-    match number {
-        1..=31 => SIGNALS[number as usize - 1].to_string(),
-        REAL_TIME..=LAST_SIGNAL => format!("Real-time signal {}", number - REAL_TIME),
-        _ => format!("Unknown signal {number}"),
-    }
-}
-
 fn system_call(number: i64) -> String {
     let known = usize::try_from(number).ok().and_then(syscalls::Sysno::new);
     known.map_or_else(|| number.to_string(), |call| call.name().to_string())
@@ -167,7 +120,7 @@ mod tests {
     #[test]
     fn numbers_have_their_names() {
         let mut names = Names::default();
-        assert_eq!([9, 0, 64].map(signal), ["Killed", "Unknown signal 0", "Real-time signal 30"]);
+        assert_eq!([9, 0, 64].map(signal::describe), ["Killed", "Unknown signal 0", "Real-time signal 30"]);
         assert_eq!(names.of(&Naming::User, 0), "root");
         assert_eq!(names.of(&Naming::SystemCall, 99_999), "99999");
         assert_eq!(users("root:x:0:0::\ntoor:x:0:0::\n")[&0], "root");
