@@ -54,6 +54,10 @@ pub enum Mode {
     /// Run the program, or the interactive shell where there is none.
     #[default]
     Run,
+    /// The interactive shell.
+    Shell,
+    /// Run the program and show its maps in place.
+    Live,
     /// Compile, load and attach, then end.
     DryRun,
     /// Compile, then end.

@@ -72,6 +72,8 @@ fn dispatch(invocation: &Invocation) -> Result<u8> {
         Mode::List => list(invocation, &kernel)?,
         Mode::Source => output::line(&invocation.program.as_ref().map(source).transpose()?.unwrap_or_default().1)?,
         Mode::Format => return Err(Error::usage("USAGE: --fmt needs a script".to_string())),
+        Mode::Shell => shell::run(invocation, &kernel)?,
+        Mode::Live => shell::live(invocation, &kernel)?,
         Mode::Run | Mode::DryRun | Mode::Compile | Mode::CompileBench | Mode::Test | Mode::Bench => {
             match &invocation.program {
                 Some(program) => return run::program(invocation, program, &kernel),

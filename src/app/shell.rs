@@ -3,10 +3,11 @@
 use std::io::{IsTerminal, stderr, stdin, stdout};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use rtrace::cli::Invocation;
 use rtrace::diag::Style;
-use rtrace::error::Result;
+use rtrace::error::{Error, Result};
 use rtrace::kernel::Kernel;
 use rtrace::kernel::live::Live;
 use rtrace::repl::Lines;
@@ -23,13 +24,8 @@ use crate::{output, run, signals};
 
 /// Runs the shell: a thread reads entries, which this one answers while the programs run.
 pub fn run(invocation: &Invocation, kernel: &Live) -> Result<()> {
-    let form = if stdin().is_terminal() { Form::Terminal } else { Form::Plain };
-    let screen = Screen::new(Box::new(stdout()));
-    let complaints = match form {
-        Form::Terminal => screen.clone(),
-        Form::Plain => Screen::new(Box::new(stderr())),
-    };
-    let style = output::style(&stdout());
+    let voice = voice(invocation);
+    let screen = voice.screen.clone();
     let (say, entries) = channel();
     let (answers, heard) = channel();
     let bell = signals::handle()?;
@@ -37,17 +33,58 @@ pub fn run(invocation: &Invocation, kernel: &Live) -> Result<()> {
     let known = Known::default();
     let outside = Outside { entries, answers, bell: bell.clone(), interrupt, end };
     let traceable = invocation.traceable.clone();
-    let reader = Reader { form, style, screen: screen.clone(), known: known.clone(), traceable };
-    if form == Form::Terminal {
+    let reader = Reader { form: form(), style: voice.style, screen: screen.clone(), known: known.clone(), traceable };
+    if form() == Form::Terminal {
         output::line("rtrace: type a probe and its action; help explains, Ctrl-D leaves\n")?;
     }
-    std::thread::spawn(move || reader.read(&say, &heard, &bell));
-    let sink = sinks(invocation, complaints.clone());
-    let voice = Voice { screen: screen.clone(), complaints, sink, style, form };
     let engine = run::engine(invocation, kernel, None)?;
-    let terminal = TerminalSettings::read().ok().filter(|_| form == Form::Terminal);
+    let shell = Shell::new(engine, voice, outside, known);
+    on_terminal(&screen, || {
+        std::thread::spawn(move || reader.read(&say, &heard, &bell));
+        shell.run()
+    })
+}
+
+/// Runs one script with its maps in view.
+pub fn live(invocation: &Invocation, kernel: &Live) -> Result<()> {
+    let Some(program) = &invocation.program else {
+        return Err(Error::usage("--live needs a script, or a program with -e"));
+    };
+    let (_, text) = crate::source(program)?;
+    let voice = voice(invocation);
+    let screen = voice.screen.clone();
+    let (_, entries) = channel();
+    let (answers, _) = channel();
+    let [interrupt, end] = signals::shell_handles()?;
+    let outside = Outside { entries, answers, bell: signals::handle()?, interrupt, end };
+    let shell = Shell::new(run::engine(invocation, kernel, None)?, voice, outside, Known::default());
+    on_terminal(&screen, || shell.live(&text, Duration::from_secs(1)))
+}
+
+fn voice(invocation: &Invocation) -> Voice {
+    let screen = Screen::new(Box::new(stdout()));
+    let complaints = match form() {
+        Form::Terminal => screen.clone(),
+        Form::Plain => Screen::new(Box::new(stderr())),
+    };
+    // A terminal that cannot move its cursor has no views.
+    let is_dumb = std::env::var("TERM").is_ok_and(|term| ["", "dumb"].contains(&term.as_str()));
+    let is_drawn_on = stdout().is_terminal() && form() == Form::Terminal && !is_dumb;
+    let form = if is_drawn_on { Form::Terminal } else { Form::Plain };
+    let sink = sinks(invocation, complaints.clone());
+    Voice { screen, complaints, sink, style: output::style(&stdout()), form }
+}
+
+/// Whether a person types.
+fn form() -> Form {
+    if stdin().is_terminal() { Form::Terminal } else { Form::Plain }
+}
+
+/// Does what uses the terminal, and leaves it as it was.
+fn on_terminal(screen: &Screen, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    let terminal = TerminalSettings::read().ok().filter(|_| form() == Form::Terminal);
     restore_at_panic(terminal);
-    let result = Shell::new(engine, voice, outside, known).run();
+    let result = work();
     // The reader may have been in the middle of a line.
     terminal.inspect(restore);
     result.and(screen.close().or_else(|error| written(Err(error))))

@@ -38,6 +38,10 @@ pub const FLAGS: &[Flag] = &[
         to.command = Some(value.to_string());
         Ok(())
     }),
+    flag(None, "live", "", "run the script and show its maps in place while it runs", |to, _| mode(to, Mode::Live)),
+    flag(None, "repl", "", "start the interactive shell, or read its entries from standard input", |to, _| {
+        mode(to, Mode::Shell)
+    }),
     flag(Some('o'), "output", "FILE", "write the program's output to this file", |to, value| {
         to.output = Some(value.to_string());
         Ok(())

@@ -3,6 +3,7 @@
 mod commands;
 pub mod complete;
 mod entry;
+mod frame;
 pub mod help;
 mod inspect;
 pub mod knowledge;
@@ -13,6 +14,7 @@ pub mod screen;
 pub mod shell;
 pub mod terminal;
 mod views;
+mod watch;
 mod workspace;
 
 use crate::error::Result;

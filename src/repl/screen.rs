@@ -65,6 +65,12 @@ impl Screen {
         self.switch(Mode::Held);
     }
 
+    /// Draws for whoever has the screen.
+    pub fn draw(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.lock();
+        state.out.write_all(bytes).and_then(|()| state.out.flush())
+    }
+
     /// Nobody has the screen: what waits is written.
     pub fn release(&self) -> io::Result<()> {
         self.switch(Mode::Direct);

@@ -19,9 +19,10 @@ use crate::error::{Error, Kind, Result};
 use crate::kernel::Kernel;
 use crate::plan::Plan;
 use crate::report::{Sink, written};
-use crate::runtime::{self, Stop};
+use crate::runtime::{self, Session, Stop};
 use crate::source::Sources;
 use crate::syntax::ast;
+use crate::value::MapReport;
 
 /// Makes what shows values to the person: to the screen, in the way of these settings.
 pub type MakeSink = Box<dyn Fn(&mut Config, &Screen) -> Box<dyn Sink>>;
@@ -98,6 +99,16 @@ impl<'k> Shell<'k> {
     pub fn new(engine: Engine<'k>, voice: Voice, outside: Outside, known: Known) -> Self {
         let workspace = Workspace::new(engine.kernel());
         Self { engine, workspace, voice, recorder: None, outside, known, depth: 0, leaving: false }
+    }
+
+    /// Runs one script and shows its maps until it ends, or is left.
+    pub fn live(mut self, text: &str, every: Duration) -> Result<()> {
+        let result = self.program(text).and_then(|()| match self.workspace.numbers().is_empty() {
+            true => Ok(()),
+            false => super::views::live(&mut self, every),
+        });
+        let farewell = self.leave();
+        result.and(farewell)
     }
 
     /// Answers entries until the last; then detaches everything and shows the maps.
@@ -286,6 +297,28 @@ impl<'k> Shell<'k> {
         let Some(report) = report? else { return self.say(&format!("{name} is empty\n")) };
         let mut sink = self.sink();
         sink.map(&report).and_then(|()| sink.flush())
+    }
+
+    /// Reads maps to be shown; those that no program uses are read by one made for that.
+    pub fn reports(&mut self, names: &[String]) -> Result<Vec<MapReport>> {
+        let mut reports = Vec::new();
+        for name in names {
+            let report = match self.workspace.report(name) {
+                Some(report) => report?,
+                None => self.viewer(name)?.map_or(Ok(None), |mut viewer| viewer.report(name))?,
+            };
+            reports.extend(report);
+        }
+        Ok(reports)
+    }
+
+    fn viewer(&mut self, name: &str) -> Result<Option<Session<'k>>> {
+        let Ok(program) = entry::line_as(&mut self.engine, AS_STATEMENT, &format!("print({name})")) else {
+            return Ok(None);
+        };
+        let Ok(compiled) = self.check(&program) else { return Ok(None) };
+        let entered = self.voice.entered("", compiled, &self.engine.sources);
+        self.workspace.viewer(entered).map(Some)
     }
 
     pub fn sink(&self) -> Box<dyn Sink> {

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::manage::seconds;
-use super::shell::{Flow, Passed, Shell};
+use super::shell::{Flow, Form, Passed, Shell};
+use super::watch;
 use crate::error::{Error, Result};
 use crate::runtime::{self, Usage};
 
@@ -33,16 +34,40 @@ const EVERY: Duration = Duration::from_secs(1);
 fn view<'w>(shell: &mut Shell<'_>, maps: &[String], mut words: impl Iterator<Item = &'w str>) -> Result<Flow> {
     let every = words.next().map_or(Ok(EVERY), seconds)?;
     let times = match words.next() {
-        Some(word) => word.parse().map_err(|_| Error::usage(format!("'{word}' is no number of times")))?,
-        None => u64::MAX,
+        Some(word) => Some(word.parse().map_err(|_| Error::usage(format!("'{word}' is no number of times")))?),
+        None => None,
     };
+    match (shell.voice.form, times) {
+        (Form::Terminal, None) => watch::run(shell, maps, every)?,
+        (Form::Terminal | Form::Plain, times) => print(shell, maps, every, times.unwrap_or(u64::MAX))?,
+    }
+    Ok(Flow::Next)
+}
+
+/// All maps there are, until no program runs any more.
+pub fn live(shell: &mut Shell<'_>, every: Duration) -> Result<()> {
+    match shell.voice.form {
+        Form::Terminal => watch::run(shell, &[], every),
+        Form::Plain => {
+            let maps = shell.used_maps();
+            print(shell, &maps, every, u64::MAX)
+        }
+    }
+}
+
+/// One after another, where there is no screen to draw on, or so many are wanted.
+fn print(shell: &mut Shell<'_>, maps: &[String], every: Duration, times: u64) -> Result<()> {
+    let had_programs = !shell.workspace.numbers().is_empty();
     for round in 0..times {
         if round > 0 && shell.pass(every, None)? == Passed::Interrupted {
             break;
         }
+        if had_programs && shell.workspace.numbers().is_empty() {
+            break;
+        }
         maps.iter().try_for_each(|map| shell.show_map(map))?;
     }
-    Ok(Flow::Next)
+    Ok(())
 }
 
 pub fn stats(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {

@@ -206,6 +206,16 @@ impl<'k> Workspace<'k> {
         }
     }
 
+    /// What shows maps that no program uses which runs: `entered` prints them all.
+    pub fn viewer(&mut self, entered: Entered<'_>) -> Result<Session<'k>> {
+        self.start(entered).map(|program| program.session)
+    }
+
+    /// Removes the entries of a map that a program uses which runs.
+    pub fn empty(&mut self, map: &str) -> Result<()> {
+        self.user(map).map_or(Ok(()), |program| program.session.clear(map))
+    }
+
     fn user(&mut self, map: &str) -> Option<&mut Program<'k>> {
         self.programs.values_mut().find(|program| program.session.map_names().any(|name| name == map))
     }
