@@ -60,6 +60,8 @@ pub enum Mode {
     Live,
     /// Compile, load and attach, then end.
     DryRun,
+    /// Compile, tell how it would be attached, then end.
+    Plan,
     /// Compile, then end.
     Compile,
     /// Tell how long compiling takes.

@@ -74,7 +74,7 @@ fn dispatch(invocation: &Invocation) -> Result<u8> {
         Mode::Format => return Err(Error::usage("USAGE: --fmt needs a script".to_string())),
         Mode::Shell => shell::run(invocation, &kernel)?,
         Mode::Live => shell::live(invocation, &kernel)?,
-        Mode::Run | Mode::DryRun | Mode::Compile | Mode::CompileBench | Mode::Test | Mode::Bench => {
+        Mode::Run | Mode::DryRun | Mode::Plan | Mode::Compile | Mode::CompileBench | Mode::Test | Mode::Bench => {
             match &invocation.program {
                 Some(program) => return run::program(invocation, program, &kernel),
                 None => shell::run(invocation, &kernel)?,

@@ -243,6 +243,10 @@ pub enum Attach {
         offset: u64,
         at: Point,
     },
+    /// `kprobe` on the instruction at an address.
+    KprobeAddress {
+        address: u64,
+    },
     /// A trampoline at a kernel function, known by its type among the kernel's.
     Trampoline {
         function: String,

@@ -47,6 +47,7 @@ pub fn program(invocation: &Invocation, program: &Program, kernel: &Live) -> Res
         return write_object(&compiled, &engine, path).map(|()| 0);
     }
     match invocation.mode {
+        Mode::Plan => return plan(&compiled, kernel).map(|()| 0),
         Mode::Compile => return Ok(0),
         Mode::CompileBench => return bench::compile(&mut engine, &name, &text).map(|()| 0),
         _ => {}
@@ -61,6 +62,10 @@ pub fn program(invocation: &Invocation, program: &Program, kernel: &Live) -> Res
         output::show_error_at(&error, &engine.sources, invocation);
         Ok(crate::exit_code(&error))
     })
+}
+
+fn plan(compiled: &Compiled, kernel: &Live) -> Result<()> {
+    output::line(&runtime::plan(&compiled.units, kernel).iter().map(|line| format!("{line}\n")).collect::<String>())
 }
 
 /// The attach points of a program, as patterns for listing.
@@ -181,7 +186,7 @@ pub fn trace(
     let session = Session::start(compiled, &engine.sources, kernel, options)?;
     if invocation.verbosity == Verbosity::Verbose {
         tell_of_mounts(kernel);
-        session.mechanisms().iter().for_each(|line| eprintln!("{line}"));
+        runtime::plan(session.units(), kernel).iter().for_each(|line| eprintln!("{line}"));
     }
     output::show_skipped(session.skipped(), &engine.sources, invocation);
     if invocation.mode == Mode::DryRun {

@@ -62,6 +62,7 @@ pub const FLAGS: &[Flag] = &[
         to.emit_elf = Some(value.to_string());
         Ok(())
     }),
+    flag(None, "plan", "", "tell by which mechanisms it would be attached, and end", |to, _| mode(to, Mode::Plan)),
     flag(None, "dry-run", "", "compile, load and attach, then end", |to, _| mode(to, Mode::DryRun)),
     flag(None, "unsafe", "", "allow actions that change the system, such as system()", |to, _| {
         to.safety = Safety::Unsafe;

@@ -1,6 +1,7 @@
 //! `kprobe` and `kretprobe`: entry of, return from and places within kernel functions.
 
 use super::{Context, ContextField, PidFilter, ProbeType, Request, no_fields, number, registers, signature};
+use crate::check::Safety;
 use crate::diag::Diagnostic;
 use crate::ir::Expr;
 use crate::kernel::{Feature, Kernel};
@@ -10,7 +11,7 @@ use crate::types::{Space, Type};
 
 pub static KPROBE: ProbeType = ProbeType {
     names: &["kprobe", "k"],
-    syntax: "kprobe:[MODULE:]FUNCTION[+OFFSET]",
+    syntax: "kprobe:[MODULE:]FUNCTION[+OFFSET], or kprobe:0xADDRESS",
     doc: "Fires when a kernel function is entered, or at an offset within it; its arguments are `arg0` and so on, or `args.NAME` at entry.",
     example: "kprobe:vfs_read { @[comm] = count(); }",
     kind: ProgKind::Kprobe,
@@ -71,6 +72,9 @@ struct Place<'a> {
 
 /// On a kernel without kprobes nothing matches, and [`missing`] says so.
 fn expand(request: &Request<'_>, of: &ProbeType, at: Point) -> Result<Vec<Target>, Diagnostic> {
+    if let Some(address) = address(request)? {
+        return at_address(request, of, address, at);
+    }
     let place = Place::parse(request, of)?;
     if place.offset != 0 && at == Point::Return {
         return Err(request
@@ -93,6 +97,32 @@ fn expand(request: &Request<'_>, of: &ProbeType, at: Point) -> Result<Vec<Target
     targets.sort_by(|a, b| a.name.cmp(&b.name));
     targets.dedup_by(|a, b| a.name == b.name);
     Ok(targets)
+}
+
+/// The address, where an attach point is one.
+fn address(request: &Request<'_>) -> Result<Option<u64>, Diagnostic> {
+    match &request.point.parts[..] {
+        [_, part] if part.text.starts_with("0x") => {
+            number::integer(&part.text).map(Some).map_err(|why| request.error(format!("Invalid address: {why}")))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The kernel refuses what is no code, or must not be probed; that it is where an instruction begins, nobody but the user knows.
+fn at_address(request: &Request<'_>, of: &ProbeType, address: u64, at: Point) -> Result<Vec<Target>, Diagnostic> {
+    if at == Point::Return {
+        let problem = request.error("a kretprobe needs a function, and an address is none");
+        return Err(problem.hint("rtrace -l 'kretprobe:*' lists functions; kprobe:0xADDRESS probes an instruction"));
+    }
+    if request.safety == Safety::Safe {
+        let problem = request.error("Probing by address requires --unsafe");
+        return Err(problem
+            .hint("a probe in the middle of an instruction can crash the kernel; kprobe:FUNCTION+OFFSET is checked"));
+    }
+    let name = format!("{}:{address:#x}", of.name());
+    let target = Target { name, attach: Attach::KprobeAddress { address }, span: request.point.span };
+    Ok(if request.kernel.has(Feature::Kprobes) { vec![target] } else { Vec::new() })
 }
 
 impl<'a> Place<'a> {
@@ -184,6 +214,9 @@ fn without_kprobes(request: &Request<'_>, of: &ProbeType, function: &str) -> Dia
     }
 }
 
+/// An offset that is not that of the entry.
+const WITHIN: u64 = 1;
+
 /// Registers, and the function's address: from the kernel where it tells, else where the processor stands.
 fn context(kernel: &dyn Kernel, target: &Target) -> Context {
     let span = target.span;
@@ -191,6 +224,7 @@ fn context(kernel: &dyn Kernel, target: &Target) -> Context {
     let (context, offset) = match &target.attach {
         Attach::Kprobe { at: Point::Return, .. } => (registers::returned(Space::Kernel, span), 0),
         Attach::Kprobe { offset, .. } => (registers::entry(Space::Kernel, span), *offset),
+        Attach::KprobeAddress { .. } => (registers::entry(Space::Kernel, span), WITHIN),
         _ => (Context::default(), 0),
     };
     let func = match (kernel.has(Feature::FuncIp) && offset == 0, context.retval.is_some()) {
@@ -263,6 +297,9 @@ mod tests {
             ("kretprobe:vfs_read+4", "Offset not allowed"),
             ("kprobe", "kprobe probe type requires 1 or 2 arguments, found 0"),
             ("kprobe:a:b:c", "kprobe probe type requires 1 or 2 arguments, found 3"),
+            ("kprobe:0xffffffff81000000", "Probing by address requires --unsafe"),
+            ("kretprobe:0xffffffff81000000", "a kretprobe needs a function, and an address is none"),
+            ("kprobe:0xx", "Invalid address: invalid integer: 0xx"),
             ("kprobe:a+x", "Invalid offset: invalid integer: x"),
         ] {
             assert_eq!(expand(&kernel, text).unwrap_err().message, message);

@@ -4,6 +4,7 @@ mod counter;
 mod ctype;
 mod fentry;
 mod hardware;
+mod hot;
 mod interval;
 mod iter;
 mod kprobe;
@@ -146,6 +147,7 @@ pub static TYPES: &[&ProbeType] = &[
     &watchpoint::WATCHPOINT,
 ];
 
+pub use hot::warning as hot_warning;
 pub use listing::{arguments, declare, list, list_verbose};
 pub use rawtracepoint::event_exists as raw_event_exists;
 

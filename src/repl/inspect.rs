@@ -7,6 +7,7 @@ use crate::bpf::list::Listing;
 use crate::error::{Error, Result};
 use crate::plan::{Map, MapKind, Role};
 use crate::probes;
+use crate::runtime;
 
 pub fn help(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {
     shell.say(&help::topic(rest)).map(|()| Flow::Next)
@@ -73,7 +74,7 @@ pub fn insns(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {
 
 pub fn plan(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {
     let session = &shell.workspace.get(number(rest)?)?.session;
-    let mechanisms = session.mechanisms().iter().map(|line| format!("{line}\n"));
+    let mechanisms = runtime::plan(session.units(), shell.kernel()).into_iter().map(|line| line + "\n");
     let maps = session.plan().maps.values().filter_map(describe);
     let text: String = mechanisms.chain(maps).collect();
     shell.say(&text).map(|()| Flow::Next)

@@ -109,18 +109,11 @@ impl<'u> Placed<'u> {
         kernel: &dyn Kernel,
         mut program: impl FnMut(&'u Unit, &Purpose<'_>) -> Result<Rc<OwnedFd>>,
     ) -> Result<Placed<'u>> {
-        let mut parts = Vec::new();
-        for unit in units {
-            for how in [How::Single, How::KprobeMulti, How::UprobeMulti, How::Bound] {
-                let numbered = (0..).zip(&unit.targets).map(|(number, target)| Numbered { number, target });
-                let targets: Vec<_> = numbered.filter(|of| How::to_attach(of.target, kernel) == how).collect();
-                for targets in targets.chunks(how.most()) {
-                    let program = program(unit, &how.purpose(targets[0].target))?;
-                    parts.push(Part { program, how, targets: targets.to_vec() });
-                }
-            }
-        }
-        Ok(Placed { parts })
+        let place = |(unit, how, targets): Share<'u>| {
+            let program = program(unit, &how.purpose(targets[0].target))?;
+            Ok(Part { program, how, targets })
+        };
+        shares(units, kernel).map(place).collect::<Result<_>>().map(|parts| Placed { parts })
     }
 
     /// What is to be run, in the order of the script.
@@ -164,32 +157,48 @@ impl<'u> Placed<'u> {
         part.targets.iter().filter(is_new).try_for_each(|of| attacher.single(part, *of))
     }
 
-    /// How many targets each mechanism serves by how many programs: the attach plan in words.
-    pub fn describe(&self) -> Vec<String> {
-        let mut rows: Vec<(&str, usize, usize)> = Vec::new();
-        for part in &self.parts {
-            let Some(first) = part.targets.first() else { continue };
-            let words = part.how.words(&first.target.attach);
-            match rows.iter_mut().find(|row| row.0 == words) {
-                Some((_, targets, programs)) => {
-                    *targets += part.targets.len();
-                    *programs += 1;
-                }
-                None => rows.push((words, part.targets.len(), 1)),
-            }
-        }
-        let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-        let line = |(words, targets, programs): (&str, usize, usize)| {
-            format!("{} by {}: {words}", plural(targets, "target"), plural(programs, "program"))
-        };
-        rows.into_iter().map(line).collect()
-    }
-
     /// The programs, each with what it is shown as: the first of its targets.
     pub fn programs(&self) -> Vec<(String, Rc<OwnedFd>)> {
         let named = |part: &Part<'_>| (part.targets[0].target.name.clone(), Rc::clone(&part.program));
         self.parts.iter().map(named).collect()
     }
+}
+
+/// What one program does for a unit: the kind of link, and the targets that it serves.
+type Share<'u> = (&'u Unit, How, Vec<Numbered<'u>>);
+
+/// The programs that are needed, in the order of the script.
+fn shares<'u>(units: &'u [Unit], kernel: &dyn Kernel) -> impl Iterator<Item = Share<'u>> {
+    let of_unit = |unit: &'u Unit| {
+        let mut shares = Vec::new();
+        for how in [How::Single, How::KprobeMulti, How::UprobeMulti, How::Bound] {
+            let numbered = (0..).zip(&unit.targets).map(|(number, target)| Numbered { number, target });
+            let targets: Vec<_> = numbered.filter(|of| How::to_attach(of.target, kernel) == how).collect();
+            shares.extend(targets.chunks(how.most()).map(|targets| (unit, how, targets.to_vec())));
+        }
+        shares
+    };
+    units.iter().flat_map(of_unit)
+}
+
+/// The attach plan in words: how many targets each mechanism serves by how many programs, and what a hit costs.
+pub fn plan(units: &[Unit], kernel: &dyn Kernel) -> Vec<String> {
+    let mut rows: Vec<(&str, usize, usize)> = Vec::new();
+    for (_, how, targets) in shares(units, kernel) {
+        let words = how.words(&targets[0].target.attach);
+        match rows.iter_mut().find(|row| row.0 == words) {
+            Some((_, served, programs)) => {
+                *served += targets.len();
+                *programs += 1;
+            }
+            None => rows.push((words, targets.len(), 1)),
+        }
+    }
+    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let line = |(words, targets, programs): (&str, usize, usize)| {
+        format!("{} by {}: {words}", plural(targets, "target"), plural(programs, "program"))
+    };
+    rows.into_iter().map(line).collect()
 }
 
 impl How {
@@ -203,6 +212,7 @@ impl How {
             | Attach::Tracepoint { .. }
             | Attach::RawTracepoint { .. }
             | Attach::Kprobe { .. }
+            | Attach::KprobeAddress { .. }
             | Attach::Uprobe { .. }
             | Attach::Perf { .. }
             | Attach::Watchpoint { .. } => How::Single,
@@ -239,7 +249,9 @@ impl How {
                 "raw tracepoint of all system calls, about 5 ns a call"
             }
             (_, Attach::RawTracepoint { .. }) => "raw tracepoint, about 5 ns a hit",
-            (_, Attach::Kprobe { .. }) => "perf kprobe, about 20 ns a hit (40 ns on return)",
+            (_, Attach::Kprobe { .. } | Attach::KprobeAddress { .. }) => {
+                "perf kprobe, about 20 ns a hit (40 ns on return)"
+            }
             (_, Attach::Uprobe { .. }) => "perf uprobe, about 300 ns a hit",
             (_, Attach::Perf { .. }) => "perf counter",
             (_, Attach::Watchpoint { .. }) => "breakpoint of the processor",

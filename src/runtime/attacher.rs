@@ -58,6 +58,12 @@ impl<'k> Attacher<'k> {
                 let name = module.as_ref().map_or(function.clone(), |module| format!("{module}:{function}"));
                 self.probe(program, of, (Source::Kprobe, Source::Kprobe.config(*at)), (&name, *offset), None)
             }
+            Attach::KprobeAddress { address } => {
+                let kind = Source::Kprobe.kind().map_err(|error| error.at(of.target.span))?;
+                let place = Place::Instruction(*address);
+                let event = Event { kind, config: 0, sample: Sample::Period(1), place };
+                self.slow(program, of, &event, anywhere())
+            }
             Attach::Uprobe { path, offset, at, pid, semaphore } => {
                 let config = Source::Uprobe.config(*at) | semaphore.unwrap_or(0) << SEMAPHORE;
                 self.probe(program, of, (Source::Uprobe, config), (file(path), *offset), *pid)
@@ -139,6 +145,7 @@ impl<'k> Attacher<'k> {
         let event = sys::perf::open(event, counting).map_err(|error| cannot_attach(of.target, &error))?;
         let link = self.connect(program, event.as_fd(), of).map_err(|error| cannot_attach(of.target, &error))?;
         self.links.add_slow(event, link);
+        self.links.count_missed(&of.target.name);
         Ok(())
     }
 
@@ -223,6 +230,7 @@ impl<'k> Attacher<'k> {
         }
         if let Ok(link) = attach(&targets) {
             self.links.add_fast([link]);
+            self.links.count_missed(&together_named(&targets));
             return Ok(());
         }
         let mut refused = Vec::new();
@@ -232,6 +240,15 @@ impl<'k> Attacher<'k> {
             self.pass_over(error)?;
         }
         self.together(targets, attach)
+    }
+}
+
+/// What a link of many targets is called.
+fn together_named(targets: &[Numbered<'_>]) -> String {
+    match targets {
+        [] => String::new(),
+        [of] => of.target.name.clone(),
+        [of, others @ ..] => format!("{} and {} more", of.target.name, others.len()),
     }
 }
 

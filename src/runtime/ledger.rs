@@ -30,10 +30,16 @@ impl Ledger {
     }
 
     /// Everything that was lost, in the order of the script's causes.
-    pub fn close(&self, maps: &Maps) -> Result<Vec<Loss>> {
+    pub fn close(&self, maps: &Maps, missed: Vec<(String, u64)>) -> Result<Vec<Loss>> {
         let bytes = self.counters.map_or(Ok(None), |map| maps.get(map, &[0; 4]))?.unwrap_or_default();
         let counts = bytes.as_chunks::<8>().0.iter().map(|count| u64::from_ne_bytes(*count));
         let counted = self.causes.iter().zip(counts).map(|((cause, place), count)| loss(cause, count, place));
+        let by_links = missed.into_iter().map(|(name, count)| Loss {
+            cause: "missed",
+            count,
+            what: format!("hits of {name} missed: too many calls were under way, or one came from within a probe"),
+            place: None,
+        });
         let missed = self.programs.iter().map(|(name, program)| Loss {
             cause: "missed",
             // Kernels before 5.12 do not tell.
@@ -41,7 +47,7 @@ impl Ledger {
             what: format!("hits of {name} missed: it was running on that processor already"),
             place: None,
         });
-        Ok(counted.chain(missed).filter(|loss| loss.count > 0).collect())
+        Ok(counted.chain(by_links).chain(missed).filter(|loss| loss.count > 0).collect())
     }
 }
 

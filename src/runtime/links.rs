@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::sys::{perf, process};
+use super::sys::{link, perf, process};
 
 /// Everything attached; dropping it detaches.
 #[derive(Default)]
@@ -12,6 +12,8 @@ pub struct Links {
     fast: Vec<OwnedFd>,
     /// Perf events of clocks, counters and breakpoints with their links, which close fast too.
     counted: Vec<(OwnedFd, Option<OwnedFd>)>,
+    /// Which of the fast links may miss hits, and what they are called.
+    missing: Vec<(String, usize)>,
     /// Addresses of watchpoints, and which of the counted events are theirs.
     watchpoints: Vec<(u64, Range<usize>)>,
     /// Perf events of tracepoints, kprobes and uprobes.
@@ -21,6 +23,19 @@ pub struct Links {
 impl Links {
     pub fn add_fast(&mut self, fds: impl IntoIterator<Item = OwnedFd>) {
         self.fast.extend(fds);
+    }
+
+    /// Says what the last link is called, as the kernel may count what it misses.
+    pub fn count_missed(&mut self, name: &str) {
+        if let Some(last) = self.fast.len().checked_sub(1) {
+            self.missing.push((name.to_string(), last));
+        }
+    }
+
+    /// Hits that the kernel could not pass on. Kernels before 6.7 do not tell.
+    pub fn missed(&self) -> Vec<(String, u64)> {
+        let counted = self.missing.iter().map(|(name, at)| (name, link::missed(self.fast[*at].as_fd()).unwrap_or(0)));
+        counted.filter(|(_, count)| *count > 0).map(|(name, count)| (name.clone(), count)).collect()
     }
 
     pub fn add_counted(&mut self, event: OwnedFd, link: Option<OwnedFd>) {

@@ -44,6 +44,7 @@ use crate::error::Result;
 use crate::kernel::Kernel;
 use crate::source::Sources;
 
+pub use attach::plan;
 pub use child::Child;
 pub use maps::Pool;
 pub use notify::notify_ready;

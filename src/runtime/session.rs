@@ -98,7 +98,6 @@ pub struct Session<'k> {
     pin: Option<String>,
     ends: Ends,
     skipped: Vec<Error>,
-    mechanisms: Vec<String>,
     units: Vec<Unit>,
     programs: Vec<(String, Rc<OwnedFd>)>,
     /// Nothing is attached: all there is to see has happened.
@@ -189,7 +188,6 @@ impl<'k> Session<'k> {
             alone,
             probes: targets().count() - skipped.len(),
             skipped,
-            mechanisms: placed.describe(),
             units,
             state: State {
                 plan: Rc::new(plan),
@@ -218,11 +216,6 @@ impl<'k> Session<'k> {
     /// What could not be attached and was passed over.
     pub fn skipped(&self) -> &[Error] {
         &self.skipped
-    }
-
-    /// Which mechanisms serve how many targets, a line each.
-    pub fn mechanisms(&self) -> &[String] {
-        &self.mechanisms
     }
 
     /// The process id of the `-c` child.
@@ -358,6 +351,7 @@ impl<'k> Session<'k> {
 
     /// Detaches, runs the `end` probes, prints the maps and the account of what was lost.
     pub fn finish(mut self, sink: &mut dyn Sink) -> Result<Ending> {
+        let missed = self.state.links.missed();
         drop(std::mem::take(&mut self.state.links));
         self.drain(sink, Patience::None, usize::MAX)?;
         // What was asked before does not silence the end.
@@ -371,7 +365,7 @@ impl<'k> Session<'k> {
         if self.state.plan.config.print_maps_on_exit {
             self.state.print_all(sink)?;
         }
-        let losses = self.ledger.close(&self.state.maps)?;
+        let losses = self.ledger.close(&self.state.maps, missed)?;
         sink.losses(&losses)?;
         sink.flush()?;
         let completeness = if losses.is_empty() { Completeness::Whole } else { Completeness::Lossy };

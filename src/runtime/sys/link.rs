@@ -4,6 +4,8 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
+use aya_obj::generated::bpf_link_info;
+
 use super::{Command, address, attr, bpf, bpf_fd};
 use crate::plan::{Extent, Point};
 
@@ -17,6 +19,12 @@ pub const UPROBE_MULTI: u32 = 48;
 
 /// `BPF_F_KPROBE_MULTI_RETURN` and `BPF_F_UPROBE_MULTI_RETURN`, which are the same.
 const MULTI_RETURN: u32 = 1;
+
+/// `enum bpf_link_type` and `enum bpf_perf_event_type`.
+const PERF_EVENT_LINK: u32 = 7;
+const KPROBE_MULTI_LINK: u32 = 8;
+const KPROBE_EVENT: u32 = 3;
+const KRETPROBE_EVENT: u32 = 4;
 
 /// `BPF_CGROUP_ITER_DESCENDANTS_PRE`.
 const CGROUPS_BELOW: u32 = 2;
@@ -126,6 +134,26 @@ pub fn trampoline(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let mut attr = attr();
     attr.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
     bpf_fd(Command::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
+}
+
+/// How often a link on kernel functions could not run its program: too many calls were under way, or one within a probe's handler.
+pub fn missed(link: BorrowedFd<'_>) -> io::Result<u64> {
+    // SAFETY: the structure consists of integers only, for which zero is a valid value.
+    let mut info: bpf_link_info = unsafe { std::mem::zeroed() };
+    let mut attr = attr();
+    attr.info.bpf_fd = link.as_raw_fd() as u32;
+    attr.info.info_len = size_of::<bpf_link_info>() as u32;
+    attr.info.info = std::ptr::from_mut(&mut info) as u64;
+    bpf(Command::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    // SAFETY: all fields of the unions are plain numbers, and the kernel has filled in those of the type it names.
+    unsafe {
+        let event = info.__bindgen_anon_1.perf_event;
+        Ok(match (info.type_, event.type_) {
+            (KPROBE_MULTI_LINK, _) => info.__bindgen_anon_1.kprobe_multi.missed,
+            (PERF_EVENT_LINK, KPROBE_EVENT | KRETPROBE_EVENT) => event.__bindgen_anon_1.kprobe.missed,
+            _ => 0,
+        })
+    }
 }
 
 fn flags(at: Point) -> u32 {

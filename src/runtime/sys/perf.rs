@@ -28,6 +28,8 @@ pub enum Place<'a> {
         name: &'a CStr,
         offset: u64,
     },
+    /// An instruction of the kernel.
+    Instruction(u64),
     /// The memory that a breakpoint watches.
     Memory {
         address: u64,
@@ -92,6 +94,7 @@ pub fn open(event: &Event<'_>, counting: Counting) -> io::Result<OwnedFd> {
             attr.__bindgen_anon_3.config1 = name.as_ptr() as u64;
             attr.__bindgen_anon_4.config2 = offset;
         }
+        Place::Instruction(address) => attr.__bindgen_anon_4.config2 = address,
         Place::Memory { address, length, access } => {
             attr.bp_type = access;
             attr.__bindgen_anon_3.bp_addr = address;
