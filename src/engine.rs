@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cdecl::{self, Headers, Resolved};
-use crate::check::{self, Options};
+use crate::check::{self, Loader, Options, Sharing};
 use crate::codegen::{self, Compiled};
 use crate::config::{Config, Overrides};
 use crate::diag::{Diagnostic, Severity};
@@ -72,7 +72,15 @@ impl<'a> Engine<'a> {
             Ok((mut program, warnings)) if faults.is_empty() => {
                 program.plan.types = types;
                 told.extend(warnings);
-                Ok((planner::choose(program, self.kernel), told))
+                let program = planner::choose(program, self.kernel);
+                Ok((
+                    match (self.options.loader, &self.options.sharing) {
+                        (Loader::Own, Sharing::Alone) => planner::separate_intervals(program),
+                        // Nobody there turns the maps, or other programs use them as they are.
+                        (Loader::Foreign, _) | (_, Sharing::With(_)) => program,
+                    },
+                    told,
+                ))
             }
             Ok(_) => Err(faults),
             Err(more) => {

@@ -35,6 +35,8 @@ pub struct Plan {
     pub parameters: Vec<Parameter>,
     /// Maps that lose entries while programs run.
     pub shrinking: BTreeSet<MapId>,
+    /// Aggregations that are two maps which take turns: programs find the one in use through an array of maps.
+    pub turning: BTreeSet<MapId>,
     /// What structures are numbered by, where a script adds to the kernel's types.
     pub types: Option<Arc<Btf>>,
 }
@@ -135,11 +137,20 @@ pub struct Action {
     pub size: u32,
     /// Text template of printf-like actions.
     pub format: Option<Format>,
-    /// The map that `print`, `clear` and `zero` work on.
-    pub map: Option<MapId>,
+    /// The map that it works on, and what it does with it.
+    pub map: Option<(MapId, MapUse)>,
     /// The last ring that its records are tried on.
     pub lane: Lane,
     pub span: Span,
+}
+
+/// What an action does with a whole map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MapUse {
+    Shown,
+    /// It is shown, and the same run of the program goes on to empty it (see [`Plan::turning`]).
+    ShownThenEmptied,
+    Emptied,
 }
 
 /// A value within a record.
@@ -181,6 +192,8 @@ pub enum Cause {
 pub trait Host {
     fn sink(&mut self) -> &mut dyn Sink;
     fn config(&self) -> &Config;
+    /// What programs count from now on belongs to the next interval of a map, until when it is read as it is now.
+    fn end_interval(&mut self, map: MapId) -> Result<()>;
     /// Reads, orders and prints a map; `top` of 0 means all, values are divided by `div`.
     fn print_map(&mut self, map: MapId, top: u64, div: u64) -> Result<()>;
     /// Removes every entry.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 use rtrace::cdecl::Headers;
-use rtrace::check::{Options, Sharing, Trials};
+use rtrace::check::{Loader, Options, Sharing, Trials};
 use rtrace::cli::{Invocation, Losses, Mode, Program, Stage, Verbosity};
 use rtrace::codegen::Compiled;
 use rtrace::config::Overrides;
@@ -100,6 +100,7 @@ pub fn engine<'k>(invocation: &Invocation, kernel: &'k Live, child: Option<&Chil
         clock_map: std::env::var("BPFTRACE_DUMMY_TS_MAP").ok(),
         faults: invocation.faults,
         sharing: Sharing::Alone,
+        loader: if invocation.emit_elf.is_some() { Loader::Foreign } else { Loader::Own },
     };
     let mut engine = Engine::new(kernel, options, overrides);
     engine.headers = headers(invocation);

@@ -7,7 +7,7 @@ use crate::diag::Diagnostic;
 use crate::error::Result;
 use crate::ir::{Expr, ExprKind, Stmt, StmtKind};
 use crate::kernel::Feature;
-use crate::plan::{Action, Host};
+use crate::plan::{Action, Host, MapUse};
 use crate::syntax::ast;
 use crate::types::{MapValue, Side, Type};
 use crate::value::Value;
@@ -66,11 +66,11 @@ pub const ROWS: &[Builtin] = &[
 fn clear(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let map = cx.map_arg(&call.args[0], "clear")?.map;
     cx.plan().shrinking.insert(map);
-    on_whole_map(cx, call, |action, _, host| action.map.map_or(Ok(()), |map| host.clear_map(map)))
+    on_whole_map(cx, call, |action, _, host| action.map.map_or(Ok(()), |(map, _)| host.clear_map(map)))
 }
 
 fn zero(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    on_whole_map(cx, call, |action, _, host| action.map.map_or(Ok(()), |map| host.zero_map(map)))
+    on_whole_map(cx, call, |action, _, host| action.map.map_or(Ok(()), |(map, _)| host.zero_map(map)))
 }
 
 fn on_whole_map(
@@ -87,7 +87,10 @@ fn on_whole_map(
             diagnostic.hint(format!("{name}({}) works on the whole map; delete(@m, key) removes one entry", map.name)),
         ));
     }
-    let send = cx.emit_control(Emit { name, act, format: None, map: Some(map.map), span: call.span }, Vec::new());
+    let send = cx.emit_control(
+        Emit { name, act, format: None, map: Some((map.map, MapUse::Emptied)), span: call.span },
+        Vec::new(),
+    );
     Ok(Expr::effect(vec![send], call.span))
 }
 

@@ -7,7 +7,7 @@ use crate::diag::{Diagnostic, Severity};
 use crate::error::Result;
 use crate::format::{self, Format};
 use crate::ir::{Expr, ExprKind, Stmt, StmtKind};
-use crate::plan::{Action, Host};
+use crate::plan::{Action, Host, MapUse};
 use crate::report::{Excerpt, Message};
 use crate::syntax::ast;
 use crate::types::{Aggregate, MapValue, Type};
@@ -199,7 +199,8 @@ fn print_map(cx: &mut Cx<'_>, call: &Call<'_>, map: &MapArg) -> Fallible<Expr> {
     if call.args.len() > 1 && matches!(map.value, MapValue::Aggregate(Aggregate::Stats(_))) {
         cx.warn(call.span, "print()'s top and div arguments are ignored when used on stats() maps.");
     }
-    let emit = Emit { name: "print", act: show_map, format: None, map: Some(map.map), span: call.span };
+    let emit =
+        Emit { name: "print", act: show_map, format: None, map: Some((map.map, MapUse::Shown)), span: call.span };
     let send = cx.emit_control(emit, limits);
     Ok(Expr::effect(vec![send], call.span))
 }
@@ -209,8 +210,9 @@ fn print_value(_: &Action, values: &[Value], host: &mut dyn Host) -> Result<()> 
 }
 
 fn show_map(action: &Action, values: &[Value], host: &mut dyn Host) -> Result<()> {
-    match (action.map, values) {
-        (Some(map), [Value::UInt(top), Value::UInt(div)]) => host.print_map(map, *top, (*div).max(1)),
-        _ => Ok(()),
+    let (Some((map, usage)), [Value::UInt(top), Value::UInt(div)]) = (action.map, values) else { return Ok(()) };
+    if usage == MapUse::ShownThenEmptied {
+        host.end_interval(map)?;
     }
+    host.print_map(map, *top, (*div).max(1))
 }

@@ -14,7 +14,8 @@ use crate::id::IdVec;
 use crate::ir::{Expr, ExprKind, Stmt, StmtKind, Var, VarId};
 use crate::kernel::{Feature, Kernel};
 use crate::plan::{
-    Action, Attach, Cause, CounterId, Field, Host, Lane, Map, MapId, MapKind, Plan, ProgKind, Role, Target, When,
+    Action, Attach, Cause, CounterId, Field, Host, Lane, Map, MapId, MapKind, MapUse, Plan, ProgKind, Role, Target,
+    When,
 };
 use crate::probes::{Context, ContextField, Likeness, ProbeType};
 use crate::source::Span;
@@ -35,7 +36,7 @@ pub struct Emit {
     pub name: &'static str,
     pub act: fn(&Action, &[Value], &mut dyn Host) -> crate::error::Result<()>,
     pub format: Option<Format>,
-    pub map: Option<MapId>,
+    pub map: Option<(MapId, MapUse)>,
     pub span: Span,
 }
 

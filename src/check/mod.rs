@@ -75,6 +75,8 @@ pub struct Options {
     pub faults: Faults,
     /// Whether other programs use the same maps.
     pub sharing: Sharing,
+    /// Who is to load the programs.
+    pub loader: Loader,
     /// What the TAI clock is ahead of boot time, for `nsecs(sw_tai)`.
     pub tai_offset_ns: i64,
 }
@@ -86,6 +88,15 @@ pub enum Sharing {
     Alone,
     /// With programs to come, for which new maps get some room, and with those before, whose maps these are.
     With(Vec<plan::Map>),
+}
+
+/// Who loads the programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Loader {
+    #[default]
+    Own,
+    /// They are written to an object file.
+    Foreign,
 }
 
 /// Probes for the program's own sake.

@@ -114,8 +114,9 @@ impl Gen<'_> {
     pub fn for_map(&mut self, map: MapId, key: VarId, value: Option<VarId>, body: &Block) -> Generated<()> {
         let function = self.map_body(key, value, body)?;
         let frame = self.captured(0);
+        let map_arg = self.map_arg(map);
         self.comment(map, "each entry of");
-        let args = [Arg::Map(map), Arg::Function(function), Arg::Address(frame), Arg::Imm(0)];
+        let args = [map_arg, Arg::Function(function), Arg::Address(frame), Arg::Imm(0)];
         self.asm.call(Helper::FOR_EACH_MAP_ELEM, &args);
         self.leave_if_returned();
         Ok(())

@@ -36,8 +36,29 @@ impl Gen<'_> {
 
     fn look_up_at(&mut self, map: MapId, key: Option<Place>) -> VReg {
         let key = key.unwrap_or_else(|| self.only_key());
+        let map_arg = self.map_arg(map);
+        self.look_up_in(map, map_arg, key)
+    }
+
+    fn look_up_in(&mut self, map: MapId, map_arg: Arg, key: Place) -> VReg {
         self.comment(map, "look up");
-        self.asm.call(Helper::MAP_LOOKUP_ELEM, &[Arg::Map(map), Arg::Address(key)])
+        self.asm.call(Helper::MAP_LOOKUP_ELEM, &[map_arg, Arg::Address(key)])
+    }
+
+    /// The map as an argument of helpers. Of two that take turns, it is the one in use; without it (which cannot happen) the
+    /// function does nothing.
+    pub fn map_arg(&mut self, map: MapId) -> Arg {
+        if !self.plan.turning.contains(&map) {
+            return Arg::Map(map);
+        }
+        let key = self.only_key();
+        self.comment(map, "the one in use of");
+        let in_use = self.asm.call(Helper::MAP_LOOKUP_ELEM, &[Arg::Map(map), Arg::Address(key)]);
+        let there = self.asm.label();
+        self.asm.branch(Cond::Ne, in_use.into(), Operand::Imm(0), there);
+        self.asm.exit(Operand::Imm(0));
+        self.asm.place(there);
+        Arg::Reg(in_use)
     }
 
     /// The key of an array's only entry.
@@ -155,8 +176,9 @@ impl Gen<'_> {
     pub fn delete(&mut self, map: MapId, key: Option<&Expr>) -> Generated<Operand> {
         let Some(key) = key else { return self.unset(map) };
         let key = self.key_place(key)?;
+        let map_arg = self.map_arg(map);
         self.comment(map, "delete from");
-        let failed = self.asm.call(Helper::MAP_DELETE_ELEM, &[Arg::Map(map), Arg::Address(key)]);
+        let failed = self.asm.call(Helper::MAP_DELETE_ELEM, &[map_arg, Arg::Address(key)]);
         // 0 or a negative error.
         let sign = self.asm.alu(Alu::Sar, failed.into(), Operand::Imm(63));
         Ok(self.asm.alu(Alu::Add, sign, Operand::Imm(1)))
@@ -180,8 +202,9 @@ impl Gen<'_> {
         let callback = self.counting_callback();
         let nothing = self.stack(8);
         self.asm.store(Size::B8, nothing, Operand::Imm(0));
+        let map_arg = self.map_arg(map);
         self.comment(map, "count entries of");
-        let args = [Arg::Map(map), Arg::Function(callback), Arg::Address(nothing), Arg::Imm(0)];
+        let args = [map_arg, Arg::Function(callback), Arg::Address(nothing), Arg::Imm(0)];
         Ok(self.asm.call(Helper::FOR_EACH_MAP_ELEM, &args).into())
     }
 
@@ -232,16 +255,17 @@ impl Gen<'_> {
     fn slot_at(&mut self, map: MapId, key: Place, full: CounterId, done: Label) -> VReg {
         let slot = self.asm.variable();
         let there = self.asm.label();
-        let found = self.look_up_at(map, Some(key));
+        let map_arg = self.map_arg(map);
+        let found = self.look_up_in(map, map_arg, key);
         self.asm.set(slot, found.into());
         self.asm.branch(Cond::Ne, found.into(), Operand::Imm(0), there);
         self.enter();
         self.comment(map, "new entry in");
         let zeros = Place::new(Base::Map(self.shared.zeros), 0);
-        let args = [Arg::Map(map), Arg::Address(key), Arg::Address(zeros), Arg::Imm(NOEXIST)];
+        let args = [map_arg, Arg::Address(key), Arg::Address(zeros), Arg::Imm(NOEXIST)];
         self.asm.call(Helper::MAP_UPDATE_ELEM, &args);
         // Another CPU may have been first; then it is there all the same.
-        let made = self.look_up_at(map, Some(key));
+        let made = self.look_up_in(map, map_arg, key);
         self.asm.set(slot, made.into());
         self.asm.branch(Cond::Ne, made.into(), Operand::Imm(0), there);
         self.count(full);

@@ -57,6 +57,7 @@ impl Gen<'_> {
     /// Does something with the slot of every CPU that has one; it may go on to the next at any time.
     fn each_slot(&mut self, map: MapId, key: Place, act: impl FnOnce(&mut Self, Place, Label)) {
         let cpus = i64::from(self.kernel.cpus());
+        let map_arg = self.map_arg(map);
         let cpu = self.asm.variable();
         self.asm.set(cpu, Operand::Imm(0));
         let (head, next, end) = (self.asm.label(), self.asm.label(), self.asm.label());
@@ -65,7 +66,7 @@ impl Gen<'_> {
         let now = self.asm.get(cpu);
         self.asm.branch(Cond::Ge, now.into(), Operand::Imm(cpus), end);
         self.comment(map, "one CPU's slot of");
-        let args = [Arg::Map(map), Arg::Address(key), Arg::Reg(now)];
+        let args = [map_arg, Arg::Address(key), Arg::Reg(now)];
         let slot = self.asm.call(Helper::MAP_LOOKUP_PERCPU_ELEM, &args);
         self.asm.branch(Cond::Eq, slot.into(), Operand::Imm(0), next);
         act(self, Place::new(Base::Reg(slot), 0), next);

@@ -99,7 +99,7 @@ impl<'a> Printer<'a> {
                 let values: Vec<String> =
                     values.iter().map(|value| format!("{}: {}", self.expr(value), value.ty)).collect();
                 let action = &self.plan.actions[*action];
-                let map = action.map.map_or(String::new(), |map| format!(" {}", self.map(map)));
+                let map = action.map.map_or(String::new(), |(map, _)| format!(" {}", self.map(map)));
                 self.line(&format!("emit {}{map} ({}) [{} bytes]", action.name, values.join(", "), action.size));
             }
             StmtKind::Announce(_) => self.line("announce process"),

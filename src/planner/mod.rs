@@ -5,6 +5,7 @@
 //! tracepoint, which is cheaper at each hit, too. But a raw tracepoint has no record of named fields, and no system calls of its
 //! own: one event serves them all, and a program tells them apart by their number.
 
+mod intervals;
 mod needs;
 mod syscalls;
 mod task;
@@ -34,6 +35,12 @@ pub fn choose(program: Program, kernel: &dyn Kernel) -> Program {
     }
     task::read_directly(&mut chosen, kernel);
     Program { probes: chosen, plan }
+}
+
+/// Has the maps take turns whose intervals are to be exact.
+pub fn separate_intervals(mut program: Program) -> Program {
+    intervals::mark(&program.probes, &mut program.plan);
+    program
 }
 
 fn is_tracepoint(probe: &Probe) -> bool {

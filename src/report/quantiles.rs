@@ -78,6 +78,6 @@ mod tests {
         assert_eq!(text(&distribution(&[1000, 3])), "count 2  p50 3  p90 1000  p99 1000  p99.9 1000  max 1000");
         assert_eq!(quantile(&distribution(&[-7, -5]), 1, 2), -5);
         assert_eq!(quantile(&distribution(&[-7, 5]), 1, 2), -1);
-        assert_eq!(quantile(&distribution(&[i64::MAX]), 99, 100), i64::MAX - (1 << 55) + 1);
+        assert_eq!(quantile(&distribution(&[i64::MAX; 2]), 1, 2), i64::MAX - (1 << 55) + 1);
     }
 }

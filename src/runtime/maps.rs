@@ -1,16 +1,18 @@
 //! The plan's maps, made in the kernel, read whole, cleared and zeroed.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
+use super::content::{Content, Entry, Layout};
 use super::refusal::refused;
-use super::sys::map::{self, Batch, NewMap, Shape};
+use super::sys::map::{self, NewMap, Shape};
+use super::turns::Turns;
 use crate::error::{Error, Result};
 use crate::id::IdVec;
 use crate::kernel::{Feature, Kernel};
 use crate::plan::{Lane, Map, MapId, MapKind, Plan, Role};
-use crate::types::MapValue;
 
 /// All maps of a run. The ring is among them until its reader takes it.
 pub struct Maps {
@@ -25,23 +27,12 @@ pub struct Pool {
 
 /// A map that exists in the kernel.
 struct Made {
+    /// What programs are given.
     fd: OwnedFd,
-    shape: Shape,
-    /// Bytes from one CPU's slot to the next; the whole value for maps that all CPUs share.
-    stride: usize,
-    mark: Option<usize>,
+    layout: Layout,
+    /// What the descriptor stands for, if it is more than one map.
+    turns: Option<RefCell<Turns>>,
 }
-
-/// One entry as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    pub key: Vec<u8>,
-    value: Vec<u8>,
-    stride: usize,
-}
-
-/// The key of the only entry of an array.
-const ONLY: [u8; 4] = [0; 4];
 
 /// Flags of `BPF_MAP_CREATE`, from `include/uapi/linux/bpf.h`.
 const NO_PREALLOC: u32 = 1;
@@ -56,19 +47,16 @@ const PAGE: u64 = 4096;
 const RING_BYTES: u32 = 1 << 20;
 /// Borders for the ring's size.
 const RING_RANGE: (u64, u64) = (4096, 1 << 30);
-/// Bytes that one batch of a look-up may take.
-const BATCH_BYTES: usize = 4 << 20;
-const BATCH_ENTRIES: usize = 4096;
 
 impl Maps {
     /// Makes those maps that the pool does not have.
     pub fn create(plan: &Plan, kernel: &dyn Kernel, pool: &Pool) -> Result<Maps> {
         let mut maps = IdVec::new();
         let cpus = kernel.cpus() as usize;
-        for of in plan.maps.values() {
+        for (id, of) in plan.maps.iter() {
             maps.push(match pool.find(of)? {
                 Some(made) => made,
-                None => Rc::new(Made::create(of, plan, kernel, cpus)?),
+                None => Rc::new(Made::create(id, plan, kernel, cpus)?),
             });
         }
         Ok(Maps { maps })
@@ -87,36 +75,50 @@ impl Maps {
         self.maps[id].fd.as_fd()
     }
 
-    /// All entries, as they are in some order.
+    /// All entries, as they are in some order; those of the interval that has ended, if one has.
     pub fn read(&self, id: MapId) -> Result<Vec<Entry>> {
-        self.maps[id].read().map_err(|error| refused("cannot read a map", &error))
+        let Made { turns, .. } = &*self.maps[id];
+        let read = turns.as_ref().map_or_else(|| self.maps[id].content().read(), |turns| turns.borrow().read());
+        read.map_err(|error| refused("cannot read a map", &error))
+    }
+
+    /// All entries, those of an ended interval and those since then.
+    pub fn read_all(&self, id: MapId) -> Result<Vec<Entry>> {
+        let Some(turns) = &self.maps[id].turns else { return self.read(id) };
+        turns.borrow().read_all().map_err(|error| refused("cannot read a map", &error))
+    }
+
+    /// Puts another map into the place of one that takes turns; the old one is read until it is cleared or zeroed.
+    pub fn end_interval(&self, id: MapId) -> Result<()> {
+        let Some(turns) = &self.maps[id].turns else { return Ok(()) };
+        turns.borrow_mut().end_interval().map_err(|error| refused("cannot empty a map", &error))
+    }
+
+    /// No program runs any more but those that rtrace runs itself: intervals need not be told apart.
+    pub fn settle(&self) -> Result<()> {
+        let turning = self.maps.values().filter_map(|made| made.turns.as_ref());
+        let settle = |turns: &RefCell<Turns>| turns.borrow_mut().settle();
+        turning.map(settle).collect::<io::Result<()>>().map_err(|error| refused("cannot read a map", &error))
     }
 
     /// One value's bytes; `None` if there is no such key.
     pub fn get(&self, id: MapId, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let made = &self.maps[id];
-        map::lookup(made.fd.as_fd(), made.shape, key).map_err(|error| refused("cannot read a map", &error))
+        let Content { map, layout } = self.maps[id].content();
+        map::lookup(map, layout.shape, key).map_err(|error| refused("cannot read a map", &error))
     }
 
     /// Removes every entry; those of arrays become zero and count as never assigned.
     pub fn clear(&self, id: MapId) -> Result<()> {
         let made = &self.maps[id];
-        match made.mark {
-            Some(_) => made.write(&ONLY, &vec![0; made.shape.value]),
-            None => made.each_key(|key| map::delete(made.fd.as_fd(), made.shape, key)),
-        }
-        .map_err(|error| refused("cannot clear a map", &error))
+        let cleared = made.turns.as_ref().map_or_else(|| made.content().clear(), |turns| turns.borrow_mut().clear());
+        cleared.map_err(|error| refused("cannot clear a map", &error))
     }
 
     /// Sets every value to zero; an array that was never assigned stays so.
     pub fn zero(&self, id: MapId) -> Result<()> {
         let made = &self.maps[id];
-        let zeros = vec![0; made.shape.value];
-        match made.mark {
-            Some(mark) => made.zero_marked(mark),
-            None => made.each_key(|key| made.write(key, &zeros)),
-        }
-        .map_err(|error| refused("cannot zero a map", &error))
+        let zeroed = made.turns.as_ref().map_or_else(|| made.content().zero(), |turns| turns.borrow_mut().zero());
+        zeroed.map_err(|error| refused("cannot zero a map", &error))
     }
 }
 
@@ -148,40 +150,23 @@ impl Pool {
     }
 }
 
-impl Entry {
-    /// One whose slots are `stride` bytes apart.
-    pub fn new(key: Vec<u8>, value: Vec<u8>, stride: usize) -> Entry {
-        Entry { key, value, stride }
-    }
-
-    /// The value of each CPU; of maps that the CPUs share, the one value.
-    pub fn slots(&self) -> impl Iterator<Item = &[u8]> {
-        self.value.chunks(self.stride.max(1))
-    }
-
-    /// Whether an array's entry was ever assigned.
-    pub fn is_marked(&self, value: &MapValue) -> bool {
-        is_marked(&self.value, self.stride, Plan::mark_offset(value) as usize)
-    }
-}
-
 impl Made {
-    fn create(of: &Map, plan: &Plan, kernel: &dyn Kernel, cpus: usize) -> Result<Made> {
-        let name = name(&of.role);
+    fn create(id: MapId, plan: &Plan, kernel: &dyn Kernel, cpus: usize) -> Result<Made> {
+        let of = &plan.maps[id];
         let new = NewMap {
             kind: kind(of.kind),
             key_size: of.key_size,
             value_size: of.value_size,
             max_entries: if of.kind == MapKind::Ring { ring_size(of, plan) } else { of.max_entries },
             flags: flags(of, kernel),
-            name: &name,
+            name: name(&of.role),
         };
         let fd = map::create(&new).map_err(|error| {
             let what = match &of.role {
                 Role::User { name, .. } => format!("cannot create the map {name}"),
-                _ => format!("cannot create the internal map {name}"),
+                _ => format!("cannot create the internal map {}", new.name),
             };
-            let NewMap { max_entries, key_size, value_size, .. } = new;
+            let NewMap { max_entries, key_size, value_size, .. } = &new;
             refused(format!("{what} ({max_entries} entries, keys of {key_size} bytes, values of {value_size})"), &error)
         })?;
         if of.role == Role::Zeros {
@@ -189,7 +174,13 @@ impl Made {
             let _ = map::freeze(fd.as_fd());
         }
         let (stride, value) = value_bytes(of, cpus);
-        let made = Made { fd, shape: Shape { key: of.key_size as usize, value }, stride, mark: mark(of) };
+        let layout = Layout { shape: Shape { key: of.key_size as usize, value }, stride, mark: mark(of) };
+        if plan.turning.contains(&id) {
+            let (array, turns) =
+                Turns::new(new, fd, layout).map_err(|error| refused("cannot create an array of maps", &error))?;
+            return Ok(Made { fd: array, layout, turns: Some(RefCell::new(turns)) });
+        }
+        let made = Made { fd, layout, turns: None };
         if let Role::Table(rows) = &of.role {
             made.fill(rows).map_err(|error| refused("cannot fill the map of names", &error))?;
         }
@@ -200,89 +191,14 @@ impl Made {
     fn fill(&self, rows: &[(u32, Vec<u8>)]) -> io::Result<()> {
         rows.iter().try_for_each(|(number, text)| {
             let mut value = text.clone();
-            value.resize(self.shape.value, 0);
-            self.write(&number.to_ne_bytes(), &value)
+            value.resize(self.layout.shape.value, 0);
+            self.content().write(&number.to_ne_bytes(), &value)
         })
     }
 
-    fn read(&self) -> io::Result<Vec<Entry>> {
-        if self.mark.is_some() {
-            let value = map::lookup(self.fd.as_fd(), self.shape, &ONLY)?;
-            return Ok(value.map(|value| self.entry(&ONLY, &value)).into_iter().collect());
-        }
-        match self.read_batches() {
-            // Kernels before 5.6 know no batches; some kinds of map never learnt them.
-            Err(error) if !matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOMEM)) => self.read_singly(),
-            read => read,
-        }
+    fn content(&self) -> Content<'_> {
+        Content { map: self.fd.as_fd(), layout: self.layout }
     }
-
-    fn read_batches(&self) -> io::Result<Vec<Entry>> {
-        let mut room = (BATCH_BYTES / (self.shape.key + self.shape.value)).clamp(16, BATCH_ENTRIES);
-        let (mut entries, mut cursor) = (Vec::new(), Vec::new());
-        loop {
-            let (mut keys, mut values) = (vec![0; room * self.shape.key], vec![0; room * self.shape.value]);
-            let batch = map::lookup_batch(self.fd.as_fd(), self.shape, &mut cursor, &mut keys, &mut values);
-            let (count, last) = match batch {
-                Ok(Batch::More(count)) => (count, false),
-                Ok(Batch::Last(count)) => (count, true),
-                // One bucket of the hash table holds more than there was room for.
-                Err(error) if error.raw_os_error() == Some(libc::ENOSPC) => {
-                    room *= 2;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let pairs = keys.chunks(self.shape.key).zip(values.chunks(self.shape.value));
-            entries.extend(pairs.take(count).map(|(key, value)| self.entry(key, value)));
-            if last {
-                return Ok(entries);
-            }
-        }
-    }
-
-    fn read_singly(&self) -> io::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        self.each_key(|key| {
-            // The entry may have been deleted meanwhile.
-            let value = map::lookup(self.fd.as_fd(), self.shape, key)?;
-            entries.extend(value.map(|value| self.entry(key, &value)));
-            Ok(())
-        })?;
-        Ok(entries)
-    }
-
-    /// Keys are collected first, as the walk begins anew when the key it stands on is deleted.
-    fn each_key(&self, mut act: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-        let mut keys: Vec<Vec<u8>> = Vec::new();
-        while let Some(next) = map::next_key(self.fd.as_fd(), self.shape, keys.last().map(Vec::as_slice))? {
-            keys.push(next);
-        }
-        keys.iter().try_for_each(|key| act(key))
-    }
-
-    fn zero_marked(&self, mark: usize) -> io::Result<()> {
-        let Some(mut value) = map::lookup(self.fd.as_fd(), self.shape, &ONLY)? else { return Ok(()) };
-        if !is_marked(&value, self.stride, mark) {
-            return Ok(());
-        }
-        value.fill(0);
-        value[mark] = 1;
-        self.write(&ONLY, &value)
-    }
-
-    fn write(&self, key: &[u8], value: &[u8]) -> io::Result<()> {
-        map::update(self.fd.as_fd(), self.shape, key, value)
-    }
-
-    fn entry(&self, key: &[u8], value: &[u8]) -> Entry {
-        Entry { key: key.to_vec(), value: value.to_vec(), stride: self.stride }
-    }
-}
-
-fn is_marked(value: &[u8], stride: usize, mark: usize) -> bool {
-    let mut slots = value.chunks(stride.max(1));
-    slots.any(|slot| slot.get(mark..mark + 8).is_some_and(|mark| mark.iter().any(|byte| *byte != 0)))
 }
 
 /// `enum bpf_map_type` of `include/uapi/linux/bpf.h`.

@@ -6,6 +6,7 @@
 mod attach;
 mod attacher;
 mod child;
+mod content;
 mod decode;
 mod ends;
 pub mod features;
@@ -30,6 +31,7 @@ mod symbols;
 mod sys;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod user_symbols;
 mod verify;
 mod visit;

@@ -49,6 +49,10 @@ pub trait Reader {
 /// How long a flood is left to itself.
 const NAP: Duration = Duration::from_millis(1);
 
+/// After how long a reader whose records take their time is to look up, and how many of them it reads between two looks at the clock.
+const LONG: Duration = Duration::from_millis(100);
+const OFTEN: usize = 8;
+
 /// Unread bytes that call for haste.
 const BACKLOG: usize = 64 << 10;
 
@@ -62,15 +66,20 @@ impl Records {
         Ok(Records { data, control, pace: Pace::Single, has_priority: false })
     }
 
-    /// Hands over records until none are left, or so many of each ring were seen, or the rings went quiet for a moment.
+    /// Hands over records until none are left, or so many of each ring were seen, or the rings went quiet for a moment, or it took
+    /// long (the last two only with patience).
     pub fn drain(&mut self, ends: &Ends, patience: Patience, limit: usize, to: &mut dyn Reader) -> Result<Drained> {
         self.hurry();
         let mut records = 0;
+        let since = Instant::now();
         for ring in [&mut self.data, &mut self.control].into_iter().flatten() {
             for seen in 1..=limit {
                 let Some(record) = ring.next() else { break };
                 to.record(record.bytes())?;
                 records += 1;
+                if patience == Patience::Some && seen % OFTEN == 0 && since.elapsed() > LONG {
+                    break;
+                }
                 let is_flood = self.pace == Pace::Flood || seen > 1;
                 if patience == Patience::Some && is_flood && record.is_last() {
                     to.pause()?;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::attach::{Attached, Placed, Runs};
 use super::child::Child;
+use super::content::Entry;
 use super::decode::Decoder;
 use super::ends::{Ends, Heard};
 use super::ledger::Ledger;
@@ -353,6 +354,7 @@ impl<'k> Session<'k> {
     pub fn finish(mut self, sink: &mut dyn Sink) -> Result<Ending> {
         let missed = self.state.links.missed();
         drop(std::mem::take(&mut self.state.links));
+        self.state.maps.settle()?;
         self.drain(sink, Patience::None, usize::MAX)?;
         // What was asked before does not silence the end.
         let asked = self.state.exit.take();
@@ -407,18 +409,25 @@ impl State<'_> {
         for (id, map) in plan.maps.iter() {
             let Role::User { name, key, value, .. } = &map.role else { continue };
             // An array always has its entry; whether that was ever assigned, its mark tells.
-            if key.is_some() || self.maps.read(id)?.iter().any(|entry| entry.is_marked(value)) {
+            if key.is_some() || self.maps.read_all(id)?.iter().any(|entry| entry.is_marked(value)) {
                 maps.push((name, id));
             }
         }
         maps.sort_unstable();
-        maps.into_iter().try_for_each(|(_, id)| self.print(id, Choice::ALL, sink))
+        maps.into_iter().try_for_each(|(_, id)| {
+            let entries = self.maps.read_all(id)?;
+            self.show(id, &entries, Choice::ALL, sink)
+        })
     }
 
     fn print(&mut self, id: MapId, choice: Choice, sink: &mut dyn Sink) -> Result<()> {
-        let plan = Rc::clone(&self.plan);
         let entries = self.maps.read(id)?;
-        let report = map_report(&mut self.decoder(), &plan, id, &entries, choice);
+        self.show(id, &entries, choice, sink)
+    }
+
+    fn show(&mut self, id: MapId, entries: &[Entry], choice: Choice, sink: &mut dyn Sink) -> Result<()> {
+        let plan = Rc::clone(&self.plan);
+        let report = map_report(&mut self.decoder(), &plan, id, entries, choice);
         report.map_or(Ok(()), |report| sink.map(&report))
     }
 }
@@ -456,6 +465,10 @@ impl Host for Desk<'_, '_> {
 
     fn print_map(&mut self, map: MapId, top: u64, div: u64) -> Result<()> {
         self.state.print(map, Choice { top, div }, self.sink)
+    }
+
+    fn end_interval(&mut self, map: MapId) -> Result<()> {
+        self.state.maps.end_interval(map)
     }
 
     fn clear_map(&mut self, map: MapId) -> Result<()> {

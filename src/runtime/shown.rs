@@ -1,8 +1,9 @@
 //! Entries of maps and fields of records become what is shown of them. What was not read from this kernel is shown likewise, which
 //! is how programs are tested that only an interpreter has run.
 
+use super::content::Entry;
 use super::decode::Decoder;
-use super::maps::{Entry, Maps, Pool};
+use super::maps::{Maps, Pool};
 use super::merge::merge;
 use super::order::{self, Choice, Row};
 use super::symbols::Symbols;

@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use super::{Command, address, attr, bpf, bpf_fd, object_name};
+use super::{Command, address, attr, bpf, bpf_attr, bpf_fd, object_name};
 
 /// Sizes of a map, in bytes as system calls see them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,14 +15,14 @@ pub struct Shape {
 }
 
 /// Arguments of `BPF_MAP_CREATE`.
-#[derive(Debug, Clone, Copy)]
-pub struct NewMap<'a> {
+#[derive(Debug, Clone)]
+pub struct NewMap {
     pub kind: u32,
     pub key_size: u32,
     pub value_size: u32,
     pub max_entries: u32,
     pub flags: u32,
-    pub name: &'a str,
+    pub name: String,
 }
 
 /// What a batch look-up gave.
@@ -34,15 +34,29 @@ pub enum Batch {
     Last(usize),
 }
 
-pub fn create(new: &NewMap<'_>) -> io::Result<OwnedFd> {
+/// `BPF_NOEXIST` of `include/uapi/linux/bpf.h`.
+const NOEXIST: u64 = 1;
+
+pub fn create(new: &NewMap) -> io::Result<OwnedFd> {
+    bpf_fd(Command::BPF_MAP_CREATE, &mut description(new))
+}
+
+/// An array of maps; `inner` is like those that it is to hold.
+pub fn create_outer(new: &NewMap, inner: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut attr = description(new);
+    attr.__bindgen_anon_1.inner_map_fd = inner.as_raw_fd() as u32;
+    bpf_fd(Command::BPF_MAP_CREATE, &mut attr)
+}
+
+fn description(new: &NewMap) -> bpf_attr {
     let mut attr = attr();
     attr.__bindgen_anon_1.map_type = new.kind;
     attr.__bindgen_anon_1.key_size = new.key_size;
     attr.__bindgen_anon_1.value_size = new.value_size;
     attr.__bindgen_anon_1.max_entries = new.max_entries;
     attr.__bindgen_anon_1.map_flags = new.flags;
-    attr.__bindgen_anon_1.map_name = object_name(new.name);
-    bpf_fd(Command::BPF_MAP_CREATE, &mut attr)
+    attr.__bindgen_anon_1.map_name = object_name(&new.name);
+    attr
 }
 
 /// Makes a map read-only for user space, which lets the verifier take its contents for constants.
@@ -64,11 +78,24 @@ pub fn lookup(map: BorrowedFd<'_>, shape: Shape, key: &[u8]) -> io::Result<Optio
 }
 
 pub fn update(map: BorrowedFd<'_>, shape: Shape, key: &[u8], value: &[u8]) -> io::Result<()> {
+    write(map, shape, key, value, 0)
+}
+
+/// Writes a value unless the key is there already.
+pub fn insert(map: BorrowedFd<'_>, shape: Shape, key: &[u8], value: &[u8]) -> io::Result<()> {
+    match write(map, shape, key, value, NOEXIST) {
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
+        written => written,
+    }
+}
+
+fn write(map: BorrowedFd<'_>, shape: Shape, key: &[u8], value: &[u8], flags: u64) -> io::Result<()> {
     assert_eq!((key.len(), value.len()), (shape.key, shape.value));
     let mut attr = attr();
     attr.__bindgen_anon_2.map_fd = map.as_raw_fd() as u32;
     attr.__bindgen_anon_2.key = address(key);
     attr.__bindgen_anon_2.__bindgen_anon_1.value = address(value);
+    attr.__bindgen_anon_2.flags = flags;
     bpf(Command::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
 }
 

@@ -26,6 +26,8 @@ pub struct Helpers<'a> {
 
 /// Addresses that stand for maps.
 const MAPS: u64 = 0x00ff_0000_0000_0000;
+/// Where those begin that are found in arrays of maps.
+const IN_USE: u64 = 0x00fe_0000_0000_0000;
 
 const ENOENT: u64 = -2i64 as u64;
 const E2BIG: u64 = -7i64 as u64;
@@ -68,8 +70,18 @@ impl<'a> Helpers<'a> {
 
     fn map_argument(&self, args: &Args, at: usize) -> Result<MapId, String> {
         let value = argument(args, at)?;
-        let index = value.wrapping_sub(MAPS);
-        if index < self.plan.maps.len() as u64 { Ok(MapId(index as u32)) } else { Err(format!("{value:#x} is no map")) }
+        let id = |start: u64| {
+            let index = value.wrapping_sub(start);
+            (index < self.plan.maps.len() as u64).then_some(MapId(index as u32))
+        };
+        let direct = id(MAPS).filter(|map| !self.plan.turning.contains(map));
+        direct.or(id(IN_USE)).ok_or_else(|| format!("{value:#x} is no map"))
+    }
+
+    /// What an array of maps holds, if the argument is one.
+    fn in_use(&self, args: &Args) -> Result<Option<u64>, String> {
+        let index = argument(args, 0)?.wrapping_sub(MAPS);
+        Ok(self.plan.turning.iter().any(|map| u64::from(map.0) == index).then(|| IN_USE + index))
     }
 
     fn key(&self, machine: &Machine, map: MapId, args: &Args) -> Result<Vec<u8>, String> {
@@ -77,6 +89,9 @@ impl<'a> Helpers<'a> {
     }
 
     fn look_up(&mut self, machine: &mut Machine, args: &Args) -> Result<u64, String> {
+        if let Some(in_use) = self.in_use(args)? {
+            return Ok(in_use);
+        }
         let map = self.map_argument(args, 0)?;
         let key = self.key(machine, map, args)?;
         let cpu = self.scene.moment.cpu;

@@ -76,6 +76,11 @@ impl Host for Desk<'_> {
         &self.plan.config
     }
 
+    /// The reader keeps up with the programs here, so an interval ends when its map is emptied.
+    fn end_interval(&mut self, _: MapId) -> Result<()> {
+        Ok(())
+    }
+
     fn print_map(&mut self, map: MapId, top: u64, div: u64) -> Result<()> {
         let entries: Vec<_> = self.store.map(map).entries.clone().into_iter().collect();
         let report = self.shown.map(map, &entries, top, div);
