@@ -1,5 +1,6 @@
 //! A run from its start to its end: programs loaded and attached, records read and acted on, maps printed.
 
+mod printing;
 mod shared;
 
 use std::ffi::CString;
@@ -9,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use super::attach::{Attached, Placed, Runs};
 use super::child::Child;
-use super::content::Entry;
 use super::decode::Decoder;
 use super::ends::{Ends, Heard};
 use super::ledger::Ledger;
@@ -19,7 +19,6 @@ use super::maps::{Maps, Pool};
 use super::order::Choice;
 use super::privilege;
 use super::records::{Drained, Patience, Reader, Records};
-use super::shown::map_report;
 use super::stop::Stop;
 use super::symbols::Symbols;
 use super::sys::process;
@@ -400,35 +399,6 @@ impl State<'_> {
     fn decoder(&mut self) -> Decoder<'_> {
         let State { plan, maps, kernel, symbols, boot, .. } = self;
         Decoder { plan, maps, kernel: *kernel, symbols, boot: *boot }
-    }
-
-    /// All maps that have something to show, by name.
-    fn print_all(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        let plan = Rc::clone(&self.plan);
-        let mut maps: Vec<(&str, MapId)> = Vec::new();
-        for (id, map) in plan.maps.iter() {
-            let Role::User { name, key, value, .. } = &map.role else { continue };
-            // An array always has its entry; whether that was ever assigned, its mark tells.
-            if key.is_some() || self.maps.read_all(id)?.iter().any(|entry| entry.is_marked(value)) {
-                maps.push((name, id));
-            }
-        }
-        maps.sort_unstable();
-        maps.into_iter().try_for_each(|(_, id)| {
-            let entries = self.maps.read_all(id)?;
-            self.show(id, &entries, Choice::ALL, sink)
-        })
-    }
-
-    fn print(&mut self, id: MapId, choice: Choice, sink: &mut dyn Sink) -> Result<()> {
-        let entries = self.maps.read(id)?;
-        self.show(id, &entries, choice, sink)
-    }
-
-    fn show(&mut self, id: MapId, entries: &[Entry], choice: Choice, sink: &mut dyn Sink) -> Result<()> {
-        let plan = Rc::clone(&self.plan);
-        let report = map_report(&mut self.decoder(), &plan, id, entries, choice);
-        report.map_or(Ok(()), |report| sink.map(&report))
     }
 }
 
