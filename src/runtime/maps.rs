@@ -96,9 +96,9 @@ impl Maps {
 
     /// No program runs any more but those that rtrace runs itself: intervals need not be told apart.
     pub fn settle(&self) -> Result<()> {
-        let turning = self.maps.values().filter_map(|made| made.turns.as_ref());
+        let mut turning = self.maps.values().filter_map(|made| made.turns.as_ref());
         let settle = |turns: &RefCell<Turns>| turns.borrow_mut().settle();
-        turning.map(settle).collect::<io::Result<()>>().map_err(|error| refused("cannot read a map", &error))
+        turning.try_for_each(settle).map_err(|error| refused("cannot read a map", &error))
     }
 
     /// One value's bytes; `None` if there is no such key.
