@@ -8,7 +8,7 @@ use super::memory::argument;
 use super::state::{Function, FunctionRole, Gen, Generated, Kept, MAIN, Returns, Storage};
 use crate::bpf::asm::{Arg, Base, Operand, Place, VReg};
 use crate::id::Id;
-use crate::ir::{self, Block, Expr, ExprKind, FunctionId, Stmt, StmtKind, Takes, VarId};
+use crate::ir::{self, Block, Expr, ExprKind, FunctionId, StmtKind, Takes, VarId};
 use crate::types::Type;
 
 impl<'a> Gen<'a> {
@@ -84,17 +84,9 @@ impl<'a> Gen<'a> {
 /// Whether a variable is assigned to, or has its address taken.
 fn is_set(block: &Block, var: VarId) -> bool {
     let mut found = false;
-    ir::walk(block, &mut |expr| {
-        found |= match &*expr.kind {
-            ExprKind::Address(other) => *other == var,
-            ExprKind::Seq(block, _) => is_set(block, var),
-            _ => false,
-        };
+    ir::walk(block, &mut |expr| found |= matches!(*expr.kind, ExprKind::Address(other) if other == var));
+    ir::walk_statements(block, &mut |statement| {
+        found |= matches!(statement.kind, StmtKind::Set(other, _) if other == var);
     });
-    let sets = |statement: &Stmt| {
-        let mut inner = matches!(&statement.kind, StmtKind::Set(other, _) if *other == var);
-        statement.each_block(&mut |block| inner |= is_set(block, var));
-        inner
-    };
-    found || block.iter().any(sets)
+    found
 }

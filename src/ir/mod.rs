@@ -8,7 +8,7 @@ pub mod print;
 pub mod rewrite;
 mod walk;
 
-pub use walk::walk;
+pub use walk::{walk, walk_statements};
 
 use crate::bpf::Helper;
 use crate::id::IdVec;

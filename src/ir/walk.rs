@@ -10,7 +10,28 @@ pub fn walk(block: &Block, f: &mut dyn FnMut(&Expr)) {
     }
 }
 
+/// Every statement of a block, however deep, those within expressions included.
+pub fn walk_statements(block: &Block, f: &mut dyn FnMut(&Stmt)) {
+    for statement in block {
+        f(statement);
+        statement.each_block(&mut |block| walk_statements(block, f));
+        statement.each_expr(&mut |expr| {
+            expr.walk_direct(&mut |expr| {
+                if let ExprKind::Seq(block, _) = &*expr.kind {
+                    walk_statements(block, f);
+                }
+            });
+        });
+    }
+}
+
 impl Expr {
+    /// This and what it is made of, without what stands in statements.
+    fn walk_direct(&self, f: &mut dyn FnMut(&Expr)) {
+        f(self);
+        self.each_child(&mut |child| child.walk_direct(f));
+    }
+
     /// This and every expression in it, those of statements included.
     pub fn walk(&self, f: &mut dyn FnMut(&Expr)) {
         f(self);

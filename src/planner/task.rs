@@ -3,10 +3,12 @@
 //!
 //! A call into the kernel costs more than all else that a small probe does: with the task at hand, its name is two loads.
 
+use std::collections::BTreeSet;
+
 use crate::bpf::Helper;
 use crate::btf::{Btf, Kind, TypeId};
 use crate::ir::rewrite::rewrite;
-use crate::ir::{BinaryOp, Expr, ExprKind, Probe, walk};
+use crate::ir::{BinaryOp, Block, Expr, ExprKind, Probe, StmtKind, VarId, walk, walk_statements};
 use crate::kernel::{Feature, Kernel};
 use crate::types::Type;
 
@@ -19,8 +21,9 @@ pub fn read_directly(probes: &mut [Probe], kernel: &dyn Kernel) {
     if !is_concerned || !kernel.has(Feature::TaskPointers) {
         return;
     }
-    let Some(task) = kernel.btf().and_then(Task::of) else { return };
+    let Some(mut task) = kernel.btf().and_then(Task::of) else { return };
     for probe in probes {
+        task.aliases = aliases(&probe.body);
         rewrite(&mut probe.body, &mut |expr| task.read_directly(expr));
         // The ids take a helper call of their own, or the one that the task took.
         if has_direct(probe) {
@@ -37,6 +40,30 @@ fn has_direct(probe: &Probe) -> bool {
     any(probe, |kind| matches!(kind, ExprKind::FromTask { .. }))
 }
 
+/// The variables that the task is assigned to, and nothing else ever: `$task = curtask;`.
+fn aliases(body: &Block) -> BTreeSet<VarId> {
+    let (mut set, mut others) = (BTreeSet::new(), BTreeSet::new());
+    walk_statements(body, &mut |statement| match &statement.kind {
+        StmtKind::Set(var, value) if is_task(value) => {
+            set.insert(*var);
+        }
+        StmtKind::Set(var, _) | StmtKind::For { var, .. } => {
+            others.insert(*var);
+        }
+        StmtKind::ForMap { key, value, .. } => others.extend([key].into_iter().chain(value)),
+        _ => {}
+    });
+    set.difference(&others).copied().collect()
+}
+
+fn is_task(value: &Expr) -> bool {
+    match &*value.kind {
+        ExprKind::Call(Helper::GET_CURRENT_TASK, _) => true,
+        ExprKind::Convert(of) => is_task(of),
+        _ => false,
+    }
+}
+
 fn any(probe: &Probe, is_it: fn(&ExprKind) -> bool) -> bool {
     let mut found = false;
     walk(&probe.body, &mut |expr| found |= is_it(&expr.kind));
@@ -50,6 +77,8 @@ struct Task<'a> {
     name: u32,
     process: u32,
     thread: u32,
+    /// Variables that hold nothing but the task.
+    aliases: BTreeSet<VarId>,
 }
 
 impl<'a> Task<'a> {
@@ -59,7 +88,14 @@ impl<'a> Task<'a> {
             let offset = btf.field(id, name)?.bit_offset / 8;
             btf.plain_at(id, offset, size).map(|_| offset)
         };
-        Some(Self { btf, id, name: offset("comm", NAME)?, process: offset("tgid", 4)?, thread: offset("pid", 4)? })
+        Some(Self {
+            btf,
+            id,
+            name: offset("comm", NAME)?,
+            process: offset("tgid", 4)?,
+            thread: offset("pid", 4)?,
+            aliases: BTreeSet::new(),
+        })
     }
 
     fn read_directly(&self, expr: &mut Expr) {
@@ -76,6 +112,17 @@ impl<'a> Task<'a> {
         };
         if let Some((hops, offset)) = direct {
             *expr.kind = ExprKind::FromTask { hops, offset };
+        } else if let ExprKind::Load { addr, .. } = &mut *expr.kind {
+            self.start_directly(addr);
+        }
+    }
+
+    /// A read that has to be checked may begin where pointers that need no check lead to.
+    fn start_directly(&self, addr: &mut Expr) {
+        if let Some((mut hops, _)) = self.pointer(addr)
+            && let Some(offset) = hops.pop()
+        {
+            *addr.kind = ExprKind::FromTask { hops, offset };
         }
     }
 
@@ -114,6 +161,9 @@ impl<'a> Task<'a> {
         let to = TypeId(to.btf);
         match &*addr.kind {
             ExprKind::Call(Helper::GET_CURRENT_TASK, _) => (to == self.id).then(|| (Vec::new(), to)),
+            ExprKind::Var(var) if self.aliases.contains(var) => (to == self.id).then(|| (Vec::new(), to)),
+            // A pointer that was found before, as a part of this.
+            ExprKind::FromTask { hops, offset } => Some(([&hops[..], &[*offset]].concat(), to)),
             ExprKind::Load { addr, offset } => {
                 let (mut hops, of) = self.pointer(addr).filter(|(_, of)| *of == self.id)?;
                 let offset = u32::try_from(*offset).ok()?;

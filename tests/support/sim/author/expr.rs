@@ -66,7 +66,7 @@ impl Author {
     /// A call of a function that gives such a value.
     fn call(&mut self, class: &Class, depth: usize) -> Option<String> {
         let of = self.functions.iter().rev().find(|function| function.result == *class)?.clone();
-        if depth == 0 || self.random.below(8) > 0 {
+        if depth == 0 || self.random.below(8 + 24 * self.loops) > 0 {
             return None;
         }
         let args: Vec<String> = of.params.iter().map(|param| self.argument(param, depth - 1)).collect();

@@ -26,9 +26,9 @@ impl Author {
             }
             15 | 16 => self.compound(),
             17..=19 if self.depth < 5 => self.branch(),
-            20 if self.depth < 4 && self.loops == 0 => self.unroll(),
-            21 if self.depth < 4 && self.loops < 2 => self.range(),
-            22 if self.depth < 4 && self.loops < 2 => self.count_down(),
+            20 if self.depth < 4 && self.loops == 0 && self.may_loop() => self.unroll(),
+            21 if self.depth < 4 && self.loops < 2 && self.may_loop() => self.range(),
+            22 if self.depth < 4 && self.loops < 2 && self.may_loop() => self.count_down(),
             23 if self.depth < 4 && self.loops == 0 && self.random.below(2) == 0 => self.each_entry(),
             23 if self.loops > 0 => self.leave_if(&["break", "continue"]),
             24 => self.leave_if(&["return"]),
@@ -41,6 +41,11 @@ impl Author {
             }
             _ => self.print_map(),
         }
+    }
+
+    /// Few functions have loops: the verifier walks through them at each call, and calls may stand in loops.
+    fn may_loop(&mut self) -> bool {
+        self.returns.is_none() || self.random.below(6) == 0
     }
 
     pub(super) fn fresh(&mut self, class: Class, access: Access) -> String {
