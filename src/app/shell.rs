@@ -15,7 +15,7 @@ use rtrace::repl::complete::Completer;
 use rtrace::repl::knowledge::Known;
 use rtrace::repl::plain::Plain;
 use rtrace::repl::screen::Screen;
-use rtrace::repl::shell::{Form, MakeSink, Outside, Shell, Voice};
+use rtrace::repl::shell::{Form, IdleInterrupt, MakeSink, Outside, Shell, Voice};
 use rtrace::repl::terminal::Terminal;
 use rtrace::report::written;
 use rtrace::runtime::{Stop, TerminalSettings, features};
@@ -31,7 +31,7 @@ pub fn run(invocation: &Invocation, kernel: &Live) -> Result<()> {
     let bell = signals::handle()?;
     let [interrupt, end] = signals::shell_handles()?;
     let known = Known::default();
-    let outside = Outside { entries, answers, bell: bell.clone(), interrupt, end };
+    let outside = Outside { entries, answers, bell: bell.clone(), interrupt, idle_interrupt: idle_interrupt(), end };
     let traceable = invocation.traceable.clone();
     let reader = Reader { form: form(), style: voice.style, screen: screen.clone(), known: known.clone(), traceable };
     if form() == Form::Terminal {
@@ -56,7 +56,8 @@ pub fn live(invocation: &Invocation, kernel: &Live) -> Result<()> {
     let (_, entries) = channel();
     let (answers, _) = channel();
     let [interrupt, end] = signals::shell_handles()?;
-    let outside = Outside { entries, answers, bell: signals::handle()?, interrupt, end };
+    let outside =
+        Outside { entries, answers, bell: signals::handle()?, interrupt, idle_interrupt: idle_interrupt(), end };
     let shell = Shell::new(run::engine(invocation, kernel, None)?, voice, outside, Known::default());
     on_terminal(&screen, || shell.live(&text, Duration::from_secs(1)))
 }
@@ -73,6 +74,14 @@ fn voice(invocation: &Invocation) -> Voice {
     let form = if is_drawn_on { Form::Terminal } else { Form::Plain };
     let sink = sinks(invocation, complaints.clone());
     Voice { screen, complaints, sink, style: output::style(&stdout()), form }
+}
+
+/// A person's Ctrl-C is for the line, and must not end the session by accident.
+fn idle_interrupt() -> IdleInterrupt {
+    match form() {
+        Form::Terminal => IdleInterrupt::Nothing,
+        Form::Plain => IdleInterrupt::Leave,
+    }
 }
 
 /// Whether a person types.

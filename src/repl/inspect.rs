@@ -39,7 +39,11 @@ pub fn probes(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {
     if rest.is_empty() {
         return Err(Error::usage("give a pattern of probes").hint("for instance :probes tracepoint:*open*"));
     }
-    let pattern = if rest.contains([':', '*', '?']) { rest.to_string() } else { format!("*{rest}*") };
+    let pattern = match rest.split_once(':') {
+        _ if rest.contains('*') => rest.to_string(),
+        Some((of, name)) => format!("{of}:*{name}*"),
+        None => format!("*{rest}*"),
+    };
     let found = probes::list(shell.kernel(), Some(&pattern))?;
     let mut text: String = found.iter().take(MOST).map(|line| format!("{line}\n")).collect();
     if found.len() > MOST {

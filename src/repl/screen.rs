@@ -30,6 +30,8 @@ enum Mode {
     Editing,
     /// Something else has the screen.
     Held,
+    /// The last words are said: nobody may edit any more.
+    Final,
     /// Nothing will be shown any more.
     Closed,
 }
@@ -55,9 +57,15 @@ impl Screen {
         Screen(Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() }))
     }
 
-    /// The editor has the terminal and shows text in between.
+    /// The editor has the terminal and shows text in between. Once the last words are said, whoever edits is stopped here for good.
     pub fn begin_editing(&self) {
-        self.switch(Mode::Editing);
+        let mut state = self.lock();
+        while matches!(state.mode, Mode::Final | Mode::Closed) {
+            state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.mode = Mode::Editing;
+        drop(state);
+        self.0.changed.notify_all();
     }
 
     /// A view has the screen for itself.
@@ -73,8 +81,11 @@ impl Screen {
 
     /// Nobody has the screen: what waits is written.
     pub fn release(&self) -> io::Result<()> {
-        self.switch(Mode::Direct);
         let mut state = self.lock();
+        if state.mode != Mode::Final {
+            state.mode = Mode::Direct;
+        }
+        self.0.changed.notify_all();
         let (waiting, dropped) = (std::mem::take(&mut state.waiting), std::mem::take(&mut state.dropped));
         if dropped > 0 {
             writeln!(state.out, "({dropped} bytes of earlier output were dropped while a view was shown)")?;
@@ -83,13 +94,14 @@ impl Screen {
         state.out.flush()
     }
 
-    /// Goes on below a line that nobody will finish.
+    /// What follows are the last words, below a line that nobody will finish.
     pub fn abandon_line(&self) -> io::Result<()> {
-        let mode = self.lock().mode;
-        if mode != Mode::Editing {
-            return Ok(());
+        let mut state = self.lock();
+        let before = std::mem::replace(&mut state.mode, Mode::Final);
+        if before == Mode::Editing {
+            state.out.write_all(b"\n")?;
         }
-        self.lock().out.write_all(b"\n")?;
+        drop(state);
         self.write_handed()?;
         self.release()
     }
@@ -103,8 +115,6 @@ impl Screen {
     /// The last of all: what the editor did not come to show is written too.
     pub fn close(&self) -> io::Result<()> {
         self.abandon_line()?;
-        self.write_handed()?;
-        self.release()?;
         self.switch(Mode::Closed);
         Ok(())
     }
@@ -148,7 +158,7 @@ impl Screen {
                     self.0.changed.notify_all();
                     return Some(text);
                 }
-                Mode::Editing | Mode::Direct | Mode::Held => {
+                Mode::Editing | Mode::Direct | Mode::Held | Mode::Final => {
                     self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
                 }
             };
@@ -200,7 +210,7 @@ impl Write for Screen {
             state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         match state.mode {
-            Mode::Direct => state.out.write_all(bytes)?,
+            Mode::Direct | Mode::Final => state.out.write_all(bytes)?,
             Mode::Closed => {}
             Mode::Editing | Mode::Held => {
                 state.waiting.extend_from_slice(bytes);
@@ -215,7 +225,7 @@ impl Write for Screen {
 
     fn flush(&mut self) -> io::Result<()> {
         let mut state = self.lock();
-        if state.mode == Mode::Direct { state.out.flush() } else { Ok(()) }
+        if matches!(state.mode, Mode::Direct | Mode::Final) { state.out.flush() } else { Ok(()) }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::report::{Sink, written};
 use crate::runtime::{self, Session, Stop};
 use crate::source::Sources;
 use crate::syntax::ast;
-use crate::value::MapReport;
+use crate::value::{Entries, MapReport};
 
 /// Makes what shows values to the person: to the screen, in the way of these settings.
 pub type MakeSink = Box<dyn Fn(&mut Config, &Screen) -> Box<dyn Sink>>;
@@ -60,10 +60,19 @@ pub struct Outside {
     pub answers: Sender<String>,
     /// Pulled when there is an entry.
     pub bell: Stop,
-    /// Pulled to end what takes its time, or else the shell.
+    /// Pulled to end what takes its time.
     pub interrupt: Stop,
+    pub idle_interrupt: IdleInterrupt,
     /// Pulled to end the shell.
     pub end: Stop,
+}
+
+/// What it means to be interrupted when nothing takes its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdleInterrupt {
+    /// A person meant the line, or was late.
+    Nothing,
+    Leave,
 }
 
 /// What follows an entry.
@@ -139,7 +148,8 @@ impl<'k> Shell<'k> {
             let Outside { bell, interrupt, end, .. } = &self.outside;
             self.workspace.wait(&[bell.reader(), interrupt.reader(), end.reader()], LONG)?;
             bell.take();
-            self.leaving = interrupt.take() || end.take();
+            let is_interrupted = interrupt.take() && self.outside.idle_interrupt == IdleInterrupt::Leave;
+            self.leaving = is_interrupted || end.take();
         }
         Ok(())
     }
@@ -152,8 +162,12 @@ impl<'k> Shell<'k> {
     fn leave(&mut self) -> Result<()> {
         written(self.voice.screen.abandon_line())?;
         let maps = self.used_maps();
+        // They are read while there is still someone who knows them; what comes later is the last words' own.
+        self.workspace.detach_all()?;
+        let reports = self.reports(&maps)?;
         self.workspace.finish_all()?;
-        maps.iter().try_for_each(|map| self.show_map(map))
+        let mut sink = self.sink();
+        reports.iter().try_for_each(|report| sink.map(report)).and_then(|()| sink.flush())
     }
 
     /// The maps of the programs that run, by name.
@@ -168,7 +182,8 @@ impl<'k> Shell<'k> {
 
     /// Does what a text asks for. Its faults are told; only an output that is closed ends the shell.
     pub fn enter(&mut self, text: &str) -> Result<Flow> {
-        if let Some(file) = &mut self.recorder {
+        let is_about_recording = text.trim_start().starts_with(":record");
+        if let Some(file) = self.recorder.as_mut().filter(|_| !is_about_recording) {
             written(writeln!(file, "{}", text.trim()))?;
         }
         let done = match entry::read(text) {
@@ -294,7 +309,10 @@ impl<'k> Shell<'k> {
     /// Prints a map as it is now.
     pub fn show_map(&mut self, name: &str) -> Result<()> {
         let Some(report) = self.workspace.report(name) else { return self.line(&format!("print({name})")) };
-        let Some(report) = report? else { return self.say(&format!("{name} is empty\n")) };
+        let is_empty = |report: &MapReport| matches!(&report.entries, Entries::Keyed(rows) if rows.is_empty());
+        let Some(report) = report?.filter(|report| !is_empty(report)) else {
+            return self.say(&format!("{name} is empty\n"));
+        };
         let mut sink = self.sink();
         sink.map(&report).and_then(|()| sink.flush())
     }

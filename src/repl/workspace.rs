@@ -142,10 +142,13 @@ impl<'k> Workspace<'k> {
 
     /// Detaches all programs at once, so that none is kept waiting by the last words of another; their maps are for others to show.
     pub fn finish_all(&mut self) -> Result<()> {
-        let programs = std::mem::take(&mut self.programs);
-        let mut programs: Vec<Program<'k>> = programs.into_values().collect();
-        programs.iter_mut().try_for_each(Program::pause)?;
-        programs.into_iter().try_for_each(|program| program.finish(Farewell::Silent))
+        self.detach_all()?;
+        std::mem::take(&mut self.programs).into_values().try_for_each(|program| program.finish(Farewell::Silent))
+    }
+
+    /// Nothing is traced any more; what was sent is acted on.
+    pub fn detach_all(&mut self) -> Result<()> {
+        self.programs.values_mut().try_for_each(Program::pause)
     }
 
     pub fn pause(&mut self, number: u32) -> Result<()> {

@@ -24,6 +24,14 @@ pub enum Step {
     Signal(String),
     /// The shell ends with this code; a signal's is 128 and its number.
     End(i32),
+    /// The kernel has a map of this name, or comes to have it.
+    There(String),
+    /// It has none any more, or soon.
+    Gone(String),
+    /// The terminal goes away.
+    Kill,
+    /// Nothing that was shown had a colour.
+    Colourless,
     /// The shell is started again by the same person.
     Again,
 }
@@ -68,9 +76,29 @@ fn attempt(home: &str, setting: &Setting, steps: &[Step]) -> Result<(), String> 
             Step::Type(keys) => screen.type_keys(keys),
             Step::Signal(name) => screen.signal(name),
             Step::End(code) => screen.end(*code),
+            Step::There(name) => await_map(name, 1),
+            Step::Gone(name) => await_map(name, 0),
+            Step::Kill => screen.script.kill().map_err(|error| error.to_string()),
+            Step::Colourless => screen.colourless(),
             Step::Again => Screen::open(home, setting).map(|new| screen = new),
         };
         result.map_err(|fault| format!("step {}: {fault}\nThe screen showed:\n{}", number + 1, screen.vt.screen()))?;
+    }
+    Ok(())
+}
+
+/// Waits until the kernel has so many maps of this name.
+fn await_map(name: &str, wanted: usize) -> Result<(), String> {
+    let end = Instant::now() + PATIENCE;
+    let count = || {
+        let maps = aya::maps::loaded_maps().flatten();
+        maps.filter(|map| map.name_as_str().is_some_and(|other| name.starts_with(other) && !other.is_empty())).count()
+    };
+    while count() != wanted {
+        if Instant::now() > end {
+            return Err(format!("there are {} maps '{name}', and not {wanted}", count()));
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
 }
@@ -81,6 +109,8 @@ struct Screen {
     keys: ChildStdin,
     output: Receiver<Vec<u8>>,
     vt: Vt,
+    /// Everything as it came.
+    raw: Vec<u8>,
 }
 
 impl Screen {
@@ -108,7 +138,7 @@ impl Screen {
                 }
             }
         });
-        Ok(Screen { script, keys, output, vt: Vt::new(rows, columns) })
+        Ok(Screen { script, keys, output, vt: Vt::new(rows, columns), raw: Vec::new() })
     }
 
     fn see(&mut self, pattern: &str) -> Result<(), String> {
@@ -121,11 +151,22 @@ impl Screen {
                 return Ok(());
             }
             match self.output.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.vt.feed(&bytes),
+                Ok(bytes) => self.show(&bytes),
                 Err(RecvTimeoutError::Timeout) => return Err(format!("'{pattern}' was not seen")),
                 Err(RecvTimeoutError::Disconnected) => return Err(format!("the shell ended before '{pattern}'")),
             }
         }
+    }
+
+    fn show(&mut self, bytes: &[u8]) {
+        self.raw.extend_from_slice(bytes);
+        self.vt.feed(bytes);
+    }
+
+    fn colourless(&self) -> Result<(), String> {
+        let colours = Regex::new(r"\x1b\[[0-9;]*m").expect("a pattern");
+        let text = String::from_utf8_lossy(&self.raw);
+        colours.find(&text).map_or(Ok(()), |found| Err(format!("{:?} was sent", found.as_str())))
     }
 
     fn shows(&mut self, pattern: &str) -> Result<(), String> {
@@ -133,7 +174,7 @@ impl Screen {
         let end = Instant::now() + PATIENCE;
         while !wanted.is_match(&self.vt.screen()) {
             match self.output.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.vt.feed(&bytes),
+                Ok(bytes) => self.show(&bytes),
                 Err(error) => return Err(format!("'{pattern}' was not on the screen ({error})")),
             }
         }
@@ -157,7 +198,7 @@ impl Screen {
         let end = Instant::now() + PATIENCE;
         loop {
             match self.output.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.vt.feed(&bytes),
+                Ok(bytes) => self.show(&bytes),
                 Err(RecvTimeoutError::Timeout) => return Err("the shell did not end".to_string()),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
