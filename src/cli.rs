@@ -5,6 +5,8 @@ mod pages;
 
 use std::path::Path;
 
+use std::time::Duration;
+
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::check::{Named, Safety};
@@ -27,6 +29,8 @@ pub struct Invocation {
     pub verbosity: Verbosity,
     pub pid: Option<u32>,
     pub command: Option<String>,
+    /// How long the run may last.
+    pub ttl: Option<Duration>,
     pub output: Option<String>,
     pub format: Format,
     pub buffering: Buffering,
@@ -108,6 +112,8 @@ pub enum Format {
     #[default]
     Text,
     Json,
+    /// Maps that count stacks as lines for flame graphs.
+    Folded,
 }
 
 /// When program output reaches its reader.
@@ -313,7 +319,7 @@ mod tests {
             failed("--dry-rn"),
             Fault::Unknown("unrecognized option '--dry-rn'; did you mean --dry-run?".into())
         );
-        assert_eq!(failed("-f xml"), wrong("Invalid output format \"xml\"\nValid formats: 'text', 'json'"));
+        assert_eq!(failed("-f xml"), wrong("Invalid output format \"xml\"\nValid formats: 'text', 'json', 'folded'"));
         assert_eq!(failed("-p 0 -e x"), wrong("Failed to attach to pid: no process has the number 0"));
         assert!(matches!(failed("-c ls"), Fault::Wrong(why) if why.contains("-c needs a program")));
         assert_eq!(failed("-e"), wrong("-e needs a value: -e PROGRAM"));

@@ -9,6 +9,7 @@ use rtrace::cli::{Buffering, Format, Invocation, Verbosity};
 use rtrace::config::{Config, ControlCharacters};
 use rtrace::diag::{Diagnostic, Severity, Style, render};
 use rtrace::error::{Error, Kind, Result};
+use rtrace::report::folded::FoldedSink;
 use rtrace::report::json::JsonSink;
 use rtrace::report::text::TextSink;
 use rtrace::report::{Chattiness, Manner, Sink, Warnings, written};
@@ -44,6 +45,11 @@ pub fn sink(invocation: &Invocation, config: &Config) -> Result<(Box<dyn Sink>, 
     let sink: Box<dyn Sink> = match invocation.format {
         Format::Json => Box::new(JsonSink::new(out, config.clone(), manner)),
         Format::Text => Box::new(TextSink::new(out, Box::new(std::io::stderr()), config.clone(), manner)),
+        Format::Folded => {
+            let aside = || Box::new(std::io::stderr());
+            let aside = TextSink::new(aside(), aside(), config.clone(), manner);
+            Box::new(FoldedSink::new(out, aside, config.clone()))
+        }
     };
     Ok((sink, outlet))
 }
@@ -60,6 +66,10 @@ pub fn shell_sink(
     match invocation.format {
         Format::Json => Box::new(JsonSink::new(out, config.clone(), manner)),
         Format::Text => Box::new(TextSink::new(out, chatter, config.clone(), manner)),
+        Format::Folded => {
+            let aside = TextSink::new(chatter, Box::new(std::io::stderr()), config.clone(), manner);
+            Box::new(FoldedSink::new(out, aside, config.clone()))
+        }
     }
 }
 

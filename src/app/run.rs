@@ -1,7 +1,7 @@
 //! One program from its text to its exit code.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use regex_lite::Regex;
 use rtrace::cdecl::Headers;
@@ -198,7 +198,7 @@ pub fn trace(
         Mode::Bench => trials::benches(session, sink.as_mut())?,
         _ => {
             announce(&session, sink.as_mut())?;
-            let ending = follow(session, sink.as_mut())?;
+            let ending = follow(session, sink.as_mut(), invocation.ttl)?;
             match (invocation.losses, ending.completeness) {
                 (Losses::Failure, Completeness::Lossy) => LOSSY,
                 (Losses::Told, _) | (_, Completeness::Whole) => ending.code as u8,
@@ -208,9 +208,15 @@ pub fn trace(
     outlet.close().map(|()| code)
 }
 
-fn follow(mut session: Session<'_>, sink: &mut dyn Sink) -> Result<Ending> {
-    while session.poll(sink, WAIT)? == Status::Running {}
-    session.finish(sink)
+/// Follows the program to its end, or until its time is over.
+fn follow(mut session: Session<'_>, sink: &mut dyn Sink, ttl: Option<Duration>) -> Result<Ending> {
+    let start = Instant::now();
+    loop {
+        let left = ttl.map_or(WAIT, |ttl| ttl.saturating_sub(start.elapsed()));
+        if left.is_zero() || session.poll(sink, left.min(WAIT))? == Status::Ended {
+            return session.finish(sink);
+        }
+    }
 }
 
 /// Tells everyone who waits for it that tracing has begun.

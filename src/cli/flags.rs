@@ -1,6 +1,8 @@
 //! The options, one row each.
 
 use super::pages::PAGES;
+use std::time::Duration;
+
 use super::{Buffering, Format, Invocation, Losses, Mode, Program, Stage, Verbosity};
 use crate::check::Safety;
 use crate::kernel::Feature;
@@ -42,13 +44,18 @@ pub const FLAGS: &[Flag] = &[
     flag(None, "repl", "", "start the interactive shell, or read its entries from standard input", |to, _| {
         mode(to, Mode::Shell)
     }),
+    flag(None, "ttl", "TIME", "end the run after this time: 500ms, 30s, 10m, 2h", |to, value| {
+        let wrong = || format!("--ttl takes a time such as 500ms, 30s, 10m or 2h ({value} provided)");
+        to.ttl = Some(duration(value).ok_or_else(wrong)?);
+        Ok(())
+    }),
     flag(Some('o'), "output", "FILE", "write the program's output to this file", |to, value| {
         to.output = Some(value.to_string());
         Ok(())
     }),
-    flag(Some('f'), "format", "FORMAT", "output format: text, json", |to, value| {
-        let formats = [("text", Format::Text), ("json", Format::Json)];
-        let wrong = || format!("Invalid output format \"{value}\"\nValid formats: 'text', 'json'");
+    flag(Some('f'), "format", "FORMAT", "output format: text, json, folded (stacks, for flame graphs)", |to, value| {
+        let formats = [("text", Format::Text), ("json", Format::Json), ("folded", Format::Folded)];
+        let wrong = || format!("Invalid output format \"{value}\"\nValid formats: 'text', 'json', 'folded'");
         to.format = one_of(value, &formats).ok_or_else(wrong)?;
         Ok(())
     }),
@@ -212,4 +219,17 @@ fn without(to: &mut Invocation, value: &str) -> Result<(), String> {
 
 fn one_of<T: Copy>(value: &str, choices: &[(&str, T)]) -> Option<T> {
     choices.iter().find(|(name, _)| *name == value).map(|(_, choice)| *choice)
+}
+
+/// A number with its unit.
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    Some(Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(milliseconds)?))
 }

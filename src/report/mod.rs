@@ -1,5 +1,6 @@
 //! Values in, output out: one file an output format, each a [`Sink`].
 
+pub mod folded;
 pub mod histogram;
 pub mod json;
 mod quantiles;

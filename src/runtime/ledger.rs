@@ -53,20 +53,39 @@ impl Ledger {
 
 fn loss(cause: &Cause, count: u64, place: &Option<Place>) -> Loss {
     let (cause, what) = match cause {
-        Cause::RingFull { action } => {
-            ("ring_full", format!("records of {action}() lost: the ring buffer was full (perf_rb_pages sets its size)"))
+        Cause::RingFull { action } => (
+            "ring_full",
+            format!(
+                "{} of {action}() lost: the ring buffer was full (perf_rb_pages sets its size)",
+                many("record", count)
+            ),
+        ),
+        Cause::MapFull { map } => (
+            "map_full",
+            format!("{} of {map} lost: the map was full (max_map_keys sets its size)", many("update", count)),
+        ),
+        Cause::MissingKey => {
+            ("missing_key", format!("{} of keys that a map does not have: each gave 0", many("read", count)))
         }
-        Cause::MapFull { map } => {
-            ("map_full", format!("updates of {map} lost: the map was full (max_map_keys sets its size)"))
+        Cause::HelperFailed { helper, code } => (
+            "helper_failed",
+            format!("{} of {helper} ({})", many("failure", count), errno::describe(-i64::from(*code))),
+        ),
+        Cause::DivideByZero => ("division_by_zero", format!("{} by zero: each gave 1", many("division", count))),
+        Cause::OutOfBounds => {
+            ("out_of_bounds", format!("{} out of an array's bounds: each gave 0", many("read", count)))
         }
-        Cause::MissingKey => ("missing_key", "reads of keys that a map does not have: each gave 0".to_string()),
-        Cause::HelperFailed { helper, code } => {
-            ("helper_failed", format!("failures of {helper} ({})", errno::describe(-i64::from(*code))))
+        Cause::StackCollision => {
+            ("stack_collision", format!("{} lost: others with the same hash were there", many("stack", count)))
         }
-        Cause::DivideByZero => ("division_by_zero", "divisions by zero: each gave 1".to_string()),
-        Cause::OutOfBounds => ("out_of_bounds", "reads out of an array's bounds: each gave 0".to_string()),
-        Cause::StackCollision => ("stack_collision", "stacks lost: others with the same hash were there".to_string()),
-        Cause::LoopBound { limit } => ("loop_bound", format!("loops ended early, after {limit} rounds")),
+        Cause::LoopBound { limit } => {
+            ("loop_bound", format!("{} ended early, after {limit} rounds", many("loop", count)))
+        }
     };
     Loss { cause, count, what, place: place.clone() }
+}
+
+/// The word for one of them, or for several.
+fn many(one: &str, count: u64) -> String {
+    if count == 1 { one.to_string() } else { format!("{one}s") }
 }
