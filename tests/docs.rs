@@ -2,8 +2,15 @@
 //!
 //! `UPDATE=1 cargo test --test docs` rewrites what stands between `<!-- table: NAME -->` and `<!-- end of table -->`.
 
+#[path = "support/case.rs"]
+#[expect(dead_code, reason = "the cases are read here and not run")]
+mod case;
 #[path = "support/compile.rs"]
 mod compile;
+#[path = "support/constructs.rs"]
+mod constructs;
+#[path = "support/kernels.rs"]
+mod kernels;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,11 +27,12 @@ struct Table {
     text: fn() -> String,
 }
 
-const TABLES: [Table; 4] = [
+const TABLES: [Table; 5] = [
     Table { name: "probe types", text: probe_types },
     Table { name: "builtins", text: all_builtins },
     Table { name: "options", text: options },
     Table { name: "settings", text: settings },
+    Table { name: "constructs by kernel", text: kernels::table },
 ];
 
 const END: &str = "<!-- end of table -->";
@@ -63,6 +71,12 @@ fn programs_compile() {
         assert_all(programs.iter().map(|(line, program)| compile(&kernel, &format!("{name}, line {line}"), program)));
     }
     assert!(count >= 10, "the documents show only {count} programs");
+}
+
+#[test]
+fn every_construct_has_a_case() {
+    let missing = kernels::without_case();
+    assert!(missing.is_empty(), "no case of tests/run uses {}", missing.join(", "));
 }
 
 fn documents() -> Vec<PathBuf> {
