@@ -9,6 +9,8 @@ const FOLDERS: &[&str] = &[
     "/lib",
     "/usr/lib",
     "/usr/local/lib",
+    "/lib/x86_64-linux-gnu",
+    "/lib/aarch64-linux-gnu",
     "/usr/lib/x86_64-linux-gnu",
     "/usr/lib/aarch64-linux-gnu",
 ];

@@ -134,7 +134,9 @@ impl<'a> Task<'a> {
             (BinaryOp::And, ExprKind::Int(0xffff_ffff)) if is_ids => self.thread,
             _ => return,
         };
-        *expr.kind = ExprKind::FromTask { hops: Vec::new(), offset };
+        // The number in the task has 32 bits, whatever becomes of it.
+        let number = Expr::new(ExprKind::FromTask { hops: Vec::new(), offset }, Type::U32, expr.span);
+        *expr.kind = if expr.ty.size() == 4 { *number.kind } else { ExprKind::Convert(number) };
     }
 
     /// A number within the structure that an address leads to.
