@@ -18,7 +18,12 @@ pub struct Links {
     watchpoints: Vec<(u64, Range<usize>)>,
     /// Perf events of tracepoints, kprobes and uprobes.
     slow: Vec<OwnedFd>,
+    /// How many of those there were, each of which has the kernel wait when its program goes.
+    waits: usize,
 }
+
+/// So many waits, of up to 80 ms each, are not noticed.
+const FEW: usize = 4;
 
 impl Links {
     pub fn add_fast(&mut self, fds: impl IntoIterator<Item = OwnedFd>) {
@@ -64,10 +69,11 @@ impl Links {
         !events.is_empty()
     }
 
-    /// A perf event of a probe, and the link on it (where the kernel has such links). Closing the link is quick as long as the
-    /// event stays open, and takes the program away; switching off the event would not, as programs run before it counts. Without
-    /// a link the program goes with the event only, which must then be waited for.
+    /// A perf event of a probe, and the link on it (where the kernel has such links). Closing the link takes the program away, for
+    /// which kernels since 6.13 wait; switching off the event would not, as programs run before it counts. Without a link the program
+    /// goes with the event only, which must then be waited for.
     pub fn add_slow(&mut self, event: OwnedFd, link: Option<OwnedFd>) {
+        self.waits += 1;
         match link {
             Some(link) => {
                 self.slow.push(event);
@@ -78,8 +84,19 @@ impl Links {
     }
 }
 
+impl Links {
+    /// Takes all programs away, however long the kernel waits for that.
+    pub fn detach(mut self) {
+        self.fast.clear();
+    }
+}
+
 impl Drop for Links {
     fn drop(&mut self) {
+        // Many together are worth more than that no program runs once more while the reports are printed.
+        if self.waits > FEW {
+            self.slow.append(&mut self.fast);
+        }
         self.fast.clear();
         self.counted.clear();
         if !self.slow.is_empty() {

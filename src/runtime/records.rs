@@ -53,6 +53,9 @@ const NAP: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_millis(100);
 const OFTEN: usize = 8;
 
+/// Bytes of a record with its header.
+const LEAST_RECORD: usize = 16;
+
 /// Unread bytes that call for haste.
 const BACKLOG: usize = 64 << 10;
 
@@ -64,6 +67,12 @@ impl Records {
         };
         let (data, control) = (open(Lane::Data)?, open(Lane::Control)?);
         Ok(Records { data, control, pace: Pace::Single, has_priority: false })
+    }
+
+    /// At least as many records as there are now. What programs still send meanwhile may be more.
+    pub fn waiting(&self) -> usize {
+        let rings = [&self.data, &self.control].into_iter().flatten();
+        rings.map(|ring| ring.unread() / LEAST_RECORD).sum::<usize>() + 1
     }
 
     /// Hands over records until none are left, or so many of each ring were seen, or the rings went quiet for a moment, or it took

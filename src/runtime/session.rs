@@ -354,11 +354,11 @@ impl<'k> Session<'k> {
         let missed = self.state.links.missed();
         drop(std::mem::take(&mut self.state.links));
         self.state.maps.settle()?;
-        self.drain(sink, Patience::None, usize::MAX)?;
+        self.drain(sink, Patience::None, self.records.waiting())?;
         // What was asked before does not silence the end.
         let asked = self.state.exit.take();
         self.runs.end.iter().try_for_each(|run| run.run().map(drop))?;
-        self.drain(sink, Patience::None, usize::MAX)?;
+        self.drain(sink, Patience::None, self.records.waiting())?;
         let code = self.state.exit.or(asked).unwrap_or(0);
         self.warnings.tell(&self.state.maps, sink)?;
         self.warnings.total(sink)?;

@@ -52,7 +52,7 @@ impl Session<'_> {
 
     /// Detaches everything; programs and maps stay.
     pub fn pause(&mut self, sink: &mut dyn Sink) -> Result<()> {
-        drop(std::mem::take(&mut self.state.links));
+        std::mem::take(&mut self.state.links).detach();
         while self.look(sink)? == Look::Busy {}
         Ok(())
     }
