@@ -94,7 +94,7 @@ impl Maps {
         turns.borrow_mut().end_interval().map_err(|error| refused("cannot empty a map", &error))
     }
 
-    /// No program runs any more but those that rtrace runs itself: intervals need not be told apart.
+    /// Tracing is over: intervals need not be told apart, even if some program that is about to go runs once more.
     pub fn settle(&self) -> Result<()> {
         let mut turning = self.maps.values().filter_map(|made| made.turns.as_ref());
         let settle = |turns: &RefCell<Turns>| turns.borrow_mut().settle();
