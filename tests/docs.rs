@@ -19,6 +19,7 @@ use compile::{assert_all, compile, fixture};
 use rtrace::builtins::{self, Builtin};
 use rtrace::check::Safety;
 use rtrace::config::{self, Config, Shown};
+use rtrace::repl::commands::{COMMANDS, Command};
 use rtrace::{cli, probes};
 
 /// A table of the documents, and how it is made.
@@ -27,7 +28,8 @@ struct Table {
     text: fn() -> String,
 }
 
-const TABLES: [Table; 5] = [
+const TABLES: [Table; 6] = [
+    Table { name: "commands", text: commands },
     Table { name: "probe types", text: probe_types },
     Table { name: "builtins", text: all_builtins },
     Table { name: "options", text: options },
@@ -150,6 +152,16 @@ fn all_builtins() -> String {
 
 fn options() -> String {
     format!("```text\n{}```\n", cli::help())
+}
+
+fn commands() -> String {
+    let row = |command: &Command| {
+        let others: String = command.names[1..].iter().map(|name| format!(", `:{name}`")).collect();
+        let head = format!(":{} {}", command.names[0], command.params);
+        format!("| {}{others} | {} |\n", code(head.trim_end()), command.doc)
+    };
+    let rows: String = COMMANDS.iter().map(row).collect();
+    format!("| command | |\n| --- | --- |\n{rows}")
 }
 
 fn settings() -> String {

@@ -3,6 +3,8 @@
 
 #[path = "support/attempts.rs"]
 mod attempts;
+#[path = "support/load.rs"]
+mod load;
 #[path = "support/needs.rs"]
 mod needs;
 #[path = "support/terminal.rs"]
@@ -40,6 +42,10 @@ struct Sessions {
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let trials = files("in").into_iter().map(transcript).chain(files("toml").into_iter().flat_map(sessions));
+    let trials =
+        trials.chain([trial("nothing is lost while others come and go".to_string(), &["root".to_string()], || {
+            Ok(load::nothing_is_lost()?)
+        })]);
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 

@@ -1,6 +1,6 @@
 //! The interactive shell: programs are entered into a running session, one beside the other, and looked at while they run.
 
-mod commands;
+pub mod commands;
 pub mod complete;
 mod entry;
 mod frame;
