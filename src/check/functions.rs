@@ -173,16 +173,14 @@ impl<'a> Cx<'a> {
         let scopes = std::mem::replace(&mut self.scopes, vec![Scope::new()]);
         let loops = std::mem::take(&mut self.loops);
         self.functions.open.push(Open { definition: of, result: result.clone() });
-        let (errors, params) = (self.env.errors(), self.params(of));
+        let params = self.params(of);
         let body = self.block(&of.body);
         self.functions.open.pop();
         self.scopes = scopes;
         self.loops = loops;
         let takes = if self.uses_context(&body) { Takes::ContextToo } else { Takes::Arguments };
         let function = ir::Function { name: of.name.text.clone(), params: params?, result, takes, body, span: of.span };
-        if self.env.errors() == errors {
-            self.judge_lowered(of, &function)?;
-        }
+        self.judge_lowered(of, &function)?;
         Ok(self.functions.lowered.push(function))
     }
 
@@ -202,7 +200,7 @@ impl<'a> Cx<'a> {
     /// What only shows once the body is known.
     fn judge_lowered(&mut self, of: &ast::Function, function: &ir::Function) -> Fallible<()> {
         let name = &of.name.text;
-        if let (Some(result), true) = (&of.result, function.result != Type::Void && falls_through(&function.body)) {
+        if let (Some(result), true) = (&of.result, function.result != Type::Void && !ends(&of.body)) {
             let message = format!("{name}() may end without giving its '{}'", function.result);
             let fault = Diagnostic::error(result.span, message);
             return Err(self.error(fault.hint("end it with a 'return' that has a value, as in: return 0;")));
@@ -296,16 +294,18 @@ fn with_remedy(fault: Diagnostic, from: &Type, to: &Type) -> Diagnostic {
     }
 }
 
-/// Whether control may come to the end of a block.
-fn falls_through(block: &Block) -> bool {
-    block.iter().all(|statement| match &statement.kind {
-        StmtKind::Return(_) => false,
-        StmtKind::If { then, otherwise, .. } => falls_through(then) || falls_through(otherwise),
-        StmtKind::Block(block) => falls_through(block),
-        StmtKind::Eval(value) => match &*value.kind {
-            ExprKind::Seq(block, _) => falls_through(block),
-            _ => true,
+/// Whether control cannot come to the end of a block.
+fn ends(block: &[ast::Stmt]) -> bool {
+    block.iter().any(|statement| match &statement.kind {
+        ast::StmtKind::Return(_) => true,
+        ast::StmtKind::If { then, otherwise: Some(otherwise), .. } => ends(then) && ends(otherwise),
+        ast::StmtKind::Block(block) => ends(block),
+        ast::StmtKind::Expr(value) => match &*value.kind {
+            ast::ExprKind::Call { name, .. } => name.text == "exit",
+            ast::ExprKind::Ident(name) => name == "exit",
+            ast::ExprKind::Block(block, _) => ends(block),
+            _ => false,
         },
-        _ => true,
+        _ => false,
     })
 }

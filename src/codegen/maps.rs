@@ -226,7 +226,8 @@ impl Gen<'_> {
         let slot = match key {
             Some(key) => {
                 let key = self.key_place(key)?;
-                self.slot_at(map, key, full, done)
+                let new = self.new_entry(map, &prepared);
+                self.slot_at(map, key, new, full, done)
             }
             None => {
                 let slot = self.look_up_at(map, None);
@@ -252,7 +253,15 @@ impl Gen<'_> {
         }
     }
 
-    fn slot_at(&mut self, map: MapId, key: Place, full: CounterId, done: Label) -> VReg {
+    /// What a new entry is: where one word is added to, the value is all that there is to it.
+    fn new_entry(&self, map: MapId, steps: &[(Operand, StepOp, Operand)]) -> NewEntry {
+        match steps {
+            [(_, StepOp::Add, value)] if self.slot_words(map) == 1 => NewEntry::Complete(*value),
+            _ => NewEntry::Zeros,
+        }
+    }
+
+    fn slot_at(&mut self, map: MapId, key: Place, new: NewEntry, full: CounterId, done: Label) -> VReg {
         let slot = self.asm.variable();
         let there = self.asm.label();
         let map_arg = self.map_arg(map);
@@ -261,9 +270,19 @@ impl Gen<'_> {
         self.asm.branch(Cond::Ne, found.into(), Operand::Imm(0), there);
         self.enter();
         self.comment(map, "new entry in");
-        let zeros = Place::new(Base::Map(self.shared.zeros), 0);
-        let args = [map_arg, Arg::Address(key), Arg::Address(zeros), Arg::Imm(NOEXIST)];
-        self.asm.call(Helper::MAP_UPDATE_ELEM, &args);
+        let entry = match new {
+            NewEntry::Zeros => Place::new(Base::Map(self.shared.zeros), 0),
+            NewEntry::Complete(value) => {
+                let place = self.stack(8);
+                self.asm.store(Size::B8, place, value);
+                place
+            }
+        };
+        let args = [map_arg, Arg::Address(key), Arg::Address(entry), Arg::Imm(NOEXIST)];
+        let failed = self.asm.call(Helper::MAP_UPDATE_ELEM, &args);
+        if let NewEntry::Complete(_) = new {
+            self.asm.branch(Cond::Eq, failed.into(), Operand::Imm(0), done);
+        }
         // Another CPU may have been first; then it is there all the same.
         let made = self.look_up_in(map, map_arg, key);
         self.asm.set(slot, made.into());
@@ -341,6 +360,15 @@ impl Gen<'_> {
     pub fn store_scalar(&mut self, ty: &Type, to: Place, value: Operand) {
         self.asm.store(size_of(ty), to, value);
     }
+}
+
+/// What is put where an aggregation has no slot yet.
+#[derive(Clone, Copy)]
+enum NewEntry {
+    /// Nothing but zeros; the steps are done afterwards.
+    Zeros,
+    /// The slot as the steps leave it.
+    Complete(Operand),
 }
 
 /// Words beside its own that a step touches.
