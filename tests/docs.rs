@@ -20,7 +20,7 @@ use rtrace::builtins::{self, Builtin};
 use rtrace::check::Safety;
 use rtrace::config::{self, Config, Shown};
 use rtrace::repl::commands::{COMMANDS, Command};
-use rtrace::{cli, probes};
+use rtrace::{cli, probes, shelf};
 
 /// A table of the documents, and how it is made.
 struct Table {
@@ -28,13 +28,14 @@ struct Table {
     text: fn() -> String,
 }
 
-const TABLES: [Table; 6] = [
+const TABLES: [Table; 7] = [
     Table { name: "commands", text: commands },
     Table { name: "probe types", text: probe_types },
     Table { name: "builtins", text: all_builtins },
     Table { name: "options", text: options },
     Table { name: "settings", text: settings },
     Table { name: "constructs by kernel", text: kernels::table },
+    Table { name: "tools", text: tools },
 ];
 
 const END: &str = "<!-- end of table -->";
@@ -149,6 +150,26 @@ fn all_builtins() -> String {
     let rows: String = builtins::TABLES.iter().flat_map(|table| table.iter()).map(row).collect();
     format!("| name | what it does | for instance |\n| --- | --- | --- |\n{rows}")
 }
+
+/// What `tests/vm.rs` saw of each tool on each kernel.
+fn tools() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vm/tools");
+    let seen = fs::read_to_string(path).expect("what the guests showed");
+    let seen: Vec<Vec<&str>> = seen.lines().map(|line| line.split('\t').collect()).collect();
+    let cell = |kernel: &str, tool: &str| {
+        let found = seen.iter().find(|row| row[..2] == [kernel, tool]);
+        let verdict = found.unwrap_or_else(|| panic!("nobody has seen {tool} on {kernel}"))[2];
+        if verdict == "ok" { "works".to_string() } else { verdict.to_string() }
+    };
+    let row = |tool: &shelf::Tool| {
+        let cells: String = KERNELS.iter().map(|kernel| format!(" {} |", cell(kernel, tool.name))).collect();
+        format!("| `{}` | {} |{cells}\n", tool.name, tool.about())
+    };
+    let rows: String = shelf::TOOLS.iter().map(row).collect();
+    format!("| tool | | {} |\n| --- | --- |{}\n{rows}", KERNELS.join(" | "), " --- |".repeat(KERNELS.len()))
+}
+
+const KERNELS: [&str; 4] = ["5.10", "6.1", "6.12", "7.2"];
 
 fn options() -> String {
     format!("```text\n{}```\n", cli::help())

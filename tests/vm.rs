@@ -2,11 +2,15 @@
 //!
 //! `RTRACE_VM_KERNELS=6.1,6.12` selects kernels, `RTRACE_VM_CASES` is a regular expression that selects cases, `RTRACE_VM_BIN` names
 //! another static rtrace than the one built here, and `RTRACE_VM_CACHE` the folder where kernels are kept.
+//!
+//! `tests/vm/tools` holds what came of each tool's case on each kernel, for the table in the documents; a run of all cases checks it, and
+//! with `UPDATE=1` a run of those of the tools rewrites it.
 
 use std::env;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -36,9 +40,10 @@ fn check(kernel: &str) -> Result<(), Failed> {
     let folder = env::temp_dir().join(format!("rtrace-vm-{}-{kernel}", std::process::id()));
     let verdict = fill(&folder, root).and_then(|()| {
         let mut boot = Command::new(root.join("tests/vm/boot"));
-        let status = boot.arg(&cache).arg(kernel).arg(&folder).arg(guest_command()).arg(LIMIT).status()?;
+        boot.arg(&cache).arg(kernel).arg(&folder).arg(guest_command()).arg(LIMIT);
+        let (output, status) = shown(&mut boot)?;
         if status.success() {
-            Ok(())
+            record(root, kernel, &output)
         } else {
             Err(format!("cases failed on {kernel}, or the guest did ({status})").into())
         }
@@ -47,12 +52,56 @@ fn check(kernel: &str) -> Result<(), Failed> {
     verdict
 }
 
+/// What a command prints, which is shown while it comes.
+fn shown(command: &mut Command) -> Result<(String, ExitStatus), Failed> {
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let mut output = String::new();
+    for line in BufReader::new(child.stdout.take().expect("it is piped")).split(b'\n') {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        println!("{line}");
+        output.push_str(&line);
+        output.push('\n');
+    }
+    Ok((output, child.wait()?))
+}
+
+/// Holds what came of the tools' cases against what is written down, or writes it down.
+fn record(root: &Path, kernel: &str, output: &str) -> Result<(), Failed> {
+    let path = root.join("tests/vm/tools");
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    let is_own = |line: &&str| line.starts_with(&format!("{kernel}\t"));
+    let fresh: Vec<String> = output.lines().filter_map(verdict).map(|verdict| format!("{kernel}\t{verdict}")).collect();
+    if env::var_os("UPDATE").is_some() {
+        let others = written.lines().filter(|line| !is_own(line)).map(str::to_string);
+        let mut lines: Vec<String> = others.chain(fresh).collect();
+        lines.sort();
+        return Ok(fs::write(&path, lines.join("\n") + "\n")?);
+    }
+    let known: Vec<&str> = written.lines().filter(is_own).collect();
+    let is_whole = env::var("RTRACE_VM_CASES").unwrap_or_default().is_empty();
+    match fresh.iter().find(|line| !known.contains(&line.as_str())) {
+        Some(line) if is_whole => Err(format!("tests/vm/tools is out of date, UPDATE=1 rewrites it: {line}").into()),
+        _ => Ok(()),
+    }
+}
+
+/// `TOOL` and what came of the case that has its name: `ok`, or why it was skipped.
+fn verdict(line: &str) -> Option<String> {
+    let (name, outcome) = line.strip_prefix("test tools_")?.split_once("::")?.1.split_once(" ... ")?;
+    let name = name.trim_end();
+    match (name.split_once(" (skipped: "), outcome) {
+        (Some((tool, reason)), _) if !tool.contains(':') => Some(format!("{tool}\t{}", reason.trim_end_matches(')'))),
+        (None, "ok") if !name.contains(':') => Some(format!("{name}\tok")),
+        (Some(_) | None, _) => None,
+    }
+}
+
 /// The shell command that runs in the guest.
 fn guest_command() -> String {
     let cases = env::var("RTRACE_VM_CASES").unwrap_or_default().replace('\'', r"'\''");
     format!(
         "cd /rtrace; uname -r; export RTRACE_IN_VM=1 RTRACE_PATIENCE=5 RTRACE_ROOT=/rtrace RTRACE_BIN=/bin/rtrace; \
-         RTRACE_CASES='{cases}' /rtrace/run --test-threads=1"
+         RTRACE_CASES='{cases}' /rtrace/run --test-threads=1 --color=never"
     )
 }
 

@@ -4,8 +4,9 @@
 use std::ffi::CString;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::FromRawFd;
 use std::os::unix::net::UnixStream;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use std::{fs, ptr, thread};
 
@@ -25,6 +26,7 @@ pub fn run(name: &str, comm: &str) {
         "signals" => signals(),
         "files" => files(comm),
         "eat-memory" => eat_memory(),
+        "bash" => bash(),
         other => panic!("there is no workload '{other}'"),
     }
 }
@@ -126,6 +128,23 @@ fn files(comm: &str) {
         fs::read(&path).expect("a file");
         fs::remove_file(&path).expect("a file");
     }
+}
+
+/// Three lines typed into an interactive bash, which wants a terminal for that.
+fn bash() {
+    let (mut master, mut terminal) = (0, 0);
+    // SAFETY: the two numbers are there to be written; nothing else is asked for.
+    let opened =
+        unsafe { libc::openpty(&mut master, &mut terminal, ptr::null_mut(), ptr::null_mut(), ptr::null_mut()) };
+    assert_eq!(opened, 0, "a terminal");
+    // SAFETY: both were just opened, and belong to nobody else.
+    let (mut master, terminal) = unsafe { (fs::File::from_raw_fd(master), fs::File::from_raw_fd(terminal)) };
+    let side = || Stdio::from(terminal.try_clone().expect("a descriptor"));
+    let mut shell = Command::new("/bin/bash");
+    let shell = shell.args(["--norc", "-i"]).env("TERM", "dumb").stdin(side()).stdout(side()).stderr(side());
+    let mut shell = shell.spawn().expect("a bash");
+    master.write_all(b"echo one\necho two\nexit\n").expect("a terminal that takes what is typed");
+    assert!(shell.wait().expect("a bash that ends").success());
 }
 
 /// A child in a cgroup with less memory than it wants.
