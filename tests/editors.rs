@@ -71,6 +71,8 @@ highlight default link rtraceFormat SpecialChar
 highlight default link rtraceComment Comment
 highlight default link rtracePreprocessor PreProc
 
+syntax sync fromstart
+
 let b:current_syntax = 'rtrace'
 "#,
         keywords = KEYWORDS.join(" "),
