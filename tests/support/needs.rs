@@ -19,7 +19,7 @@ const fn need(name: &'static str, missing: &'static str, probe: fn() -> bool) ->
     Need { name, missing, is_met: LazyLock::new(probe) }
 }
 
-static NEEDS: [Need; 35] = [
+static NEEDS: [Need; 36] = [
     need("root", "not root", is_root),
     need("btf", "the kernel has no BTF", || exists("/sys/kernel/btf/vmlinux")),
     need("kprobe", "the kernel has no kprobes", || exists("/sys/bus/event_source/devices/kprobe/type")),
@@ -56,6 +56,7 @@ static NEEDS: [Need; 35] = [
     }),
     need("md_functions", "the kernel has no software RAID", || has_symbol("md_flush_request")),
     need("disk", "there is no disk", has_disk),
+    need("ld_cache", "there is no ld.so.cache, by which libraries are found", || exists("/etc/ld.so.cache")),
     need("shared_libc", "programs here bring their own C library", || !is_vm()),
     need("openssl", "there is no openssl", || exists("/usr/bin/openssl")),
     need("curl", "there is no curl", || exists("/usr/bin/curl")),
