@@ -85,6 +85,9 @@ pub enum Feature {
     FuncIp,
     /// `bpf_get_current_task_btf`, whose pointer programs may follow by plain loads (5.11).
     TaskPointers,
+    /// The verifier finds types by their names without looking through all of them (7.0). Before, to follow one pointer of a task
+    /// could take it 40 ms.
+    SortedTypes,
     /// Hash maps without preallocation are safe for tracing programs (6.1).
     UnallocatedHash,
     /// The `cookie` of perf links and multi links.

@@ -21,7 +21,7 @@ pub fn read_directly(probes: &mut [Probe], kernel: &dyn Kernel) {
     if !is_concerned || !kernel.has(Feature::TaskPointers) {
         return;
     }
-    let Some(mut task) = kernel.btf().and_then(Task::of) else { return };
+    let Some(mut task) = Task::of(kernel) else { return };
     for probe in probes {
         task.aliases = aliases(&probe.body);
         rewrite(&mut probe.body, &mut |expr| task.read_directly(expr));
@@ -79,10 +79,21 @@ struct Task<'a> {
     thread: u32,
     /// Variables that hold nothing but the task.
     aliases: BTreeSet<VarId>,
+    reach: Reach,
+}
+
+/// How far the verifier follows the task's pointers without taking its time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Its own fields.
+    Task,
+    /// What its pointers lead to.
+    Beyond,
 }
 
 impl<'a> Task<'a> {
-    fn of(btf: &'a Btf) -> Option<Self> {
+    fn of(kernel: &'a dyn Kernel) -> Option<Self> {
+        let btf = kernel.btf()?;
         let id = btf.find("task_struct", Kind::Struct)?;
         let offset = |name, size| {
             let offset = btf.field(id, name)?.bit_offset / 8;
@@ -95,6 +106,7 @@ impl<'a> Task<'a> {
             process: offset("tgid", 4)?,
             thread: offset("pid", 4)?,
             aliases: BTreeSet::new(),
+            reach: if kernel.has(Feature::SortedTypes) { Reach::Beyond } else { Reach::Task },
         })
     }
 
@@ -166,7 +178,7 @@ impl<'a> Task<'a> {
             ExprKind::Var(var) if self.aliases.contains(var) => (to == self.id).then(|| (Vec::new(), to)),
             // A pointer that was found before, as a part of this.
             ExprKind::FromTask { hops, offset } => Some(([&hops[..], &[*offset]].concat(), to)),
-            ExprKind::Load { addr, offset } => {
+            ExprKind::Load { addr, offset } if self.reach == Reach::Beyond => {
                 let (mut hops, of) = self.pointer(addr).filter(|(_, of)| *of == self.id)?;
                 let offset = u32::try_from(*offset).ok()?;
                 let pointer = self.btf.plain_at(of, offset, 8)?;

@@ -38,6 +38,7 @@ pub fn probe(feature: Feature, btf: Option<&Btf>) -> bool {
         | Feature::RawTracepointCookie
         | Feature::TaiClock
         | Feature::TaskPointers
+        | Feature::SortedTypes
         | Feature::ModuleBtf => false,
     }
 }
