@@ -52,14 +52,28 @@ impl UserSymbols {
         if alive && self.noted.get(&pid).is_none_or(|noted| noted.elapsed() >= FRESH) {
             self.remember(pid);
         }
+        // The kernel's own view of mapped files reaches into containers, but goes with the process.
+        let through = if alive { Files::OfKernel } else { Files::ByPath };
+        let frames = self.look_up(pid, addresses, through);
+        if alive && !has_memory(pid) { self.look_up(pid, addresses, Files::ByPath) } else { frames }
+    }
+
+    fn look_up(&self, pid: u32, addresses: &[u64], through: Files) -> Vec<Frame> {
         let mut process = Process::new(Pid::from(pid));
         process.debug_syms = false;
-        // The kernel's own view of mapped files reaches into containers, but goes with the process.
-        process.map_files = alive;
+        process.map_files = through == Files::OfKernel;
         let found = self.symbolizer.symbolize(&Source::Process(process), Input::AbsAddr(addresses)).unwrap_or_default();
         let found = found.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
         addresses.iter().zip(found).map(|(address, found)| frame(*address, found)).collect()
     }
+}
+
+/// How the files that a process has mapped are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Files {
+    /// By `/proc/PID/map_files`.
+    OfKernel,
+    ByPath,
 }
 
 /// Whether names of C++ and Rust are shown as written there.
