@@ -19,7 +19,7 @@ pub struct UserSymbols {
 }
 
 /// Mappings noted so recently are not read again.
-const JUST_NOW: Duration = Duration::from_millis(10);
+const JUST_NOW: Duration = Duration::from_millis(500);
 
 /// Mappings of a live process are taken for current for so long.
 const FRESH: Duration = Duration::from_secs(1);
