@@ -5,10 +5,9 @@
 //! Faults at run time (a bad address, a missing key) give zero. The printed form is what `-d ast,ir` shows.
 
 pub mod print;
-pub mod rewrite;
 mod walk;
 
-pub use walk::{walk, walk_statements};
+pub use walk::{rewrite, walk, walk_statements};
 
 use crate::bpf::Helper;
 use crate::id::IdVec;

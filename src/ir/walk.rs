@@ -1,6 +1,6 @@
 //! Ways through the tree: what is directly part of a statement or an expression, and everything below.
 
-use super::{Block, Expr, ExprKind, Stmt, StmtKind};
+use super::{Block, Expr, ExprKind, Step, Stmt, StmtKind};
 
 /// Every expression of a block, however deep.
 pub fn walk(block: &Block, f: &mut dyn FnMut(&Expr)) {
@@ -25,6 +25,144 @@ pub fn walk_statements(block: &Block, f: &mut dyn FnMut(&Stmt)) {
     }
 }
 
+/// Offers every expression of a block to be replaced, parts before the whole.
+pub fn rewrite(block: &mut Block, f: &mut dyn FnMut(&mut Expr)) {
+    for statement in block {
+        statement.each_expr_mut(&mut |expr| expr.rewrite(f));
+        statement.each_block_mut(&mut |block| rewrite(block, f));
+    }
+}
+
+/// The parts of each kind of expression and statement, once for looking at them and once for changing them: `$each` is `iter` or
+/// `iter_mut`.
+macro_rules! parts_of_expr {
+    ($kind:expr, $each:ident, $f:ident) => {
+        match $kind {
+            ExprKind::Call(_, args) | ExprKind::Invoke { args, .. } => args.$each().for_each($f),
+            ExprKind::Unary(_, of)
+            | ExprKind::Convert(of)
+            | ExprKind::Resize(of)
+            | ExprKind::StrLen(of)
+            | ExprKind::Terminate(of)
+            | ExprKind::Reinterpret(of)
+            | ExprKind::Location(of)
+            | ExprKind::Seq(_, of)
+            | ExprKind::Bits { value: of, .. }
+            | ExprKind::Log2Bucket { value: of, .. }
+            | ExprKind::LinearBucket { value: of, .. }
+            | ExprKind::Field { base: of, .. }
+            | ExprKind::Load { addr: of, .. }
+            | ExprKind::MapHas { key: of, .. } => $f(of),
+            ExprKind::Binary { left, right, .. }
+            | ExprKind::Compare { left, right, .. }
+            | ExprKind::StrCompare { left, right, .. }
+            | ExprKind::And(left, right)
+            | ExprKind::Or(left, right)
+            | ExprKind::ReadBuf { addr: left, len: right }
+            | ExprKind::Element { base: left, index: right, .. }
+            | ExprKind::MemCompare { left, right, .. }
+            | ExprKind::StrConcat(left, right)
+            | ExprKind::StrFind { hay: left, needle: right }
+            | ExprKind::StrContains { hay: left, needle: right } => {
+                $f(left);
+                $f(right);
+            }
+            ExprKind::MapGet { key, .. }
+            | ExprKind::MapDelete { key, .. }
+            | ExprKind::MapAddress { key, .. }
+            | ExprKind::Merge { key, .. } => key.$each().for_each($f),
+            ExprKind::SlotSum { key, index, .. } => {
+                key.$each().for_each(&mut *$f);
+                $f(index);
+            }
+            ExprKind::ReadStr { addr, max } => {
+                $f(addr);
+                max.$each().for_each($f);
+            }
+            ExprKind::Cond { cond, then, otherwise } => {
+                $f(cond);
+                $f(then);
+                $f(otherwise);
+            }
+            ExprKind::Compose(parts) => parts.$each().for_each(|(_, part)| $f(part)),
+            ExprKind::Int(_)
+            | ExprKind::Ctx
+            | ExprKind::OutputFile
+            | ExprKind::CtxLoad { .. }
+            | ExprKind::NamespacedPid { .. }
+            | ExprKind::MapLen(_)
+            | ExprKind::Stack { .. }
+            | ExprKind::StackLen { .. }
+            | ExprKind::Var(_)
+            | ExprKind::Address(_)
+            | ExprKind::Zero
+            | ExprKind::Str(_)
+            | ExprKind::Bytes(_)
+            | ExprKind::FromTask { .. }
+            | ExprKind::Comm => {}
+        }
+    };
+}
+
+macro_rules! exprs_of_stmt {
+    ($kind:expr, $each:ident, $f:ident) => {
+        match $kind {
+            StmtKind::Eval(value)
+            | StmtKind::Set(_, value)
+            | StmtKind::If { cond: value, .. }
+            | StmtKind::While { cond: value, .. } => $f(value),
+            StmtKind::MapSet { key, value, .. } => {
+                key.$each().for_each(&mut *$f);
+                $f(value);
+            }
+            StmtKind::Update { key, steps, .. } => {
+                key.$each().for_each(&mut *$f);
+                for step in steps.$each() {
+                    let Step { index, value, .. } = step;
+                    $f(index);
+                    $f(value);
+                }
+            }
+            StmtKind::Emit { values, .. } => values.$each().for_each($f),
+            StmtKind::For { from, to, .. } => {
+                $f(from);
+                $f(to);
+            }
+            StmtKind::Return(value) => value.$each().for_each($f),
+            StmtKind::ForMap { .. }
+            | StmtKind::Count(_)
+            | StmtKind::Announce(_)
+            | StmtKind::Break
+            | StmtKind::Continue
+            | StmtKind::Block(_) => {}
+        }
+    };
+}
+
+macro_rules! blocks_of_stmt {
+    ($kind:expr, $f:ident) => {
+        match $kind {
+            StmtKind::If { then, otherwise, .. } => {
+                $f(then);
+                $f(otherwise);
+            }
+            StmtKind::For { body, .. }
+            | StmtKind::ForMap { body, .. }
+            | StmtKind::While { body, .. }
+            | StmtKind::Block(body) => $f(body),
+            StmtKind::Eval(_)
+            | StmtKind::Set(..)
+            | StmtKind::MapSet { .. }
+            | StmtKind::Update { .. }
+            | StmtKind::Count(_)
+            | StmtKind::Announce(_)
+            | StmtKind::Emit { .. }
+            | StmtKind::Break
+            | StmtKind::Continue
+            | StmtKind::Return(_) => {}
+        }
+    };
+}
 impl Expr {
     /// This and what it is made of, without what stands in statements.
     fn walk_direct(&self, f: &mut dyn FnMut(&Expr)) {
@@ -61,126 +199,38 @@ impl Expr {
 
     /// Each expression that is directly part of this one (those within the statements of a `Seq` are not).
     pub fn each_child(&self, f: &mut dyn FnMut(&Expr)) {
-        match &*self.kind {
-            ExprKind::Call(_, args) | ExprKind::Invoke { args, .. } => args.iter().for_each(f),
-            ExprKind::Unary(_, of)
-            | ExprKind::Convert(of)
-            | ExprKind::Resize(of)
-            | ExprKind::StrLen(of)
-            | ExprKind::Terminate(of)
-            | ExprKind::Reinterpret(of)
-            | ExprKind::Location(of)
-            | ExprKind::Seq(_, of) => f(of),
-            ExprKind::Bits { value, .. }
-            | ExprKind::Log2Bucket { value, .. }
-            | ExprKind::LinearBucket { value, .. } => f(value),
-            ExprKind::Field { base, .. } => f(base),
-            ExprKind::Load { addr, .. } => f(addr),
-            ExprKind::Binary { left, right, .. }
-            | ExprKind::Compare { left, right, .. }
-            | ExprKind::StrCompare { left, right, .. }
-            | ExprKind::And(left, right)
-            | ExprKind::Or(left, right)
-            | ExprKind::ReadBuf { addr: left, len: right }
-            | ExprKind::Element { base: left, index: right, .. }
-            | ExprKind::MemCompare { left, right, .. }
-            | ExprKind::StrConcat(left, right)
-            | ExprKind::StrFind { hay: left, needle: right }
-            | ExprKind::StrContains { hay: left, needle: right } => {
-                f(left);
-                f(right);
-            }
-            ExprKind::MapHas { key, .. } => f(key),
-            ExprKind::MapGet { key, .. }
-            | ExprKind::MapDelete { key, .. }
-            | ExprKind::MapAddress { key, .. }
-            | ExprKind::Merge { key, .. } => {
-                key.iter().for_each(f);
-            }
-            ExprKind::SlotSum { key, index, .. } => {
-                key.iter().for_each(&mut *f);
-                f(index);
-            }
-            ExprKind::ReadStr { addr, max } => {
-                f(addr);
-                max.iter().for_each(f);
-            }
-            ExprKind::Cond { cond, then, otherwise } => {
-                f(cond);
-                f(then);
-                f(otherwise);
-            }
-            ExprKind::Compose(parts) => parts.iter().for_each(|(_, part)| f(part)),
-            ExprKind::Int(_)
-            | ExprKind::Ctx
-            | ExprKind::OutputFile
-            | ExprKind::CtxLoad { .. }
-            | ExprKind::NamespacedPid { .. }
-            | ExprKind::MapLen(_)
-            | ExprKind::Stack { .. }
-            | ExprKind::StackLen { .. }
-            | ExprKind::Var(_)
-            | ExprKind::Address(_)
-            | ExprKind::Zero
-            | ExprKind::Str(_)
-            | ExprKind::Bytes(_)
-            | ExprKind::FromTask { .. }
-            | ExprKind::Comm => {}
+        parts_of_expr!(&*self.kind, iter, f);
+    }
+
+    fn each_child_mut(&mut self, f: &mut dyn FnMut(&mut Expr)) {
+        parts_of_expr!(&mut *self.kind, iter_mut, f);
+    }
+
+    fn rewrite(&mut self, f: &mut dyn FnMut(&mut Expr)) {
+        if let ExprKind::Seq(block, _) = &mut *self.kind {
+            rewrite(block, f);
         }
+        self.each_child_mut(&mut |child| child.rewrite(f));
+        f(self);
     }
 }
 
 impl Stmt {
     /// Each expression that stands directly in the statement.
     pub fn each_expr(&self, f: &mut dyn FnMut(&Expr)) {
-        match &self.kind {
-            StmtKind::Eval(value) | StmtKind::Set(_, value) => f(value),
-            StmtKind::MapSet { key, value, .. } => {
-                key.iter().for_each(&mut *f);
-                f(value);
-            }
-            StmtKind::Update { key, steps, .. } => {
-                key.iter().for_each(&mut *f);
-                for step in steps {
-                    f(&step.index);
-                    f(&step.value);
-                }
-            }
-            StmtKind::Emit { values, .. } => values.iter().for_each(f),
-            StmtKind::If { cond, .. } | StmtKind::While { cond, .. } => f(cond),
-            StmtKind::For { from, to, .. } => {
-                f(from);
-                f(to);
-            }
-            StmtKind::Return(value) => value.iter().for_each(f),
-            StmtKind::ForMap { .. }
-            | StmtKind::Count(_)
-            | StmtKind::Announce(_)
-            | StmtKind::Break
-            | StmtKind::Continue
-            | StmtKind::Block(_) => {}
-        }
+        exprs_of_stmt!(&self.kind, iter, f);
     }
 
     /// Each block that is part of the statement (those within its expressions are not).
     pub fn each_block(&self, f: &mut dyn FnMut(&Block)) {
-        match &self.kind {
-            StmtKind::If { then, otherwise, .. } => {
-                f(then);
-                f(otherwise);
-            }
-            StmtKind::For { body, .. } | StmtKind::ForMap { body, .. } | StmtKind::While { body, .. } => f(body),
-            StmtKind::Block(block) => f(block),
-            StmtKind::Eval(_)
-            | StmtKind::Set(..)
-            | StmtKind::MapSet { .. }
-            | StmtKind::Update { .. }
-            | StmtKind::Count(_)
-            | StmtKind::Announce(_)
-            | StmtKind::Emit { .. }
-            | StmtKind::Break
-            | StmtKind::Continue
-            | StmtKind::Return(_) => {}
-        }
+        blocks_of_stmt!(&self.kind, f);
+    }
+
+    fn each_expr_mut(&mut self, f: &mut dyn FnMut(&mut Expr)) {
+        exprs_of_stmt!(&mut self.kind, iter_mut, f);
+    }
+
+    fn each_block_mut(&mut self, f: &mut dyn FnMut(&mut Block)) {
+        blocks_of_stmt!(&mut self.kind, f);
     }
 }

@@ -7,8 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::bpf::Helper;
 use crate::btf::{Btf, Kind, TypeId};
-use crate::ir::rewrite::rewrite;
-use crate::ir::{BinaryOp, Block, Expr, ExprKind, Probe, StmtKind, VarId, walk, walk_statements};
+use crate::ir::{BinaryOp, Block, Expr, ExprKind, Probe, StmtKind, VarId, rewrite, walk, walk_statements};
 use crate::kernel::{Feature, Kernel};
 use crate::types::Type;
 
