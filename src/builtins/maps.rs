@@ -7,7 +7,7 @@ use crate::diag::Diagnostic;
 use crate::error::Result;
 use crate::ir::{Expr, ExprKind, Stmt, StmtKind};
 use crate::kernel::Feature;
-use crate::plan::{Action, Host, MapUse};
+use crate::plan::{Action, Host, MapId, MapUse};
 use crate::syntax::ast;
 use crate::types::{MapValue, Side, Type};
 use crate::value::Value;
@@ -64,20 +64,17 @@ pub const ROWS: &[Builtin] = &[
 ];
 
 fn clear(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    let map = cx.map_arg(&call.args[0], "clear")?.map;
+    let map = whole_map(cx, call)?;
     cx.plan().shrinking.insert(map);
-    on_whole_map(cx, call, |action, _, host| action.map.map_or(Ok(()), |(map, _)| host.clear_map(map)))
+    Ok(emptied(cx, call, map, |action, _, host| action.map.map_or(Ok(()), |(map, _)| host.clear_map(map))))
 }
 
 fn zero(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    on_whole_map(cx, call, |action, _, host| action.map.map_or(Ok(()), |(map, _)| host.zero_map(map)))
+    let map = whole_map(cx, call)?;
+    Ok(emptied(cx, call, map, |action, _, host| action.map.map_or(Ok(()), |(map, _)| host.zero_map(map))))
 }
 
-fn on_whole_map(
-    cx: &mut Cx<'_>,
-    call: &Call<'_>,
-    act: fn(&Action, &[Value], &mut dyn Host) -> Result<()>,
-) -> Fallible<Expr> {
+fn whole_map(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<MapId> {
     let name = call.builtin.name;
     let map = cx.map_arg(&call.args[0], name)?;
     if map.key.is_some() {
@@ -87,11 +84,18 @@ fn on_whole_map(
             diagnostic.hint(format!("{name}({}) works on the whole map; delete(@m, key) removes one entry", map.name)),
         ));
     }
-    let send = cx.emit_control(
-        Emit { name, act, format: None, map: Some((map.map, MapUse::Emptied)), span: call.span },
-        Vec::new(),
-    );
-    Ok(Expr::effect(vec![send], call.span))
+    Ok(map.map)
+}
+
+fn emptied(
+    cx: &mut Cx<'_>,
+    call: &Call<'_>,
+    map: MapId,
+    act: fn(&Action, &[Value], &mut dyn Host) -> Result<()>,
+) -> Expr {
+    let map = Some((map, MapUse::Emptied));
+    let send = cx.emit_control(Emit { name: call.builtin.name, act, format: None, map, span: call.span }, Vec::new());
+    Expr::effect(vec![send], call.span)
 }
 
 fn delete(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
