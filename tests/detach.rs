@@ -25,12 +25,7 @@ const PROBES: &str = "tracepoint:syscalls:sys_enter_* { @calls[probe] = count();
 #[test]
 fn interrupted() {
     let Some(mut rtrace) = Running::start("interrupted", PROBES) else { return };
-    let since = Instant::now();
-    rtrace.signal("INT");
-    let mut output = String::new();
-    rtrace.child.stdout.take().expect("a pipe").read_to_string(&mut output).expect("text");
-    let status = rtrace.child.wait().expect("an exit code");
-    assert!(status.success() && since.elapsed() < AT_ONCE, "{status}, {:?}", since.elapsed());
+    let output = rtrace.interrupt();
     assert!(output.contains("@calls[tracepoint:syscalls:sys_enter_"), "{output}");
     rtrace.assert_gone(AT_ONCE);
 }
@@ -39,12 +34,7 @@ fn interrupted() {
 #[test]
 fn interrupted_with_hundreds_of_events() {
     let Some(mut rtrace) = Running::start("events", EVENTS) else { return };
-    let since = Instant::now();
-    rtrace.signal("INT");
-    let mut output = String::new();
-    rtrace.child.stdout.take().expect("a pipe").read_to_string(&mut output).expect("text");
-    let status = rtrace.child.wait().expect("an exit code");
-    assert!(status.success() && since.elapsed() < AT_ONCE, "{status}, {:?}", since.elapsed());
+    let output = rtrace.interrupt();
     assert!(output.contains("@results["), "{output}");
     rtrace.assert_gone(LEFT_BEHIND);
 }
@@ -90,8 +80,15 @@ impl Running {
         Some(Running { child, programs, folder })
     }
 
-    fn signal(&self, name: &str) {
-        Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().expect("kill");
+    /// Ends it as Ctrl-C does, which must be at once; what it printed.
+    fn interrupt(&mut self) -> String {
+        let since = Instant::now();
+        Command::new("kill").args(["-INT".to_string(), self.child.id().to_string()]).status().expect("kill");
+        let mut output = String::new();
+        self.child.stdout.take().expect("a pipe").read_to_string(&mut output).expect("text");
+        let status = self.child.wait().expect("an exit code");
+        assert!(status.success() && since.elapsed() < AT_ONCE, "{status}, {:?}", since.elapsed());
+        output
     }
 
     /// The kernel frees programs a moment after nothing refers to them any more.
