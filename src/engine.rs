@@ -58,7 +58,7 @@ impl<'a> Engine<'a> {
     pub fn check(&mut self, program: &ast::Program) -> Result<Checked, Faults> {
         let program = imports::resolve(program.clone(), &mut self.sources)?;
         let Resolved { program, types, warnings: mut told } =
-            cdecl::resolve(program, self.kernel.btf(), &self.headers, &mut self.sources)?;
+            cdecl::resolve(program, || self.kernel.btf(), &self.headers, &mut self.sources)?;
         let types = types.map(Arc::new);
         let with_types = types.as_deref().map(|types| WithTypes { kernel: self.kernel, types });
         let kernel = with_types.as_ref().map_or(self.kernel, |with_types| with_types);

@@ -1,6 +1,6 @@
 //! One program from its text to its exit code.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use regex_lite::Regex;
@@ -114,9 +114,8 @@ fn headers(invocation: &Invocation) -> Headers {
     let variable = |name: &str| std::env::var(format!("BPFTRACE_KERNEL_{name}")).ok();
     let source = variable("SOURCE").or_else(|| variable("BUILD")).unwrap_or_else(|| installed("source"));
     let build = variable("BUILD").or_else(|| variable("SOURCE")).unwrap_or_else(|| installed("build"));
-    let mut folders: Vec<PathBuf> = invocation.include_folders.iter().map(PathBuf::from).collect();
-    folders.extend(Headers::of_kernel(Path::new(&source), Path::new(&build)));
-    Headers { folders, included: invocation.includes.clone() }
+    let folders = invocation.include_folders.iter().map(PathBuf::from).collect();
+    Headers { folders, trees: vec![source.into(), build.into()], included: invocation.includes.clone() }
 }
 
 fn filter(text: &str) -> Result<Regex> {

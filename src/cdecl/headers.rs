@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 /// Where headers are looked for, and those that every program includes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers {
-    /// Folders in the order in which they are searched, before the system's own.
+    /// Folders in the order in which they are searched, before the kernel's and the system's own.
     pub folders: Vec<PathBuf>,
+    /// The kernel's source, and what was built from it, each with headers of its own.
+    pub trees: Vec<PathBuf>,
     /// Headers that stand before a script's first line.
     pub included: Vec<String>,
 }
@@ -91,11 +93,11 @@ impl Headers {
     pub fn search(&self) -> impl Iterator<Item = PathBuf> {
         let machine = format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH);
         let system = SYSTEM.iter().map(PathBuf::from).chain([PathBuf::from(machine)]);
-        self.folders.iter().cloned().chain(system)
+        self.folders.iter().cloned().chain(self.of_kernel()).chain(system)
     }
 
-    /// The folders of a kernel's own headers, in its source and in what was built from it.
-    pub fn of_kernel(source: &Path, build: &Path) -> Vec<PathBuf> {
+    /// The folders of the kernel's own headers that there are.
+    fn of_kernel(&self) -> Vec<PathBuf> {
         let arch = match std::env::consts::ARCH {
             "x86_64" => "x86",
             "aarch64" => "arm64",
@@ -104,7 +106,7 @@ impl Headers {
         let arch = format!("arch/{arch}/include");
         let parts = ["", "/generated", "/uapi", "/generated/uapi"];
         let folders = parts.iter().flat_map(|part| [format!("{arch}{part}"), format!("include{part}")]);
-        let both = folders.flat_map(|folder| [source.join(&folder), build.join(&folder)]);
+        let both = folders.flat_map(|folder| self.trees.iter().map(move |tree| tree.join(&folder)));
         let mut found: Vec<PathBuf> = both.filter(|folder| folder.is_dir()).collect();
         found.dedup();
         found

@@ -30,11 +30,11 @@ pub struct Resolved {
 /// After this many faults the rest is rarely worth reading.
 const MAX_FAULTS: usize = 20;
 
-/// Takes the C part out of a program: what it defines is put where it is named, or becomes types. `kernel` is what is known
-/// without headers.
-pub fn resolve(
+/// Takes the C part out of a program: what it defines is put where it is named, or becomes types. `kernel` gives what is known
+/// without headers; without a C part nobody asks.
+pub fn resolve<'b>(
     mut program: Program,
-    kernel: Option<&Btf>,
+    kernel: impl FnOnce() -> Option<&'b Btf>,
     headers: &Headers,
     sources: &mut Sources,
 ) -> Result<Resolved, Vec<Diagnostic>> {
@@ -42,6 +42,7 @@ pub fn resolve(
     if written.is_empty() && headers.included.is_empty() {
         return Ok(Resolved { program, types: None, warnings: Vec::new() });
     }
+    let kernel = kernel();
     let mut definitions = Preprocessor::new(headers, sources);
     if kernel.is_some() {
         definitions.define("BPFTRACE_HAVE_BTF");
