@@ -13,6 +13,7 @@ use crate::check::{Named, Safety};
 use crate::kernel::Feature;
 use crate::plan::Faults;
 use crate::report::Warnings;
+use crate::report::picture::Picture;
 use crate::shelf::{self, Tool};
 use flags::FLAGS;
 pub use pages::Page;
@@ -112,8 +113,8 @@ pub enum Format {
     #[default]
     Text,
     Json,
-    /// Maps that count stacks as lines for flame graphs.
-    Folded,
+    /// Nothing but maps that count stacks.
+    Picture(Picture),
 }
 
 /// When program output reaches its reader.
@@ -278,6 +279,14 @@ fn exclude(invocation: &Invocation) -> Result<(), Fault> {
         let why = "USAGE: Cannot use both -c and -p. -p names a running process, -c starts one";
         return Err(Fault::Wrong(why.to_string()));
     }
+    let is_run = invocation.program.is_some() && !matches!(invocation.mode, Mode::Shell | Mode::Live);
+    if matches!(invocation.format, Format::Picture(_))
+        && matches!(invocation.mode, Mode::Run | Mode::Shell | Mode::Live)
+        && !is_run
+    {
+        let why = "USAGE: -f folded, flamegraph and pprof show what a program has counted when it ends: rtrace -f flamegraph -e PROGRAM";
+        return Err(Fault::Wrong(why.to_string()));
+    }
     if invocation.command.is_some() && invocation.program.is_none() {
         let why = "USAGE: -c needs a program to trace the command with: -e PROGRAM, or a script";
         return Err(Fault::Wrong(why.to_string()));
@@ -319,7 +328,10 @@ mod tests {
             failed("--dry-rn"),
             Fault::Unknown("unrecognized option '--dry-rn'; did you mean --dry-run?".into())
         );
-        assert_eq!(failed("-f xml"), wrong("Invalid output format \"xml\"\nValid formats: 'text', 'json', 'folded'"));
+        assert_eq!(
+            failed("-f xml"),
+            wrong("Invalid output format \"xml\"\nValid formats: 'text', 'json', 'folded', 'flamegraph', 'pprof'")
+        );
         assert_eq!(failed("-p 0 -e x"), wrong("Failed to attach to pid: no process has the number 0"));
         assert!(matches!(failed("-c ls"), Fault::Wrong(why) if why.contains("-c needs a program")));
         assert_eq!(failed("-e"), wrong("-e needs a value: -e PROGRAM"));

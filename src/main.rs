@@ -10,6 +10,10 @@ mod info;
 mod output;
 #[path = "app/parameters.rs"]
 mod parameters;
+#[path = "app/pictures.rs"]
+mod pictures;
+#[path = "app/replacement.rs"]
+mod replacement;
 #[path = "app/run.rs"]
 mod run;
 #[path = "app/shell.rs"]

@@ -51,7 +51,7 @@ pub enum Value {
 }
 
 /// One frame of a stack, or one of the inlined functions within it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Frame {
     pub address: u64,
     /// Function name, where the symboliser found one.
@@ -89,6 +89,13 @@ pub struct Histogram {
     pub counts: Vec<u64>,
     /// What counts are divided by when they are shown.
     pub div: u64,
+}
+
+impl Frame {
+    /// The kernel has the upper half of all addresses.
+    pub fn is_of_kernel(&self) -> bool {
+        self.address >> 63 == 1
+    }
 }
 
 impl Quantiles {

@@ -1,6 +1,6 @@
 //! A script in, the same script formatted out: to standard output, or into a file as a whole.
 
-use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use rtrace::cli::{Invocation, Program};
@@ -8,6 +8,7 @@ use rtrace::error::{Error, Result};
 use rtrace::source::Sources;
 use rtrace::syntax;
 
+use crate::replacement::{Replacement, is_replaceable};
 use crate::{output, reason, source};
 
 pub fn program(invocation: &Invocation, program: &Program) -> Result<u8> {
@@ -28,17 +29,11 @@ pub fn program(invocation: &Invocation, program: &Program) -> Result<u8> {
     Ok(0)
 }
 
-/// Whoever reads the file meanwhile finds the old text or the new one. Its permissions stay.
 fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    // A link is followed, so that what it names is replaced and not the link.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let written = fs::write(&beside, text)
-        .and_then(|()| match fs::metadata(&path) {
-            Ok(metadata) => fs::set_permissions(&beside, metadata.permissions()),
-            Err(_) => Ok(()),
-        })
-        .and_then(|()| fs::rename(&beside, &path));
-    written.inspect_err(|_| drop(fs::remove_file(&beside)))
+    if !is_replaceable(path) {
+        return std::fs::write(path, text);
+    }
+    let mut replacement = Replacement::new(path)?;
+    replacement.write_all(text.as_bytes())?;
+    replacement.commit()
 }

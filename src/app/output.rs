@@ -9,11 +9,13 @@ use rtrace::cli::{Buffering, Format, Invocation, Verbosity};
 use rtrace::config::{Config, ControlCharacters};
 use rtrace::diag::{Diagnostic, Severity, Style, render};
 use rtrace::error::{Error, Kind, Result};
-use rtrace::report::folded::FoldedSink;
 use rtrace::report::json::JsonSink;
+use rtrace::report::picture::{Picture, PictureSink};
 use rtrace::report::text::TextSink;
 use rtrace::report::{Chattiness, Manner, Sink, Warnings, written};
 use rtrace::source::Sources;
+
+use crate::replacement::{Replacement, is_replaceable};
 
 /// Bytes kept back until there is more or the session flushes.
 const BUFFER: usize = 64 << 10;
@@ -28,30 +30,39 @@ pub fn tame(config: &mut Config, invocation: &Invocation) {
 
 /// The sink that the command line asks for, and the outlet to close when it has had its last word.
 pub fn sink(invocation: &Invocation, config: &Config) -> Result<(Box<dyn Sink>, Outlet)> {
-    let (to, style): (Box<dyn Write>, Style) = match &invocation.output {
-        Some(path) => {
-            let file = File::create(path).map_err(|error| {
-                Error::usage(format!("Failed to open output file: \"{path}\": {}", crate::reason(&error)))
-            })?;
-            let style = style(&file);
-            (Box::new(file), style)
-        }
-        None => (Box::new(std::io::stdout()), style(&std::io::stdout())),
-    };
+    let (target, style) = target(invocation)?;
     let manner = Manner { chattiness: chattiness(invocation), warnings: invocation.warnings, style };
     let capacity = if invocation.buffering == Buffering::None { 0 } else { BUFFER };
-    let outlet = Outlet(Rc::new(RefCell::new(BufWriter::with_capacity(capacity, to))));
+    let outlet = Outlet(Rc::new(RefCell::new(BufWriter::with_capacity(capacity, target))));
     let out = Box::new(Tap { outlet: outlet.clone(), buffering: invocation.buffering });
     let sink: Box<dyn Sink> = match invocation.format {
         Format::Json => Box::new(JsonSink::new(out, config.clone(), manner)),
         Format::Text => Box::new(TextSink::new(out, Box::new(std::io::stderr()), config.clone(), manner)),
-        Format::Folded => {
+        Format::Picture(picture) => {
             let aside = || Box::new(std::io::stderr());
             let aside = TextSink::new(aside(), aside(), config.clone(), manner);
-            Box::new(FoldedSink::new(out, aside, config.clone()))
+            Box::new(PictureSink::new(picture, out, aside, config.clone()))
         }
     };
     Ok((sink, outlet))
+}
+
+/// Documents are of use as a whole only, and take the place of older ones when they are complete.
+fn target(invocation: &Invocation) -> Result<(Target, Style)> {
+    let is_document = matches!(invocation.format, Format::Picture(Picture::Flamegraph | Picture::Pprof));
+    let Some(path) = &invocation.output else {
+        if invocation.format == Format::Picture(Picture::Pprof) && std::io::stdout().is_terminal() {
+            return Err(Error::usage("a profile for pprof is no text for a terminal").hint("-o profile.pb.gz"));
+        }
+        return Ok((Target::Stream(Box::new(std::io::stdout())), style(&std::io::stdout())));
+    };
+    let failed = |error| Error::usage(format!("Failed to open output file: \"{path}\": {}", crate::reason(&error)));
+    if is_document && is_replaceable(path.as_ref()) {
+        return Ok((Target::Whole(Replacement::new(path.as_ref()).map_err(failed)?), Style::Plain));
+    }
+    let file = File::create(path).map_err(failed)?;
+    let style = style(&file);
+    Ok((Target::Stream(Box::new(file)), style))
 }
 
 /// The sink of one of several programs, which all write to the same place.
@@ -66,21 +77,48 @@ pub fn shell_sink(
     match invocation.format {
         Format::Json => Box::new(JsonSink::new(out, config.clone(), manner)),
         Format::Text => Box::new(TextSink::new(out, chatter, config.clone(), manner)),
-        Format::Folded => {
+        Format::Picture(picture) => {
             let aside = TextSink::new(chatter, Box::new(std::io::stderr()), config.clone(), manner);
-            Box::new(FoldedSink::new(out, aside, config.clone()))
+            Box::new(PictureSink::new(picture, out, aside, config.clone()))
         }
     }
 }
 
 /// Where a program's output leaves.
 #[derive(Clone)]
-pub struct Outlet(Rc<RefCell<BufWriter<Box<dyn Write>>>>);
+pub struct Outlet(Rc<RefCell<BufWriter<Target>>>);
+
+enum Target {
+    Stream(Box<dyn Write>),
+    /// What is there when all of it is.
+    Whole(Replacement),
+}
 
 impl Outlet {
     /// Writes what was kept back; only then it is known whether all of it could be written.
     pub fn close(self) -> Result<()> {
-        written(self.0.borrow_mut().flush())
+        let mut writer = self.0.borrow_mut();
+        written(writer.flush())?;
+        match writer.get_mut() {
+            Target::Stream(_) => Ok(()),
+            Target::Whole(replacement) => written(replacement.commit()),
+        }
+    }
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Target::Stream(stream) => stream.write(bytes),
+            Target::Whole(replacement) => replacement.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Target::Stream(stream) => stream.flush(),
+            Target::Whole(replacement) => replacement.flush(),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use rtrace::report::Sink;
 use rtrace::runtime::{self, Child, Completeness, Ending, Session, Status, Stop};
 
 use crate::parameters::{self, Settled};
-use crate::{bench, output, signals, source, trials};
+use crate::{bench, output, pictures, signals, source, trials};
 
 /// The exit code of `--strict` when something was lost.
 const LOSSY: u8 = 3;
@@ -52,6 +52,7 @@ pub fn program(invocation: &Invocation, program: &Program, kernel: &Live) -> Res
         Mode::CompileBench => return bench::compile(&mut engine, &name, &text).map(|()| 0),
         _ => {}
     }
+    pictures::check(invocation.format, &compiled.plan)?;
     let stop = signals::stop_handle()?;
     signals::kill_at_second()?;
     let code = trace(&engine, compiled, kernel, invocation, Some(stop), child);

@@ -8,6 +8,7 @@ use crate::check::Safety;
 use crate::kernel::Feature;
 use crate::plan::Faults;
 use crate::report::Warnings;
+use crate::report::picture::Picture;
 use crate::shelf;
 
 /// One option of the command line.
@@ -53,12 +54,13 @@ pub const FLAGS: &[Flag] = &[
         to.output = Some(value.to_string());
         Ok(())
     }),
-    flag(Some('f'), "format", "FORMAT", "output format: text, json, folded (stacks, for flame graphs)", |to, value| {
-        let formats = [("text", Format::Text), ("json", Format::Json), ("folded", Format::Folded)];
-        let wrong = || format!("Invalid output format \"{value}\"\nValid formats: 'text', 'json', 'folded'");
-        to.format = one_of(value, &formats).ok_or_else(wrong)?;
-        Ok(())
-    }),
+    flag(
+        Some('f'),
+        "format",
+        "FORMAT",
+        "output format: text, json; of stacks: folded, flamegraph (SVG), pprof",
+        format,
+    ),
     flag(Some('B'), "buffering", "MODE", "buffering of the output: line, full, none", |to, value| {
         let modes = [("line", Buffering::Line), ("full", Buffering::Full), ("none", Buffering::None)];
         to.buffering = one_of(value, &modes).ok_or("USAGE: -B must be either 'line', 'full', or 'none'.")?;
@@ -214,6 +216,20 @@ fn without(to: &mut Invocation, value: &str) -> Result<(), String> {
             }
         }
     }
+    Ok(())
+}
+
+fn format(to: &mut Invocation, value: &str) -> Result<(), String> {
+    let formats = [
+        ("text", Format::Text),
+        ("json", Format::Json),
+        ("folded", Format::Picture(Picture::Folded)),
+        ("flamegraph", Format::Picture(Picture::Flamegraph)),
+        ("pprof", Format::Picture(Picture::Pprof)),
+    ];
+    let names: Vec<String> = formats.iter().map(|(name, _)| format!("'{name}'")).collect();
+    let wrong = || format!("Invalid output format \"{value}\"\nValid formats: {}", names.join(", "));
+    to.format = one_of(value, &formats).ok_or_else(wrong)?;
     Ok(())
 }
 

@@ -1,12 +1,17 @@
 //! Values in, output out: one file an output format, each a [`Sink`].
 
-pub mod folded;
+mod flamegraph;
+mod folded;
 pub mod histogram;
 pub mod json;
+pub mod picture;
+mod pprof;
 mod quantiles;
 mod series;
+mod stacks;
 pub mod testing;
 pub mod text;
+mod unit;
 
 use std::time::Duration;
 
@@ -24,6 +29,10 @@ pub trait Sink {
     fn value(&mut self, value: &Value) -> Result<()>;
     /// A map, printed by `print(@m)` or at the end.
     fn map(&mut self, map: &MapReport) -> Result<()>;
+    /// A map was cleared or zeroed: what is printed of it later comes on top of what was.
+    fn emptied(&mut self, _map: &str) -> Result<()> {
+        Ok(())
+    }
     /// The maps printed at the end follow.
     fn finale(&mut self) -> Result<()>;
     /// Events that were lost so far.
@@ -38,6 +47,10 @@ pub trait Sink {
     fn losses(&mut self, losses: &[Loss]) -> Result<()>;
     /// Hands everything on to the reader.
     fn flush(&mut self) -> Result<()>;
+    /// Nothing follows.
+    fn end(&mut self) -> Result<()> {
+        self.flush()
+    }
 }
 
 /// The course of a run of `test` probes.

@@ -368,7 +368,7 @@ impl<'k> Session<'k> {
         }
         let losses = self.ledger.close(&self.state.maps, missed)?;
         sink.losses(&losses)?;
-        sink.flush()?;
+        sink.end()?;
         let completeness = if losses.is_empty() { Completeness::Whole } else { Completeness::Lossy };
         Ok(Ending { code: (code & 0xff) as i32, completeness })
     }
@@ -424,6 +424,15 @@ impl Reader for Desk<'_, '_> {
     }
 }
 
+impl Desk<'_, '_> {
+    fn emptied(&mut self, map: MapId) -> Result<()> {
+        match &self.state.plan.maps[map].role {
+            Role::User { name, .. } => self.sink.emptied(name),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Host for Desk<'_, '_> {
     fn sink(&mut self) -> &mut dyn Sink {
         self.sink
@@ -442,11 +451,13 @@ impl Host for Desk<'_, '_> {
     }
 
     fn clear_map(&mut self, map: MapId) -> Result<()> {
-        self.state.maps.clear(map)
+        self.state.maps.clear(map)?;
+        self.emptied(map)
     }
 
     fn zero_map(&mut self, map: MapId) -> Result<()> {
-        self.state.maps.zero(map)
+        self.state.maps.zero(map)?;
+        self.emptied(map)
     }
 
     fn exit(&mut self, code: i64) {

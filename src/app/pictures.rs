@@ -1,0 +1,49 @@
+//! Whether there is anything in a program's maps that the wanted picture can show.
+
+use rtrace::cli::Format;
+use rtrace::error::{Error, Result};
+use rtrace::plan::{Plan, Role};
+use rtrace::report::picture::Picture;
+use rtrace::types::{Aggregate, MapValue, Type};
+
+/// Said before the program runs, and not after an hour of it.
+pub fn check(format: Format, plan: &Plan) -> Result<()> {
+    let Format::Picture(picture) = format else { return Ok(()) };
+    let is_drawn = |(key, value): (&Type, &MapValue)| has_stack(key) && is_number(value);
+    if keyed_maps(plan).any(is_drawn) {
+        return Ok(());
+    }
+    let name = match picture {
+        Picture::Folded => "folded",
+        Picture::Flamegraph => "flamegraph",
+        Picture::Pprof => "pprof",
+    };
+    let message = format!("-f {name} shows numbers by stack, and no map has a stack in its key");
+    Err(Error::usage(message).hint("for instance profile:hz:99 { @[kstack] = count(); }"))
+}
+
+fn keyed_maps(plan: &Plan) -> impl Iterator<Item = (&Type, &MapValue)> {
+    plan.maps.values().filter_map(|map| match &map.role {
+        Role::User { key: Some(key), value, .. } => Some((key, value)),
+        _ => None,
+    })
+}
+
+fn has_stack(key: &Type) -> bool {
+    matches!(key, Type::Stack(_)) || key.elements().iter().any(|part| matches!(part, Type::Stack(_)))
+}
+
+fn is_number(value: &MapValue) -> bool {
+    match value {
+        MapValue::Plain(ty) => matches!(ty, Type::Int(_)),
+        MapValue::Aggregate(of) => match of {
+            Aggregate::Count
+            | Aggregate::Sum(_)
+            | Aggregate::Min(_)
+            | Aggregate::Max(_)
+            | Aggregate::Avg(_)
+            | Aggregate::Stats(_) => true,
+            Aggregate::Hist { .. } | Aggregate::LHist { .. } | Aggregate::Series { .. } | Aggregate::Quantiles => false,
+        },
+    }
+}

@@ -1,0 +1,115 @@
+//! Output formats that show nothing but stacks: as lines at once, or all of them in one document at the end.
+
+use std::io::Write;
+use std::time::Instant;
+
+use super::pprof::Period;
+use super::stacks::{Profile, stacks};
+use super::text::TextSink;
+use super::{Benchmark, Loss, Message, Sink, Testing, flamegraph, folded, pprof, written};
+use crate::config::Config;
+use crate::error::Result;
+use crate::strftime;
+use crate::value::{MapReport, Value};
+
+/// What the maps that count stacks become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Picture {
+    Folded,
+    Flamegraph,
+    Pprof,
+}
+
+/// Writes the maps that count stacks to `out`; everything else is said aside.
+pub struct PictureSink {
+    picture: Picture,
+    out: Box<dyn Write>,
+    aside: TextSink,
+    config: Config,
+    profile: Profile,
+    start_ns: i128,
+    started: Instant,
+}
+
+impl PictureSink {
+    pub fn new(picture: Picture, out: Box<dyn Write>, aside: TextSink, config: Config) -> Self {
+        let (profile, start_ns, started) = (Profile::default(), strftime::now(), Instant::now());
+        Self { picture, out, aside, config, profile, start_ns, started }
+    }
+
+    fn document(&self) -> Result<Vec<u8>> {
+        match self.picture {
+            Picture::Folded => Ok(Vec::new()),
+            Picture::Flamegraph => flamegraph::draw(&self.profile),
+            Picture::Pprof => {
+                let start_ns = u64::try_from(self.start_ns).unwrap_or(0);
+                let length_ns = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(0);
+                pprof::encode(&self.profile, Period { start_ns, length_ns })
+            }
+        }
+    }
+}
+
+impl Sink for PictureSink {
+    fn attached(&mut self, probes: usize) -> Result<()> {
+        self.aside.attached(probes)
+    }
+
+    fn text(&mut self, kind: &'static str, text: &[u8]) -> Result<()> {
+        self.aside.text(kind, text)
+    }
+
+    fn value(&mut self, value: &Value) -> Result<()> {
+        self.aside.value(value)
+    }
+
+    fn map(&mut self, map: &MapReport) -> Result<()> {
+        let Some(stacks) = stacks(map, &self.config) else { return self.aside.map(map) };
+        match self.picture {
+            Picture::Folded => written(self.out.write_all(&folded::lines(&stacks))),
+            Picture::Flamegraph | Picture::Pprof => {
+                self.profile.update(&map.name, stacks);
+                Ok(())
+            }
+        }
+    }
+
+    fn emptied(&mut self, map: &str) -> Result<()> {
+        self.profile.emptied(map);
+        Ok(())
+    }
+
+    fn finale(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn lost(&mut self, events: u64) -> Result<()> {
+        self.aside.lost(events)
+    }
+
+    fn message(&mut self, message: &Message<'_>) -> Result<()> {
+        self.aside.message(message)
+    }
+
+    fn test(&mut self, event: &Testing<'_>) -> Result<()> {
+        self.aside.test(event)
+    }
+
+    fn benchmarks(&mut self, results: &[Benchmark]) -> Result<()> {
+        self.aside.benchmarks(results)
+    }
+
+    fn losses(&mut self, losses: &[Loss]) -> Result<()> {
+        self.aside.losses(losses)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.aside.flush()?;
+        written(self.out.flush())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        written(self.out.write_all(&self.document()?))?;
+        self.flush()
+    }
+}
