@@ -105,6 +105,7 @@ impl Live {
             Feature::PerCpuLookup => self.version() >= (5, 19),
             Feature::ForEachMapElem => self.version() >= (5, 13),
             Feature::UnallocatedHash | Feature::TaiClock => self.version() >= (6, 1),
+            Feature::RawTracepointsUnpreempted => self.version() < (7, 0),
             Feature::SortedTypes => self.version() >= (7, 0),
             Feature::ModuleBtf => fs::read_dir("/sys/kernel/btf").is_ok_and(|entries| entries.count() > 1),
         }

@@ -88,6 +88,9 @@ pub enum Feature {
     /// The verifier finds types by their names without looking through all of them (7.0). Before, to follow one pointer of a task
     /// could take it 40 ms.
     SortedTypes,
+    /// Programs on raw tracepoints keep their processor until they are done (before 7.0). Since then a task that has to give it away in
+    /// the midst of one keeps all others there from running the program meanwhile: their hits are missed.
+    RawTracepointsUnpreempted,
     /// Hash maps without preallocation are safe for tracing programs (6.1).
     UnallocatedHash,
     /// The `cookie` of perf links and multi links.

@@ -4,6 +4,10 @@
 //! The kernel takes some 80 ms to let go of each tracepoint of perf, one after the other, and a tenth of a millisecond for a raw
 //! tracepoint, which is cheaper at each hit, too. But a raw tracepoint has no record of named fields, and no system calls of its
 //! own: one event serves them all, and a program tells them apart by their number.
+//!
+//! Where a raw tracepoint's program may have to wait for its processor, the hits of all others there are missed meanwhile, a quarter of
+//! them in the worst case. perf's tracepoints lose none there, but for those of single system calls. So system calls are then served by
+//! perf's event of all of them, and other events as they are.
 
 mod intervals;
 mod needs;
@@ -54,7 +58,7 @@ struct Chooser<'a> {
 }
 
 impl Chooser<'_> {
-    /// The parts of a probe that raw tracepoints can serve, and what is left of it.
+    /// The parts of a probe that events of all system calls and raw tracepoints can serve, and what is left of it.
     fn split(&self, mut probe: Probe, plan: &mut Plan) -> (Vec<Probe>, Option<Probe>) {
         let needs = Needs::of(&probe);
         // A kernel stack would begin elsewhere.
@@ -65,7 +69,9 @@ impl Chooser<'_> {
         if self.on_calls <= DISPATCHERS {
             raw.extend(syscalls::dispatch(&mut probe, &needs, self.kernel, plan));
         }
-        raw.extend(self.events(&mut probe, &needs));
+        if self.kernel.has(Feature::RawTracepointsUnpreempted) {
+            raw.extend(self.events(&mut probe, &needs));
+        }
         let rest = (!probe.targets.is_empty()).then_some(probe);
         (raw, rest)
     }

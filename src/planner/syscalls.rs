@@ -1,4 +1,4 @@
-//! Tracepoints of system calls, served by the raw tracepoints `sys_enter` and `sys_exit` and a comparison of the call's number.
+//! Tracepoints of system calls, served by the events `sys_enter` and `sys_exit` of all calls and a comparison of the call's number.
 
 use std::str::FromStr;
 
@@ -6,12 +6,15 @@ use super::needs::{Context, Needs};
 use crate::bpf::Helper;
 use crate::btf::TypeId;
 use crate::ir::{BinaryOp, Block, CompareOp, Expr, ExprKind, Probe, Stmt, StmtKind, Var, VarId, rewrite, walk};
-use crate::kernel::Kernel;
+use crate::kernel::{Feature, Kernel};
 use crate::plan::{Attach, Map, Plan, Point, ProgKind, Role, Target};
 use crate::source::Span;
 use crate::types::{Sign, Space, StructRef, Type};
 
 pub const CATEGORY: &str = "syscalls";
+
+/// That of the events of all system calls.
+const OF_ALL: &str = "raw_syscalls";
 
 /// Where the record of a system call has its number, and its first argument or its result.
 const NUMBER: u32 = 8;
@@ -52,15 +55,25 @@ pub fn dispatch(probe: &mut Probe, needs: &Needs, kernel: &dyn Kernel, plan: &mu
     if needs.cookie && !probe.targets.iter().all(is_served) {
         return Vec::new();
     }
+    let source = if kernel.has(Feature::RawTracepointsUnpreempted) { EventSource::Raw } else { EventSource::Perf };
     let mut found = Vec::new();
     for at in [Point::Entry, Point::Return] {
-        let calls = Call::all(&probe.targets, at);
+        let calls = Call::all(&probe.targets, at, source);
         if !calls.is_empty() && is_readable(&needs.context, at) {
-            found.push(Dispatcher { at, compat: compat.clone(), span: probe.span }.build(probe, &calls, plan));
+            found.push(Dispatcher { at, source, compat: compat.clone(), span: probe.span }.build(probe, &calls, plan));
         }
     }
     probe.targets.retain(|target| !is_served(target));
     found
+}
+
+/// What tells of all system calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum EventSource {
+    /// The raw tracepoint hands over saved registers.
+    Raw,
+    /// Its record has the number, the arguments and the result where those of single calls have them.
+    Perf,
 }
 
 /// A system call that a probe is for.
@@ -68,20 +81,24 @@ struct Call {
     number: u32,
     /// Where among the probe's targets it stands.
     index: usize,
-    /// The target as the raw event serves it.
+    /// The target as the event of all calls serves it.
     target: Target,
 }
 
 impl Call {
     /// The calls at this point.
-    fn all(targets: &[Target], at: Point) -> Vec<Call> {
+    fn all(targets: &[Target], at: Point, source: EventSource) -> Vec<Call> {
         let event = match at {
             Point::Entry => "sys_enter",
             Point::Return => "sys_exit",
         };
         let call = |(index, target): (usize, &Target)| {
             let (point, name) = call_of(target)?;
-            let attach = Attach::RawTracepoint { event: event.to_string() };
+            let event = event.to_string();
+            let attach = match source {
+                EventSource::Raw => Attach::RawTracepoint { event },
+                EventSource::Perf => Attach::Tracepoint { category: OF_ALL.to_string(), event },
+            };
             (point == at).then_some(Call { number: number(name)?, index, target: Target { attach, ..target.clone() } })
         };
         targets.iter().enumerate().filter_map(call).collect()
@@ -179,9 +196,10 @@ impl CompatField {
     }
 }
 
-/// Builds the program for one raw event.
+/// Builds the program for one event of all calls.
 struct Dispatcher {
     at: Point,
+    source: EventSource,
     compat: CompatField,
     span: Span,
 }
@@ -201,29 +219,35 @@ impl Dispatcher {
         let body = [vec![set], wanted].concat();
         let targets = calls.iter().map(|call| call.target.clone()).collect();
         let functions = probe.functions.clone();
-        Probe { kind: ProgKind::RawTracepoint, targets, vars, functions, body, span: probe.span }
+        let kind = match self.source {
+            EventSource::Raw => ProgKind::RawTracepoint,
+            EventSource::Perf => ProgKind::Tracepoint,
+        };
+        Probe { kind, targets, vars, functions, body, span: probe.span }
     }
 
-    /// What was read of the record is read of the arguments of the raw event: the saved registers, and the number or the result.
+    /// What was read of the record is read of the arguments of the raw event: the saved registers, and the number or the result. The
+    /// number tells targets apart.
     fn rewrite(&self, expr: &mut Expr, number: VarId) {
-        let value = match (&*expr.kind, self.at) {
-            (ExprKind::CtxLoad { offset: NUMBER }, _) => self.var(number),
-            (ExprKind::CtxLoad { offset: FIRST }, Point::Return) => self.raw(1),
-            (ExprKind::CtxLoad { offset }, Point::Entry) => match argument(*offset) {
+        let value = match (&*expr.kind, self.source, self.at) {
+            (ExprKind::CtxLoad { offset: NUMBER }, _, _) => self.var(number),
+            (ExprKind::CtxLoad { offset: FIRST }, EventSource::Raw, Point::Return) => self.raw(1),
+            (ExprKind::CtxLoad { offset }, EventSource::Raw, Point::Entry) => match argument(*offset) {
                 Some(index) => self.register(layout::ARGS[index]),
                 None => return,
             },
-            (ExprKind::Call(Helper::GET_ATTACH_COOKIE, _), _) => self.var(number),
+            (ExprKind::Call(Helper::GET_ATTACH_COOKIE, _), _, _) => self.var(number),
             _ => return,
         };
         *expr = Expr::new(ExprKind::Convert(value), expr.ty.clone(), expr.span);
     }
 
-    /// The number of the call: at its return, only the registers have it.
+    /// The number of the call: at the raw event of its return, only the registers have it.
     fn number(&self) -> Expr {
-        match self.at {
-            Point::Entry => self.raw(1),
-            Point::Return => self.register(layout::NUMBER),
+        match (self.source, self.at) {
+            (EventSource::Perf, _) => Expr::new(ExprKind::CtxLoad { offset: NUMBER }, Type::U64, self.span),
+            (EventSource::Raw, Point::Entry) => self.raw(1),
+            (EventSource::Raw, Point::Return) => self.register(layout::NUMBER),
         }
     }
 

@@ -147,11 +147,13 @@ impl<'u> Placed<'u> {
         Ok(attacher.finish())
     }
 
-    /// One raw event serves all system calls that a program tells apart by their numbers.
+    /// One event serves all system calls that a program tells apart by their numbers.
     fn attach_singly(&self, part: &Part<'_>, attacher: &mut Attacher<'_>) -> Result<()> {
         let mut events = HashSet::new();
         let is_new = |of: &&Numbered<'_>| match &of.target.attach {
-            Attach::RawTracepoint { event } => events.insert(event.clone()),
+            Attach::RawTracepoint { event } | Attach::Tracepoint { event, .. } if !of.target.name.ends_with(event) => {
+                events.insert(event.clone())
+            }
             _ => true,
         };
         part.targets.iter().filter(is_new).try_for_each(|of| attacher.single(part, *of))
@@ -244,6 +246,9 @@ impl How {
             (_, Attach::Trampoline { .. }) => "trampoline, about 6 ns a hit",
             (_, Attach::Iterator { .. }) => "iterator, at no cost to others",
             (_, Attach::Run(_)) => "run by rtrace itself",
+            (_, Attach::Tracepoint { category, .. }) if category == "raw_syscalls" => {
+                "perf tracepoint of all system calls, about 12 ns a call"
+            }
             (_, Attach::Tracepoint { .. }) => "perf tracepoint, about 12 ns a hit",
             (_, Attach::RawTracepoint { event }) if ["sys_enter", "sys_exit"].contains(&event.as_str()) => {
                 "raw tracepoint of all system calls, about 5 ns a call"

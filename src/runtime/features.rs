@@ -37,6 +37,7 @@ pub fn probe(feature: Feature, btf: Option<&Btf>) -> bool {
         | Feature::Cookie
         | Feature::RawTracepointCookie
         | Feature::TaiClock
+        | Feature::RawTracepointsUnpreempted
         | Feature::TaskPointers
         | Feature::SortedTypes
         | Feature::ModuleBtf => false,
