@@ -68,9 +68,7 @@ fn voice(invocation: &Invocation) -> Voice {
         Form::Terminal => screen.clone(),
         Form::Plain => Screen::new(Box::new(stderr())),
     };
-    // A terminal that cannot move its cursor has no views.
-    let is_dumb = std::env::var("TERM").is_ok_and(|term| ["", "dumb"].contains(&term.as_str()));
-    let is_drawn_on = stdout().is_terminal() && form() == Form::Terminal && !is_dumb;
+    let is_drawn_on = stdout().is_terminal() && form() == Form::Terminal && !is_dumb();
     let form = if is_drawn_on { Form::Terminal } else { Form::Plain };
     let sink = sinks(invocation, complaints.clone());
     Voice { screen, complaints, sink, style: output::style(&stdout()), form }
@@ -89,10 +87,16 @@ fn form() -> Form {
     if stdin().is_terminal() { Form::Terminal } else { Form::Plain }
 }
 
+/// Whether the terminal cannot move its cursor: it has no views, and lines are edited by the kernel.
+fn is_dumb() -> bool {
+    std::env::var("TERM").is_ok_and(|term| ["", "dumb", "cons25", "emacs"].contains(&term.as_str()))
+}
+
 /// Does what uses the terminal, and leaves it as it was.
 fn on_terminal(screen: &Screen, work: impl FnOnce() -> Result<()>) -> Result<()> {
     let terminal = TerminalSettings::read().ok().filter(|_| form() == Form::Terminal);
     restore_at_panic(terminal);
+    terminal.filter(|_| !is_dumb()).inspect(TerminalSettings::leave_keys);
     let result = work();
     // The reader may have been in the middle of a line.
     terminal.inspect(restore);
@@ -109,7 +113,7 @@ fn restore_at_panic(terminal: Option<TerminalSettings>) {
 }
 
 fn restore(terminal: &TerminalSettings) {
-    terminal.restore();
+    terminal.set();
     // The line editor has the terminal mark what is pasted, and a view has a screen of its own without a cursor.
     output::line("\x1b[?2004l\x1b[?25h\r").ok();
 }
@@ -194,4 +198,34 @@ fn history() -> Option<PathBuf> {
     let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
     let state = state.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
     state.map(|state| state.join("rtrace/history"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    #[ignore = "ends the process that runs it; see the next"]
+    fn a_panic_in_a_view() {
+        on_terminal(&Screen::new(Box::new(stdout())), || {
+            crossterm::terminal::enable_raw_mode().unwrap();
+            output::line("\x1b[?1049h\x1b[?25l").unwrap();
+            panic!("on purpose")
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_as_it_was() {
+        let test = std::env::current_exe().unwrap();
+        let panics = format!("{} --ignored --exact shell::tests::a_panic_in_a_view", test.display());
+        let command =
+            format!("stty -a > $0.before; {panics}; stty -a | cmp - $0.before && echo as it was; rm $0.before");
+        let shell = format!("sh -c '{command}' {}", std::env::temp_dir().join("rtrace-panic").display());
+        let shown = Command::new("script").args(["-qec", &shell, "/dev/null"]).env("TERM", "xterm").output().unwrap();
+        let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+        assert!(shown.contains("on purpose") && shown.contains("as it was"), "{shown}");
+    }
 }

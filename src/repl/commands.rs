@@ -89,7 +89,7 @@ pub static COMMANDS: &[Command] = &[
         &["stats"],
         "[SECONDS]",
         Takes::Nothing,
-        "shows what each probe costs, counted by the kernel for a while",
+        "shows again and again what each probe costs, counted by the kernel meanwhile",
         views::stats,
     ),
     command(&["save"], "FILE", Takes::File, "writes the programs that run as one script", manage::save),

@@ -3,7 +3,6 @@
 pub mod commands;
 pub mod complete;
 mod entry;
-mod frame;
 pub mod help;
 mod inspect;
 pub mod knowledge;
@@ -13,8 +12,8 @@ pub mod plain;
 pub mod screen;
 pub mod shell;
 pub mod terminal;
+mod view;
 mod views;
-mod watch;
 mod workspace;
 
 use crate::error::Result;

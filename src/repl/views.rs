@@ -1,12 +1,13 @@
 //! Commands that show something again and again: maps, and what probes cost.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::manage::seconds;
 use super::shell::{Flow, Form, Passed, Shell};
-use super::watch;
+use super::view::costs::Costs;
+use super::view::maps::{Maps, Which};
+use super::view::{self, Order, Room, Subject};
 use crate::error::{Error, Result};
-use crate::runtime::{self, Usage};
 
 pub fn watch(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {
     let mut words = rest.split_whitespace();
@@ -17,29 +18,47 @@ pub fn watch(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {
     if !shell.workspace.map_names().contains(&map) {
         return Err(Error::usage(format!("there is no map {map}")).hint(":maps shows those there are"));
     }
-    view(shell, &[map], words)
+    maps(shell, vec![map], Pace::read(words)?)
 }
 
 pub fn top(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {
-    let maps = shell.workspace.map_names();
-    if maps.is_empty() {
+    let names = shell.workspace.map_names();
+    if names.is_empty() {
         return Err(Error::usage("there are no maps to show"));
     }
-    view(shell, &maps, rest.split_whitespace())
+    maps(shell, names, Pace::read(rest.split_whitespace())?)
 }
 
-/// How often a view is renewed, unless it is said.
-const EVERY: Duration = Duration::from_secs(1);
-
-fn view<'w>(shell: &mut Shell<'_>, maps: &[String], mut words: impl Iterator<Item = &'w str>) -> Result<Flow> {
-    let every = words.next().map_or(Ok(EVERY), seconds)?;
-    let times = match words.next() {
-        Some(word) => Some(word.parse().map_err(|_| Error::usage(format!("'{word}' is no number of times")))?),
-        None => None,
-    };
+pub fn stats(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {
+    let Pace { every, times } = Pace::read(rest.split_whitespace())?;
+    let mut costs = Costs::new(shell)?;
     match (shell.voice.form, times) {
-        (Form::Terminal, None) => watch::run(shell, maps, every)?,
-        (Form::Terminal | Form::Plain, times) => print(shell, maps, every, times.unwrap_or(u64::MAX))?,
+        (Form::Terminal, None) => view::run(shell, &mut costs, every)?,
+        (Form::Terminal | Form::Plain, times) => print_costs(shell, &mut costs, every, times.unwrap_or(1))?,
+    }
+    Ok(Flow::Next)
+}
+
+/// How often something is shown.
+struct Pace {
+    every: Duration,
+    /// How many times it is printed, instead of being drawn until a key is pressed.
+    times: Option<u64>,
+}
+
+impl Pace {
+    fn read<'w>(mut words: impl Iterator<Item = &'w str>) -> Result<Pace> {
+        let every = words.next().map_or(Ok(Duration::from_secs(1)), seconds)?;
+        let times =
+            words.next().map(|word| word.parse().map_err(|_| Error::usage(format!("'{word}' is no number of times"))));
+        Ok(Pace { every, times: times.transpose()? })
+    }
+}
+
+fn maps(shell: &mut Shell<'_>, names: Vec<String>, Pace { every, times }: Pace) -> Result<Flow> {
+    match (shell.voice.form, times) {
+        (Form::Terminal, None) => view::run(shell, &mut Maps::new(Which::Named(names)), every)?,
+        (Form::Terminal | Form::Plain, times) => print_maps(shell, &names, every, times.unwrap_or(u64::MAX))?,
     }
     Ok(Flow::Next)
 }
@@ -47,16 +66,16 @@ fn view<'w>(shell: &mut Shell<'_>, maps: &[String], mut words: impl Iterator<Ite
 /// All maps there are, until no program runs any more.
 pub fn live(shell: &mut Shell<'_>, every: Duration) -> Result<()> {
     match shell.voice.form {
-        Form::Terminal => watch::run(shell, &[], every),
+        Form::Terminal => view::run(shell, &mut Maps::new(Which::Used), every),
         Form::Plain => {
-            let maps = shell.used_maps();
-            print(shell, &maps, every, u64::MAX)
+            let names = shell.used_maps();
+            print_maps(shell, &names, every, u64::MAX)
         }
     }
 }
 
 /// One after another, where there is no screen to draw on, or so many are wanted.
-fn print(shell: &mut Shell<'_>, maps: &[String], every: Duration, times: u64) -> Result<()> {
+fn print_maps(shell: &mut Shell<'_>, names: &[String], every: Duration, times: u64) -> Result<()> {
     let had_programs = !shell.workspace.numbers().is_empty();
     for round in 0..times {
         if round > 0 && shell.pass(every, None)? == Passed::Interrupted {
@@ -65,70 +84,21 @@ fn print(shell: &mut Shell<'_>, maps: &[String], every: Duration, times: u64) ->
         if had_programs && shell.workspace.numbers().is_empty() {
             break;
         }
-        maps.iter().try_for_each(|map| shell.show_map(map))?;
+        names.iter().try_for_each(|name| shell.show_map(name))?;
     }
     Ok(())
 }
 
-pub fn stats(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {
-    let time = if rest.is_empty() { EVERY } else { seconds(rest)? };
-    let counting = runtime::count_usage()?;
-    let before = usage(shell);
-    let since = Instant::now();
-    let passed = shell.pass(time, None)?;
-    let elapsed = since.elapsed();
-    let after = usage(shell);
-    drop(counting);
-    let rows: Vec<Row> = after.iter().filter_map(|now| Row::new(now, &before, elapsed)).collect();
-    if passed == Passed::Interrupted && rows.is_empty() {
-        return Ok(Flow::Next);
+fn print_costs(shell: &mut Shell<'_>, costs: &mut Costs, every: Duration, times: u64) -> Result<()> {
+    let room = Room { columns: usize::MAX, rows: usize::MAX };
+    for _ in 0..times {
+        let passed = shell.pass(every, None)?;
+        costs.look(shell)?;
+        let text: String = costs.lines(Order::Key, room).iter().map(|line| format!("{line}\n")).collect();
+        shell.say(&text)?;
+        if passed == Passed::Interrupted {
+            break;
+        }
     }
-    shell.say(&table(&rows)).map(|()| Flow::Next)
-}
-
-/// The counts of each program of each number.
-fn usage(shell: &Shell<'_>) -> Vec<(u32, Vec<Usage>)> {
-    shell.workspace.programs().map(|(number, program)| (number, program.session.usage())).collect()
-}
-
-/// What one number's programs did in some time.
-struct Row {
-    number: u32,
-    probes: Vec<Usage>,
-    time: Duration,
-}
-
-impl Row {
-    /// Nothing for one that was not there before.
-    fn new((number, now): &(u32, Vec<Usage>), before: &[(u32, Vec<Usage>)], time: Duration) -> Option<Row> {
-        let (_, then) = before.iter().find(|(other, then)| other == number && then.len() == now.len())?;
-        let difference = |(now, then): (&Usage, &Usage)| Usage {
-            probe: now.probe.clone(),
-            hits: now.hits.saturating_sub(then.hits),
-            nanoseconds: now.nanoseconds.saturating_sub(then.nanoseconds),
-            missed: now.missed.saturating_sub(then.missed),
-        };
-        Some(Row { number: *number, probes: now.iter().zip(then).map(difference).collect(), time })
-    }
-
-    fn lines(&self) -> impl Iterator<Item = String> {
-        self.probes.iter().map(|usage| {
-            let seconds = self.time.as_secs_f64().max(f64::EPSILON);
-            let each = usage.nanoseconds.checked_div(usage.hits).unwrap_or(0);
-            let share = usage.nanoseconds as f64 / seconds / 1e7;
-            let rate = usage.hits as f64 / seconds;
-            let number = format!("[{}]", self.number);
-            let Usage { probe, hits, missed, .. } = usage;
-            format!("{number:<5} {hits:>10} {rate:>11.0} {each:>7} {share:>7.3} {missed:>7}  {probe}\n")
-        })
-    }
-}
-
-fn table(rows: &[Row]) -> String {
-    let heading = format!(
-        "{:<5} {:>10} {:>11} {:>7} {:>7} {:>7}  {}\n",
-        "", "hits", "hits/s", "ns/hit", "% CPU", "missed", "probe"
-    );
-    let lines = rows.iter().flat_map(Row::lines);
-    std::iter::once(heading).chain(lines).collect()
+    Ok(())
 }

@@ -19,8 +19,17 @@ impl Settings {
         }
     }
 
-    /// Puts them back at once. A terminal that is gone has no settings to care for.
-    pub fn restore(&self) {
+    /// Has keys wait as they are until someone reads them, unseen and not in lines; Ctrl-C still interrupts. Otherwise Ctrl-D typed
+    /// ahead would be taken for the end of a line that is not there.
+    pub fn leave_keys(&self) {
+        let mut quiet = *self;
+        quiet.0.c_lflag &= !(libc::ICANON | libc::ECHO);
+        quiet.0.c_iflag &= !libc::ICRNL;
+        quiet.set();
+    }
+
+    /// Puts them in force at once. A terminal that is gone has no settings to care for.
+    pub fn set(&self) {
         // SAFETY: the structure is valid for the call.
         unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const self.0) };
     }

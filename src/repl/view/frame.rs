@@ -8,19 +8,12 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthChar;
 
+use super::Order;
 use crate::config::Config;
 use crate::diag::Style;
 use crate::report::text::{self, TextSink};
 use crate::report::{Chattiness, Manner, Sink, Warnings};
 use crate::value::{Entries, MapReport, Value};
-
-/// In which order entries are shown, the first being the greatest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    Value,
-    Rate,
-    Key,
-}
 
 /// What was seen of some maps at one moment.
 #[derive(Debug, Clone, Default)]
@@ -46,24 +39,6 @@ struct Row {
 
 /// The longest bar.
 const BAR: usize = 40;
-
-impl Order {
-    pub fn next(self) -> Order {
-        match self {
-            Order::Value => Order::Rate,
-            Order::Rate => Order::Key,
-            Order::Key => Order::Value,
-        }
-    }
-
-    pub fn word(self) -> &'static str {
-        match self {
-            Order::Value => "value",
-            Order::Rate => "rate",
-            Order::Key => "key",
-        }
-    }
-}
 
 impl Seen {
     pub fn of(reports: &[MapReport], config: &Config) -> Seen {

@@ -1,4 +1,9 @@
-//! A view that has the terminal for itself: maps drawn in place again and again, with keys to sort, pause, reset and write down.
+//! A view that has the terminal for itself: something is drawn in place again and again, with keys to sort, pause, reset and
+//! write down.
+
+pub mod costs;
+mod frame;
+pub mod maps;
 
 use std::io::{Write, stdin};
 use std::os::fd::AsFd;
@@ -7,30 +12,65 @@ use std::time::{Duration, Instant};
 use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode, size};
 
-use super::frame::{self, Order, Room, Seen, cut};
+pub use self::frame::Room;
+use self::frame::cut;
 use super::screen::Screen;
 use super::shell::{Passed, Shell};
-use crate::config::{Config, ControlCharacters};
 use crate::diag::Style;
 use crate::error::{Error, Result};
 use crate::report::written;
 use crate::strftime;
-use crate::value::MapReport;
+
+/// What a view shows.
+pub trait Subject {
+    /// What it is called in the heading.
+    fn name(&self) -> String;
+    /// Reads it anew.
+    fn look(&mut self, shell: &mut Shell<'_>) -> Result<()>;
+    /// Has it begin again from nothing.
+    fn reset(&mut self, shell: &mut Shell<'_>) -> Result<()>;
+    /// What was read last; nothing, if there is nothing to show.
+    fn lines(&self, order: Order, room: Room) -> Vec<String>;
+    /// Whether there will be nothing new any more.
+    fn is_over(&self, shell: &Shell<'_>) -> bool;
+}
+
+/// In which order lines are shown, the greatest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Value,
+    Rate,
+    Key,
+}
+
+impl Order {
+    fn next(self) -> Order {
+        match self {
+            Order::Value => Order::Rate,
+            Order::Rate => Order::Key,
+            Order::Key => Order::Value,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Order::Value => "value",
+            Order::Rate => "rate",
+            Order::Key => "key",
+        }
+    }
+}
 
 /// A view that is being looked at.
-struct Watch {
-    /// None for all maps that programs use.
-    maps: Vec<String>,
+struct View<'s> {
+    subject: &'s mut dyn Subject,
     every: Duration,
     order: Order,
     state: State,
-    /// What was read last, and before that.
-    reports: Vec<MapReport>,
-    seen: Option<(Seen, Duration)>,
+    /// When the subject was read last.
     at: Instant,
     /// What the last key came to.
     word: String,
-    config: Config,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,37 +108,26 @@ impl Drop for Taken {
     }
 }
 
-/// Shows maps until a key or a signal ends it; all that are used, if none are named, until no program runs.
-pub fn run(shell: &mut Shell<'_>, maps: &[String], every: Duration) -> Result<()> {
+/// Shows something until a key or a signal ends it, or it is over.
+pub fn run(shell: &mut Shell<'_>, subject: &mut dyn Subject, every: Duration) -> Result<()> {
     let taken = Taken::take(&shell.voice.screen)?;
-    // What traced processes call themselves must not command the terminal.
-    let config = Config { control_characters: ControlCharacters::Escaped, ..Config::default() };
-    let mut watch = Watch {
-        maps: maps.to_vec(),
-        every,
-        order: Order::Value,
-        state: State::Going,
-        reports: Vec::new(),
-        seen: None,
-        at: Instant::now(),
-        word: String::new(),
-        config,
-    };
-    watch.look(shell)?;
+    subject.look(shell)?;
+    let (at, word) = (Instant::now(), String::new());
+    let mut view = View { subject, every, order: Order::Value, state: State::Going, at, word };
     loop {
-        watch.draw(shell)?;
+        view.draw(shell)?;
         let keys = stdin();
-        let left = watch.every.saturating_sub(watch.at.elapsed());
+        let left = view.every.saturating_sub(view.at.elapsed());
         if shell.pass(left, Some(keys.as_fd()))? == Passed::Interrupted {
             break;
         }
-        if watch.keys(shell)? == Wish::Leave || watch.maps.is_empty() && shell.workspace.numbers().is_empty() {
+        if view.keys(shell)? == Wish::Leave || view.subject.is_over(shell) {
             break;
         }
-        if watch.at.elapsed() >= watch.every {
-            match watch.state {
-                State::Going => watch.look(shell)?,
-                State::Paused => watch.at = Instant::now(),
+        if view.at.elapsed() >= view.every {
+            view.at = Instant::now();
+            if view.state == State::Going {
+                view.subject.look(shell)?;
             }
         }
     }
@@ -106,19 +135,7 @@ pub fn run(shell: &mut Shell<'_>, maps: &[String], every: Duration) -> Result<()
     Ok(())
 }
 
-impl Watch {
-    /// Reads the maps, and keeps what was there before.
-    fn look(&mut self, shell: &mut Shell<'_>) -> Result<()> {
-        let names = if self.maps.is_empty() { shell.used_maps() } else { self.maps.clone() };
-        let reports = shell.reports(&names)?;
-        if !self.reports.is_empty() {
-            self.seen = Some((Seen::of(&self.reports, &self.config), self.at.elapsed()));
-        }
-        self.reports = reports;
-        self.at = Instant::now();
-        Ok(())
-    }
-
+impl View<'_> {
     fn draw(&self, shell: &Shell<'_>) -> Result<()> {
         let room = room();
         let bar = |text: &str| match shell.voice.style {
@@ -127,8 +144,7 @@ impl Watch {
         };
         let mut picture = format!("\x1b[?2026h\x1b[H{}\x1b[K\r\n", bar(&self.heading()));
         let inner = Room { rows: room.rows.saturating_sub(2).max(1), ..room };
-        let before = self.seen.as_ref().map(|(seen, time)| (seen, *time));
-        let mut lines = frame::lines(&self.reports, before, self.order, inner, &self.config);
+        let mut lines = self.subject.lines(self.order, inner);
         if lines.is_empty() {
             lines.push("nothing yet".to_string());
         }
@@ -140,15 +156,14 @@ impl Watch {
     }
 
     fn heading(&self) -> String {
-        let names = if self.maps.is_empty() { "all maps".to_string() } else { self.maps.join(" ") };
         let state = match self.state {
             State::Going => "",
             State::Paused => "  paused",
         };
         let word = if self.word.is_empty() { String::new() } else { format!("  {}", self.word) };
-        let every = self.every.as_secs_f64();
+        let (name, every) = (self.subject.name(), self.every.as_secs_f64());
         let time = strftime::format("%H:%M:%S", strftime::now());
-        format!("{names}  every {every} s  by {}  {time}{state}{word}", self.order.word())
+        format!("{name}  every {every} s  by {}  {time}{state}{word}", self.order.word())
     }
 
     /// Does what the keys ask for that were pressed.
@@ -177,10 +192,8 @@ impl Watch {
                 };
             }
             KeyCode::Char('r') => {
-                let names: Vec<String> = self.reports.iter().map(|report| report.name.clone()).collect();
-                names.iter().try_for_each(|name| shell.workspace.empty(name))?;
-                self.seen = None;
-                self.look(shell)?;
+                self.subject.reset(shell)?;
+                self.at = Instant::now();
                 self.word = "reset".to_string();
             }
             KeyCode::Char('w') => self.word = self.write(),
@@ -193,9 +206,7 @@ impl Watch {
     fn write(&self) -> String {
         let path = strftime::format("rtrace-%Y%m%d-%H%M%S.txt", strftime::now());
         let room = Room { columns: usize::MAX / 2, rows: usize::MAX / 2 };
-        let before = self.seen.as_ref().map(|(seen, time)| (seen, *time));
-        let lines = frame::lines(&self.reports, before, self.order, room, &self.config);
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let text: String = self.subject.lines(self.order, room).iter().map(|line| format!("{line}\n")).collect();
         let written = std::fs::File::create(&path).and_then(|mut file| file.write_all(text.as_bytes()));
         match written {
             Ok(()) => format!("written to {path}"),
