@@ -59,6 +59,15 @@ pub struct Frame {
     pub offset: u64,
     /// File or kernel module that holds it.
     pub module: Option<String>,
+    /// The file's build id and the offset in it, where they were asked for.
+    pub build: Option<(String, u64)>,
+}
+
+impl Frame {
+    /// Nothing is known of this address.
+    pub fn bare(address: u64) -> Frame {
+        Frame { address, symbol: None, offset: 0, module: None, build: None }
+    }
 }
 
 /// The merged intervals of `tseries`.

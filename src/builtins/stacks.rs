@@ -21,7 +21,7 @@ pub const ROWS: &[Builtin] = &[
         "ustack",
         "[mode, ][limit]",
         (0, 2),
-        "The user stack, by frame pointers: up to limit (default 127) frames, shown as mode bpftrace, perf or raw.",
+        "The user stack, by frame pointers: up to limit (default 127) frames, shown as mode bpftrace, perf, raw or build_id.",
         "profile:hz:99 { @[ustack(perf, 5)] = count(); }",
         |cx, call| stack(cx, call, Side::User),
     ),
@@ -46,6 +46,10 @@ pub fn stack_type(cx: &mut Cx<'_>, call: &Call<'_>, side: Side) -> Fallible<Stac
         }
         stack.limit = limit as u32;
     }
+    if (stack.side, stack.mode) == (Side::Kernel, StackMode::BuildId) {
+        let problem = Diagnostic::error(call.span, "'build_id' stack mode can only be used for ustack");
+        return Err(cx.error(problem.hint("the kernel's code lies in no file")));
+    }
     Ok(stack)
 }
 
@@ -54,9 +58,10 @@ fn mode_named(cx: &mut Cx<'_>, name: &str, arg: &ast::Expr) -> Fallible<StackMod
         "bpftrace" => Ok(StackMode::Bpftrace),
         "perf" => Ok(StackMode::Perf),
         "raw" => Ok(StackMode::Raw),
+        "build_id" => Ok(StackMode::BuildId),
         _ => {
             let diagnostic = Diagnostic::error(arg.span, format!("Unknown stack mode: '{name}'"));
-            Err(cx.error(diagnostic.hint("the modes are: bpftrace, perf, raw")))
+            Err(cx.error(diagnostic.hint("the modes are: bpftrace, perf, raw, build_id")))
         }
     }
 }

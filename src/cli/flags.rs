@@ -128,6 +128,9 @@ pub const FLAGS: &[Flag] = &[
         },
     ),
     flag(None, "no-feature", "FEATURES", "do without: kprobe_multi, kprobe_session, uprobe_multi", without),
+    flag(None, "usdt-file-activation", "", "accepted: the kernel raises semaphores of all who map the file", |_, _| {
+        Ok(())
+    }),
     flag(None, "traceable-functions", "FILE", "the functions that may be traced, one a line", |to, value| {
         to.traceable = Some(value.to_string());
         Ok(())

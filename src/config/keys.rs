@@ -52,7 +52,7 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "use_blazesym",
         old: &[],
-        doc: "accepted; names always come from blazesym",
+        doc: "accepted; rtrace finds names by itself",
         set: Setter::Build,
         get: Some(|_| Shown::Truth(true)),
     },

@@ -1,5 +1,7 @@
 //! What debug information tells of a program: the parameters of its functions, and where the lines of its source are.
 
+use std::borrow::Cow;
+
 use gimli::{AttributeValue, DwAt, EndianSlice, LittleEndian, UnitOffset, constants as dw};
 use object::{File, Object, ObjectSection};
 
@@ -35,17 +37,28 @@ pub enum LineFound {
 /// Types are followed so deep.
 const DEPTH: usize = 16;
 
-impl<'a> Debug<'a> {
-    /// `None` if the file has no debug information (or has it compressed).
-    pub fn of(file: &File<'a>) -> Option<Debug<'a>> {
+/// The sections of one file that debug information is in, uncompressed.
+pub struct Sections<'a> {
+    sections: gimli::DwarfSections<Cow<'a, [u8]>>,
+}
+
+impl<'a> Sections<'a> {
+    /// `None` if the file has no debug information.
+    pub fn of(file: &File<'a>) -> Option<Sections<'a>> {
         file.section_by_name(".debug_info")?;
         let section = |id: gimli::SectionId| {
-            let data = file.section_by_name(id.name()).and_then(|section| section.data().ok()).unwrap_or_default();
-            Ok::<_, gimli::Error>(EndianSlice::new(data, LittleEndian))
+            let data = file.section_by_name(id.name()).and_then(|section| section.uncompressed_data().ok());
+            Ok::<_, gimli::Error>(data.unwrap_or_default())
         };
-        Some(Debug { dwarf: gimli::Dwarf::load(section).ok()? })
+        Some(Sections { sections: gimli::DwarfSections::load(section).ok()? })
     }
 
+    pub fn debug(&self) -> Debug<'_> {
+        Debug { dwarf: self.sections.borrow(|data| EndianSlice::new(data, LittleEndian)) }
+    }
+}
+
+impl<'a> Debug<'a> {
     /// The parameters of the function that begins at an address; `None` if no such function is described.
     pub fn parameters(&self, address: u64) -> Option<Vec<Parameter>> {
         self.find_parameters(address).ok().flatten()

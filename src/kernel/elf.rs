@@ -7,8 +7,8 @@ use std::path::Path;
 use object::elf::STT_FUNC;
 use object::{File, Object, ObjectSegment, ObjectSymbol, SymbolFlags};
 
-use super::dwarf::{self, Debug};
-use super::{Binary, Function, Parameter, Segment, address_in, archive, markers, offset_in, paths};
+use super::dwarf::{self, Debug, Sections};
+use super::{Binary, Function, Parameter, Segment, address_in, archive, debug_files, markers, offset_in, paths};
 use crate::error::{Error, Result};
 use crate::mapped::Bytes;
 
@@ -39,15 +39,23 @@ fn parse(path: &str, bytes: &[u8], start: u64) -> Result<Binary> {
     let file =
         File::parse(bytes).map_err(|error| Error::usage(format!("{path} is not a program or library: {error}")))?;
     let segments = segments(&file, start);
+    let full = full_symbols(&file, Path::new(path));
+    let beside = full.as_deref().and_then(|bytes| File::parse(bytes).ok());
     let mut functions = functions(&file, &segments);
-    if file.symbol_table().is_none() {
-        // A stripped file's full symbols may be installed beside it; addresses agree, offsets are those of this file.
-        functions.extend(debug_functions(&file, &segments).unwrap_or_default());
-    }
+    // Addresses in a separate file agree, offsets are those of this file.
+    functions.extend(beside.iter().flat_map(|beside| self::functions(beside, &segments)));
     functions.sort_unstable_by(|a, b| (&a.name, a.offset).cmp(&(&b.name, b.offset)));
     functions.dedup_by(|a, b| a.name == b.name && a.offset == b.offset);
-    let markers = markers::read(&file, &segments);
+    let markers = markers::read(&file, beside.as_ref().unwrap_or(&file), &segments);
     Ok(Binary { path: path.to_string(), functions, markers, segments })
+}
+
+/// The file that has the symbols of a stripped one; `None` if it has its own, or nobody has them.
+pub fn full_symbols(file: &File<'_>, path: &Path) -> Option<Bytes> {
+    if file.symbol_table().is_some() {
+        return None;
+    }
+    debug_files::separate(file, path).or_else(|| debug_files::embedded(file).map(Bytes::Owned))
 }
 
 fn no_entry(archive: &str, entry: &str, fault: archive::Fault) -> Error {
@@ -83,26 +91,12 @@ fn is_function<S, T>(flags: &SymbolFlags<S, T>) -> bool {
 }
 
 /// What of the file is mapped where when it runs.
-fn segments(file: &File<'_>, start: u64) -> Vec<Segment> {
+pub fn segments(file: &File<'_>, start: u64) -> Vec<Segment> {
     let part = |segment: object::Segment<'_, '_>| {
         let (offset, size) = segment.file_range();
         Segment { address: segment.address(), offset: start + offset, size }
     };
     file.segments().map(part).collect()
-}
-
-/// Functions of the separate debug file.
-fn debug_functions(file: &File<'_>, segments: &[Segment]) -> Option<Vec<Function>> {
-    let bytes = debug_file(file)?;
-    let debug = File::parse(&*bytes).ok()?;
-    Some(functions(&debug, segments))
-}
-
-/// The separate file with the debug information, found by the program's build id.
-fn debug_file(file: &File<'_>) -> Option<Bytes> {
-    let id: String = file.build_id().ok()??.iter().map(|byte| format!("{byte:02x}")).collect();
-    let path = format!("/usr/lib/debug/.build-id/{}/{}.debug", id.get(..2)?, id.get(2..)?);
-    Bytes::open(Path::new(&path)).ok()
 }
 
 /// The parameters of the function at this offset.
@@ -122,12 +116,12 @@ pub fn line(path: &str, line: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound
 fn with_debug<T>(path: &str, ask: impl Fn(&Debug<'_>, &File<'_>) -> Option<T>) -> Result<Option<T>> {
     let bytes = open(path)?;
     let Ok(file) = File::parse(&*bytes) else { return Ok(None) };
-    if let Some(debug) = Debug::of(&file) {
-        return Ok(ask(&debug, &file));
+    if let Some(sections) = Sections::of(&file) {
+        return Ok(ask(&sections.debug(), &file));
     }
-    let Some(beside) = debug_file(&file) else { return Ok(None) };
-    let Ok(debug) = File::parse(&*beside) else { return Ok(None) };
-    Ok(Debug::of(&debug).and_then(|debug| ask(&debug, &file)))
+    let Some(beside) = debug_files::separate(&file, Path::new(path)) else { return Ok(None) };
+    let Ok(separate) = File::parse(&*beside) else { return Ok(None) };
+    Ok(Sections::of(&separate).and_then(|sections| ask(&sections.debug(), &file)))
 }
 
 #[cfg(test)]

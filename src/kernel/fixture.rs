@@ -154,7 +154,7 @@ fn parse_marker(line: &str) -> Option<Marker> {
     let (provider, name) = (word()?, word()?);
     let mut number = || u64::from_str_radix(word()?.trim_start_matches("0x"), 16).ok();
     let (offset, semaphore) = (number()?, number().filter(|semaphore| *semaphore != 0));
-    Some(Marker { provider, name, offset, semaphore, arguments: word().unwrap_or_default() })
+    Some(Marker { provider, name, offset, semaphore, arguments: word().unwrap_or_default(), variables: Vec::new() })
 }
 
 fn lines(text: &str) -> Vec<String> {

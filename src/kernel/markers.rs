@@ -2,7 +2,10 @@
 //!
 //! The format is that of SystemTap's `sys/sdt.h`, version 3.
 
-use object::{File, Object, ObjectSection};
+use std::collections::HashSet;
+
+use object::elf::STT_TLS;
+use object::{File, Object, ObjectSection, ObjectSymbol, SymbolFlags};
 
 use super::{Marker, Segment, offset_in};
 
@@ -10,29 +13,71 @@ use super::{Marker, Segment, offset_in};
 const KIND: u32 = 3;
 const OWNER: &[u8] = b"stapsdt\0";
 
-/// Every place, in the order of the notes.
-pub fn read(file: &File<'_>, segments: &[Segment]) -> Vec<Marker> {
+/// Every place, in the order of the notes. `full` is the file with the symbols, which may be another one.
+pub fn read(file: &File<'_>, full: &File<'_>, segments: &[Segment]) -> Vec<Marker> {
     let Some(notes) = file.section_by_name(".note.stapsdt").and_then(|section| section.data().ok()) else {
         return Vec::new();
     };
     // Programs that move a file's addresses do not know of the notes, but move this section with the rest.
     let base = file.section_by_name(".stapsdt.base").map(|section| section.address());
-    Notes { rest: notes }.filter_map(|note| marker(note, base, segments)).collect()
+    let mut places: Vec<Place> = Notes { rest: notes }.filter_map(|note| place(note, base, segments)).collect();
+    find_variables(&mut places, full);
+    places.into_iter().map(|place| place.marker).collect()
 }
 
-fn marker(note: &[u8], base: Option<u64>, segments: &[Segment]) -> Option<Marker> {
+/// A marker, and the address of its place.
+struct Place {
+    address: u64,
+    marker: Marker,
+}
+
+fn place(note: &[u8], base: Option<u64>, segments: &[Segment]) -> Option<Place> {
     let number = |at: usize| note.get(at..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
     let (location, linked_base, semaphore) = (number(0)?, number(8)?, number(16)?);
-    let moved = base.map_or(0, |base| base.wrapping_sub(linked_base));
-    let offset = |address: u64| offset_in(segments, address.wrapping_add(moved));
+    let moved = |address: u64| address.wrapping_add(base.map_or(0, |base| base.wrapping_sub(linked_base)));
+    let offset = |address: u64| offset_in(segments, moved(address));
     let mut texts = note.get(24..)?.split(|byte| *byte == 0).map(|text| String::from_utf8_lossy(text).into_owned());
-    Some(Marker {
+    let marker = Marker {
         provider: texts.next()?,
         name: texts.next()?,
         arguments: texts.next()?,
         offset: offset(location)?,
         semaphore: if semaphore == 0 { None } else { Some(offset(semaphore)?) },
-    })
+        variables: Vec::new(),
+    };
+    Some(Place { address: moved(location), marker })
+}
+
+/// Looks up the variables that arguments name. Of several with one name, none can be meant for sure.
+fn find_variables(places: &mut [Place], full: &File<'_>) {
+    let named: HashSet<String> =
+        places.iter().flat_map(|place| words(&place.marker.arguments)).map(str::to_string).collect();
+    if named.is_empty() {
+        return;
+    }
+    let symbols = full.symbols().chain(full.dynamic_symbols()).filter(|symbol| {
+        let is_of_thread = matches!(symbol.flags(), SymbolFlags::Elf { st_info, .. } if st_info & 0xf == STT_TLS);
+        symbol.is_definition() && !is_of_thread
+    });
+    let found: HashSet<(&str, u64)> = symbols
+        .filter_map(|symbol| Some((symbol.name().ok()?.split('@').next()?, symbol.address())))
+        .filter(|(name, _)| named.contains(*name))
+        .collect();
+    for Place { address, marker } in places {
+        for word in words(&marker.arguments) {
+            let mut meant = found.iter().filter(|(name, _)| *name == word);
+            if let (Some((name, of)), None) = (meant.next(), meant.next()) {
+                marker.variables.push((name.to_string(), of.wrapping_sub(*address) as i64));
+            }
+        }
+    }
+}
+
+/// What in arguments may be the name of a variable: words that are no numbers, and no registers, which have a percent sign.
+fn words(arguments: &str) -> impl Iterator<Item = &str> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '%');
+    let words = arguments.split(move |c| !is_part(c)).filter(|word| !word.is_empty());
+    words.filter(|word| !word.starts_with(|first: char| first.is_ascii_digit() || first == '%'))
 }
 
 /// Contents of the notes of the right kind.
@@ -82,10 +127,17 @@ mod tests {
         let segments = [Segment { address: 0x401000, offset: 0x1000, size: 0x3000 }];
         let section = [note(7, b"other"), note(KIND, &contents(0x201010, 0x201000, 0x202000))].concat();
         let notes: Vec<&[u8]> = Notes { rest: &section }.collect();
-        let found = marker(notes[0], Some(0x401000), &segments).unwrap();
+        let Place { address, marker: found } = place(notes[0], Some(0x401000), &segments).unwrap();
+        assert_eq!(address, 0x401010);
         assert_eq!((found.offset, found.semaphore), (0x1010, Some(0x2000)));
         assert_eq!((&*found.provider, &*found.name, &*found.arguments), ("app", "start", "-4@%eax 8@$5"));
         assert_eq!(notes.len(), 1);
+    }
+
+    #[test]
+    fn words_that_may_be_variables() {
+        let found: Vec<&str> = words("-4@%edi 8@counter(%rip) 8@8+table.0(,%rax,8) 4@$7").collect();
+        assert_eq!(found, ["counter", "table.0"]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the compiler may ask of a kernel: answered by this machine ([`live`]) or by a folder of fixtures ([`fixture`]).
 
 mod archive;
+mod debug_files;
 pub mod dwarf;
 mod elf;
 pub mod fixture;
@@ -11,6 +12,7 @@ pub mod live;
 mod markers;
 pub mod mounts;
 mod paths;
+mod symbols;
 mod sys;
 pub mod tracefs;
 mod with_types;
@@ -25,6 +27,7 @@ use crate::types::Type;
 pub use fixture::Fixture;
 pub use instructions::begins_at;
 pub use live::Live;
+pub use symbols::Symbols;
 pub use with_types::WithTypes;
 
 /// Everything the compiler needs to know before loading. No method needs more privilege than reading files (and mounting
@@ -46,7 +49,8 @@ pub trait Kernel {
     /// Address of a kernel symbol.
     fn symbol(&self, name: &str) -> Option<u64>;
     /// The files that the name of a program or library stands for: a path, a name on PATH, a library's name, a pattern of them,
-    /// or an entry of an archive. With a process, names are meant as it sees them, no name is its program, and `*` is all it has mapped.
+    /// or an entry of an archive. With a process, names are meant as it sees them, no name is its program, and `*` is all it has mapped;
+    /// without, `*` is all that any process has.
     fn files(&self, name: &str, process: Option<u32>) -> Vec<String>;
     /// Reads the symbols and markers of such a file.
     fn binary(&self, path: &str) -> Result<Arc<Binary>>;
@@ -172,7 +176,7 @@ pub struct Function {
 }
 
 /// A place in a program that its authors marked for tracing.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Marker {
     pub provider: String,
     pub name: String,
@@ -182,6 +186,8 @@ pub struct Marker {
     pub semaphore: Option<u64>,
     /// What it passes, as assembler operands.
     pub arguments: String,
+    /// Variables that those name, and how far from the marker each lies when the program runs.
+    pub variables: Vec<(String, i64)>,
 }
 
 /// A parameter of a function, as debug information describes it.

@@ -17,7 +17,8 @@ pub fn split_archive(path: &str) -> (&str, Option<&str>) {
     path.split_once(WITHIN).map_or((path, None), |(archive, entry)| (archive, Some(entry)))
 }
 
-/// Every file that is meant, each once. Names are taken as the process sees them, where there is one.
+/// Every file that is meant, each once. Names are taken as the process sees them, where there is one. `*` is what it has mapped, or
+/// what any process has.
 pub fn find(name: &str, process: Option<u32>) -> Vec<String> {
     if let (archive, Some(entry)) = split_archive(name) {
         return find(archive, process).into_iter().map(|archive| format!("{archive}{WITHIN}{entry}")).collect();
@@ -25,6 +26,7 @@ pub fn find(name: &str, process: Option<u32>) -> Vec<String> {
     let found = match process {
         Some(pid) if name.is_empty() => fs::read_link(format!("/proc/{pid}/exe")).into_iter().collect(),
         Some(pid) if name == "*" => mapped(pid),
+        None if name == "*" => processes().into_iter().flat_map(mapped).collect(),
         _ if names::is_pattern(name) => matching(name),
         _ => located(name).into_iter().collect(),
     };
@@ -84,6 +86,12 @@ fn mapped(pid: u32) -> Vec<PathBuf> {
     maps.lines().filter_map(code_of).map(PathBuf::from).collect()
 }
 
+/// Numbers of all processes.
+fn processes() -> Vec<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
 /// The file of a line such as `55d0-55d8 r-xp 00002000 fe:00 1234   /usr/bin/cat`.
 fn code_of(line: &str) -> Option<&str> {
     let path = line.get(line.find('/')?..)?;
@@ -134,7 +142,7 @@ mod tests {
     fn a_process_has_a_program_and_libraries() {
         let own = env::current_exe().unwrap().to_string_lossy().into_owned();
         assert_eq!(find("", Some(std::process::id())), std::slice::from_ref(&own));
-        assert!(find("*", Some(std::process::id())).contains(&own));
+        assert!([Some(std::process::id()), None].iter().all(|process| find("*", *process).contains(&own)));
         assert_eq!(code_of("55d0-55d8 r-xp 0 fe:00 1234   /usr/bin/my tool"), Some("/usr/bin/my tool"));
         assert_eq!(code_of("55d0-55d8 rw-p 0 fe:00 1234   /usr/bin/cat"), None);
     }

@@ -140,10 +140,9 @@ pub mod tests {
 
     pub fn stack_of(frames: &[(u64, Option<&str>)]) -> Value {
         let frame = |(address, symbol): &(u64, Option<&str>)| Frame {
-            address: *address,
             symbol: symbol.map(str::to_string),
             offset: 4,
-            module: None,
+            ..Frame::bare(*address)
         };
         Value::Stack { mode: StackMode::Bpftrace, frames: frames.iter().map(frame).collect() }
     }

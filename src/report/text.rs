@@ -254,7 +254,11 @@ fn stack(mode: StackMode, frames: &[Frame]) -> String {
 fn frame(mode: StackMode, frame: &Frame) -> String {
     let address = frame.address;
     match (mode, &frame.symbol) {
-        (StackMode::Raw | StackMode::BuildId, _) => format!("{address:x}\n"),
+        (StackMode::Raw, _) => format!("{address:x}\n"),
+        (StackMode::BuildId, _) => match &frame.build {
+            Some((id, offset)) => format!("{id} {offset:#x}\n"),
+            None => format!("{address:#x}\n"),
+        },
         (StackMode::Bpftrace, Some(symbol)) => format!("        {symbol}+{}\n", frame.offset),
         (StackMode::Bpftrace, None) => format!("        {address:#x}\n"),
         (StackMode::Perf, symbol) => {
@@ -303,13 +307,15 @@ mod tests {
 
     #[test]
     fn stacks_begin_on_a_line_of_their_own() {
-        let frame =
-            |symbol: Option<&str>| Frame { address: 0x10, symbol: symbol.map(str::to_string), offset: 3, module: None };
+        let frame = |symbol: Option<&str>| Frame { symbol: symbol.map(str::to_string), offset: 3, ..Frame::bare(0x10) };
         let frames = vec![frame(Some("vfs_read")), frame(None)];
         assert_eq!(
             shown(Value::Stack { mode: StackMode::Bpftrace, frames: frames.clone() }),
             "\n        vfs_read+3\n        0x10\n"
         );
         assert_eq!(shown(Value::Stack { mode: StackMode::Perf, frames }), "\n\t10 vfs_read+3\n\t10 [unknown]\n");
+        let build = Some(("ab01".to_string(), 0x20));
+        let frames = vec![Frame { build, ..Frame::bare(0x7f20) }, Frame::bare(0x10)];
+        assert_eq!(shown(Value::Stack { mode: StackMode::BuildId, frames }), "\nab01 0x20\n0x10\n");
     }
 }

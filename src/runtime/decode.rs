@@ -103,20 +103,15 @@ impl Decoder<'_> {
         let words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word));
         let addresses: Vec<u64> = words.take_while(|address| *address != 0).take(of.limit as usize).collect();
         match of.mode {
-            StackMode::Raw => addresses.into_iter().map(bare).collect(),
-            StackMode::Bpftrace | StackMode::Perf | StackMode::BuildId => {
-                self.symbols.frames(of.side, (scalar >> 32) as u32, &addresses)
-            }
+            StackMode::Raw => addresses.into_iter().map(Frame::bare).collect(),
+            StackMode::BuildId => self.symbols.builds((scalar >> 32) as u32, &addresses),
+            StackMode::Bpftrace | StackMode::Perf => self.symbols.frames(of.side, (scalar >> 32) as u32, &addresses),
         }
     }
 }
 
 /// How many structures within structures are looked into; only broken data has more.
 const DEPTH: usize = 32;
-
-fn bare(address: u64) -> Frame {
-    Frame { address, symbol: None, offset: 0, module: None }
-}
 
 /// Text up to its NUL. Only a buffer for `max_strlen` bytes and their NUL can have cut it: smaller ones are made to measure.
 fn text(bytes: &[u8], size: u32, config: &Config) -> Value {

@@ -65,10 +65,17 @@ impl Symbols {
         }
     }
 
+    /// The places of a process's stack in the files it has mapped.
+    pub fn builds(&mut self, pid: u32, addresses: &[u64]) -> Vec<Frame> {
+        self.user().builds(pid, addresses)
+    }
+
     fn kernel_frame(&mut self, address: u64) -> Frame {
         match self.kernel.find(address) {
-            Some(found) => Frame { address, symbol: Some(found.name), offset: found.offset, module: found.module },
-            None => Frame { address, symbol: None, offset: 0, module: None },
+            Some(found) => {
+                Frame { symbol: Some(found.name), offset: found.offset, module: found.module, ..Frame::bare(address) }
+            }
+            None => Frame::bare(address),
         }
     }
 

@@ -1,95 +1,24 @@
-//! Addresses of processes become names, by the ELF symbols of what they have mapped.
+//! Addresses of processes become names, by the symbols of what they have mapped.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io::Read;
-use std::ops::Range;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use blazesym::Pid;
-use blazesym::symbolize::cache::{self, Cache};
-use blazesym::symbolize::source::{Elf, Process, Source};
-use blazesym::symbolize::{Input, Symbolized, Symbolizer};
-
+use super::mappings::{self, FileId, Mapping, Origin};
+use super::perf_map::PerfMap;
+use crate::demangle::demangle;
+use crate::kernel::Symbols;
+use crate::mapped::Bytes;
 use crate::value::Frame;
 
 /// Names addresses, of processes that have ended too, if they were remembered while they lived.
 pub struct UserSymbols {
-    symbolizer: Symbolizer,
-    noted: HashMap<u32, Noted>,
-}
-
-/// What is known of a process's code.
-struct Noted {
-    /// When it was last seen to be this.
-    at: Instant,
-    code: Vec<Mapping>,
-}
-
-/// A part of a file that a process has mapped to run it.
-#[derive(PartialEq, Eq)]
-struct Mapping {
-    addresses: Range<u64>,
-    /// Where in the file it begins.
-    offset: u64,
-    path: String,
-}
-
-/// Mappings of a live process are taken for current for so long.
-const FRESH: Duration = Duration::from_secs(1);
-
-impl UserSymbols {
-    pub fn new(demangle: Demangle) -> UserSymbols {
-        let symbolizer = Symbolizer::builder()
-            .enable_auto_reload(false)
-            .enable_code_info(false)
-            .enable_inlined_fns(false)
-            .enable_demangling(demangle == Demangle::Yes)
-            .build();
-        UserSymbols { symbolizer, noted: HashMap::new() }
-    }
-
-    /// Notes what a process has mapped, for the time when it is gone.
-    pub fn remember(&mut self, pid: u32) {
-        let code = mapped_code(pid);
-        // A process that is gone already keeps what was noted before, if anything.
-        if code.is_empty() {
-            return;
-        }
-        if self.noted.get(&pid).is_none_or(|noted| noted.code != code) {
-            // It may end meanwhile, and then nothing is read here; what is noted remains.
-            let _ = self.symbolizer.cache(&Cache::Process(cache::Process::new(Pid::from(pid))));
-        }
-        self.noted.insert(pid, Noted { at: Instant::now(), code });
-    }
-
-    pub fn frames(&mut self, pid: u32, addresses: &[u64]) -> Vec<Frame> {
-        let alive = has_memory(pid);
-        if alive && self.noted.get(&pid).is_none_or(|noted| noted.at.elapsed() >= FRESH) {
-            self.remember(pid);
-        }
-        let mut process = Process::new(Pid::from(pid));
-        process.debug_syms = false;
-        // The kernel's own view of mapped files reaches into containers, but goes with the process.
-        process.map_files = alive;
-        let found = self.symbolizer.symbolize(&Source::Process(process), Input::AbsAddr(addresses)).unwrap_or_default();
-        let found = found.into_iter().map(Some).chain(std::iter::repeat_with(|| None));
-        let name = |(address, found): (&u64, Option<Symbolized<'_>>)| {
-            let found = found.filter(|found| matches!(found, Symbolized::Sym(_)));
-            frame(*address, found.or_else(|| self.by_file(pid, *address)))
-        };
-        addresses.iter().zip(found).map(name).collect()
-    }
-
-    /// By what was noted of the process: it may have ended since its memory was looked at.
-    fn by_file(&self, pid: u32, address: u64) -> Option<Symbolized<'_>> {
-        let code = &self.noted.get(&pid)?.code;
-        let mapping = code.iter().find(|mapping| mapping.addresses.contains(&address))?;
-        let mut file = Elf::new(&mapping.path);
-        file.debug_syms = false;
-        let offset = address - mapping.addresses.start + mapping.offset;
-        self.symbolizer.symbolize_single(&Source::Elf(file), Input::FileOffset(offset)).ok()
-    }
+    demangle: Demangle,
+    processes: HashMap<u32, Noted>,
+    images: HashMap<FileId, Image>,
+    vdso: Option<Option<Symbols>>,
 }
 
 /// Whether names of C++ and Rust are shown as written there.
@@ -99,42 +28,157 @@ pub enum Demangle {
     No,
 }
 
-/// Whether a process still has its memory: one that has ended but was not yet waited for has none, though `/proc` lists it.
-fn has_memory(pid: u32) -> bool {
-    let maps = File::open(format!("/proc/{pid}/maps"));
-    maps.and_then(|mut maps| maps.read(&mut [0])).is_ok_and(|bytes| bytes > 0)
+/// What is known of a process's code.
+struct Noted {
+    /// When it was last looked at.
+    at: Instant,
+    /// The mappings as they are, then as they were before: stacks may be older than the last look, and another program may have
+    /// taken the place of the first.
+    code: Vec<Vec<Mapping>>,
+    jit: Option<PerfMap>,
 }
 
-/// The executable mappings of files, as proc_pid_maps(5) tells them; none for a process that has no memory.
-fn mapped_code(pid: u32) -> Vec<Mapping> {
-    let text = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
-    text.lines().filter_map(mapping).collect()
+/// A file that some process has mapped. It is mapped here too, as it may go with the process's container.
+enum Image {
+    Unread(Bytes),
+    Read(Option<Symbols>),
 }
 
-fn mapping(line: &str) -> Option<Mapping> {
-    let number = |text: &str| u64::from_str_radix(text, 16).ok();
-    let mut words = line.splitn(6, ' ');
-    let (start, end) = words.next()?.split_once('-')?;
-    let is_code = words.next()?.contains('x');
-    let offset = number(words.next()?)?;
-    let path = words.nth(2)?.trim_start();
-    (is_code && path.starts_with('/')).then_some(Mapping {
-        addresses: number(start)?..number(end)?,
-        offset,
-        path: path.to_string(),
-    })
-}
+/// Mappings of a live process are taken for current for so long, and for so long even if they lack an address.
+const FRESH: Duration = Duration::from_secs(1);
+const SHORTLY: Duration = Duration::from_millis(20);
 
-fn frame(address: u64, found: Option<Symbolized<'_>>) -> Frame {
-    match found {
-        Some(Symbolized::Sym(symbol)) => Frame {
-            address,
-            symbol: Some(symbol.name.into_owned()),
-            offset: symbol.offset as u64,
-            module: symbol.module.map(|module| module.to_string_lossy().into_owned()),
-        },
-        Some(Symbolized::Unknown(_)) | None => Frame { address, symbol: None, offset: 0, module: None },
+/// How many states of a process's mappings are kept.
+const STATES: usize = 4;
+
+impl UserSymbols {
+    pub fn new(demangle: Demangle) -> UserSymbols {
+        UserSymbols { demangle, processes: HashMap::new(), images: HashMap::new(), vdso: None }
     }
+
+    /// Notes what a process has mapped, for the time when it is gone.
+    pub fn remember(&mut self, pid: u32) {
+        let code = mappings::of_process(pid);
+        // A process that is gone already keeps what was noted before, if anything.
+        if code.is_empty() {
+            return;
+        }
+        for mapping in &code {
+            if let Origin::File { id, path, .. } = &mapping.origin
+                && !self.images.contains_key(id)
+                && let Some(bytes) = open(pid, mapping, path)
+            {
+                self.images.insert(id.clone(), Image::Unread(bytes));
+            }
+        }
+        let noted = self.processes.entry(pid).or_insert(Noted { at: Instant::now(), code: Vec::new(), jit: None });
+        if noted.jit.is_none() && code.iter().any(|mapping| mapping.origin == Origin::Anonymous) {
+            noted.jit = PerfMap::open(pid);
+        }
+        noted.update(code);
+    }
+
+    pub fn frames(&mut self, pid: u32, addresses: &[u64]) -> Vec<Frame> {
+        self.look_again(pid, addresses);
+        addresses.iter().map(|address| self.frame(pid, *address)).collect()
+    }
+
+    /// What is known of a process may be out of date, above all if it lacks an address.
+    fn look_again(&mut self, pid: u32, addresses: &[u64]) {
+        let noted = self.processes.get(&pid);
+        let is_known = |address: &u64| noted.is_some_and(|noted| noted.mapping(*address).is_some());
+        let lasts = if addresses.iter().all(is_known) { FRESH } else { SHORTLY };
+        if noted.is_none_or(|noted| noted.at.elapsed() >= lasts) {
+            self.remember(pid);
+        }
+    }
+
+    /// The files that addresses lie in, by their build ids, and where in them.
+    pub fn builds(&mut self, pid: u32, addresses: &[u64]) -> Vec<Frame> {
+        self.look_again(pid, addresses);
+        addresses.iter().map(|address| Frame { build: self.build(pid, *address), ..Frame::bare(*address) }).collect()
+    }
+
+    fn build(&mut self, pid: u32, address: u64) -> Option<(String, u64)> {
+        let mapping = self.processes.get(&pid)?.mapping(address)?;
+        let Origin::File { id, path, offset } = &mapping.origin else { return None };
+        let symbols = self.images.get_mut(id)?.symbols(path)?;
+        Some((symbols.build_id()?.to_string(), address - mapping.addresses.start + offset))
+    }
+
+    fn frame(&mut self, pid: u32, address: u64) -> Frame {
+        let bare = Frame::bare(address);
+        let Some(noted) = self.processes.get_mut(&pid) else { return bare };
+        let Some(mapping) = noted.mapping(address).cloned() else { return bare };
+        let (found, module) = match mapping.origin {
+            Origin::File { id, path, offset } => {
+                let image = self.images.get_mut(&id).and_then(|image| image.symbols(&path));
+                (image.and_then(|symbols| symbols.find(address - mapping.addresses.start + offset)), path)
+            }
+            Origin::Vdso => {
+                let vdso = self.vdso.get_or_insert_with(own_vdso).as_ref();
+                (vdso.and_then(|symbols| symbols.find(address - mapping.addresses.start)), "[vdso]".to_string())
+            }
+            Origin::Anonymous => {
+                noted.jit = noted.jit.take().or_else(|| PerfMap::open(pid));
+                let Some(jit) = &mut noted.jit else { return bare };
+                let path = jit.path.clone();
+                (jit.find(address), path)
+            }
+        };
+        let Some((name, offset)) = found else { return bare };
+        let shown = Some(name).filter(|_| self.demangle == Demangle::Yes).and_then(demangle);
+        let symbol = shown.map_or_else(|| name.to_string(), |name| name.full);
+        Frame { symbol: Some(symbol), offset, module: Some(module), ..bare }
+    }
+}
+
+impl Noted {
+    fn update(&mut self, code: Vec<Mapping>) {
+        self.at = Instant::now();
+        if self.code.first() != Some(&code) {
+            self.code.insert(0, code);
+            self.code.truncate(STATES);
+        }
+    }
+
+    /// What lies at an address, or lay there last.
+    fn mapping(&self, address: u64) -> Option<&Mapping> {
+        self.code.iter().flatten().find(|mapping| mapping.addresses.contains(&address))
+    }
+}
+
+impl Image {
+    fn symbols(&mut self, path: &str) -> Option<&Symbols> {
+        if let Image::Unread(bytes) = self {
+            let bytes = std::mem::replace(bytes, Bytes::Owned(Vec::new()));
+            *self = Image::Read(Symbols::read(bytes, Path::new(path)));
+        }
+        match self {
+            Image::Read(symbols) => symbols.as_ref(),
+            Image::Unread(_) => None,
+        }
+    }
+}
+
+/// The file behind a mapping: through the mapping itself, which reaches into containers and files that were removed but takes
+/// privilege, or by its path there or here.
+fn open(pid: u32, mapping: &Mapping, path: &str) -> Option<Bytes> {
+    let range = &mapping.addresses;
+    let itself = PathBuf::from(format!("/proc/{pid}/map_files/{:x}-{:x}", range.start, range.end));
+    let there = PathBuf::from(format!("/proc/{pid}/root{path}"));
+    [itself, there, PathBuf::from(path)].iter().find_map(|path| Bytes::open(path).ok())
+}
+
+/// The library that the kernel maps into every process.
+fn own_vdso() -> Option<Symbols> {
+    let all = mappings::of_process(std::process::id());
+    let mapping = all.into_iter().find(|mapping| mapping.origin == Origin::Vdso)?;
+    let mut bytes = vec![0; (mapping.addresses.end - mapping.addresses.start) as usize];
+    let mut memory = File::open("/proc/self/mem").ok()?;
+    memory.seek(SeekFrom::Start(mapping.addresses.start)).ok()?;
+    memory.read_exact(&mut bytes).ok()?;
+    Symbols::read(Bytes::Owned(bytes), Path::new("[vdso]"))
 }
 
 #[cfg(test)]
@@ -151,5 +195,32 @@ mod tests {
         let frames = symbols.frames(std::process::id(), &[address, 1]);
         assert!(frames[0].symbol.as_ref().is_some_and(|name| name.contains("marked")), "{frames:?}");
         assert_eq!((frames[0].offset, &frames[1].symbol), (0, &None));
+    }
+
+    #[test]
+    fn the_kernel_has_a_library_in_every_process() {
+        assert!(own_vdso().is_some_and(|symbols| symbols.build_id().is_some()));
+    }
+
+    /// Looking again when a process is at its end must not lose what was seen before.
+    #[test]
+    fn a_process_that_ended_keeps_its_names() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let (pid, mut symbols) = (child.id(), UserSymbols::new(Demangle::Yes));
+        let libc = |mapping: &&Mapping| matches!(&mapping.origin, Origin::File { path, .. } if path.contains("libc"));
+        let since = Instant::now();
+        let libc = loop {
+            let code = mappings::of_process(pid);
+            match code.iter().find(libc) {
+                Some(mapping) => break mapping.addresses.clone(),
+                None => assert!(since.elapsed() < Duration::from_secs(10)),
+            }
+        };
+        symbols.remember(pid);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        symbols.remember(pid);
+        let addresses: Vec<u64> = libc.step_by(4096).collect();
+        assert!(symbols.frames(pid, &addresses).iter().any(|frame| frame.symbol.is_some()));
     }
 }

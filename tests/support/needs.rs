@@ -19,7 +19,7 @@ const fn need(name: &'static str, missing: &'static str, probe: fn() -> bool) ->
     Need { name, missing, is_met: LazyLock::new(probe) }
 }
 
-static NEEDS: [Need; 36] = [
+static NEEDS: [Need; 38] = [
     need("root", "not root", is_root),
     need("btf", "the kernel has no BTF", || exists("/sys/kernel/btf/vmlinux")),
     need("kprobe", "the kernel has no kprobes", || exists("/sys/bus/event_source/devices/kprobe/type")),
@@ -37,6 +37,8 @@ static NEEDS: [Need; 36] = [
     need("gcc", "there is no C compiler", || exists("/usr/bin/gcc")),
     need("g++", "there is no C++ compiler", || exists("/usr/bin/g++")),
     need("python3.11", "there is no /usr/bin/python3.11", || exists("/usr/bin/python3.11")),
+    need("xz", "there is no xz", || on_path("xz")),
+    need("node", "there is no node", || on_path("node")),
     need("rustc", "there is no rustc", || on_path("rustc")),
     need("pmu", "the processor's counters are not offered", || exists("/sys/bus/event_source/devices/cpu/type")),
     need("large_keys", "keys of maps have 512 bytes at the most", || !is_before(&release(), "5.11")),

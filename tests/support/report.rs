@@ -201,7 +201,7 @@ fn mode(name: &str) -> StackMode {
 /// Empty names stand for what the symboliser did not find.
 fn frame((address, symbol, offset, module): (u64, String, u64, String)) -> Frame {
     let known = |name: String| (!name.is_empty()).then_some(name);
-    Frame { address, symbol: known(symbol), offset, module: known(module) }
+    Frame { symbol: known(symbol), offset, module: known(module), ..Frame::bare(address) }
 }
 
 /// Memory that a sink writes to and that can be read afterwards.

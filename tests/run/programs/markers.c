@@ -1,5 +1,6 @@
 // Markers as sys/sdt.h of SystemTap makes them, in every form of argument. Passes app:start 4 times at one place and 3 times at
-// another, app:step 5 times without arguments, and app:listening 6 times, but only while somebody listens.
+// another, app:step 5 times without arguments, app:listening 6 times, but only while somebody listens, and app:global 3 times
+// with what lies in variables.
 // With an argument, all of it waits until that fifo is written to.
 #include <fcntl.h>
 #include <unistd.h>
@@ -37,6 +38,15 @@ static void __attribute__((noinline)) twice(int value) {
     MARK("app", "start", "0", "-4@%0 8@%1 1@%2 8@(%3,%4,8)", "r"(value), "m"(table[2]), "n"(7), "r"(table), "r"(index));
 }
 
+long counters[4] = {100, 200, 300, 400};
+static short hidden[2] = {-7, 8};
+
+static void __attribute__((noinline)) global(long index) {
+    counters[1]++;
+    MARK("app", "global", "0", "8@%0 -2@%1 8@%2 1@%h3 8f@%4", "m"(counters[1]), "m"(hidden[0]), "m"(counters[index]),
+         "Q"(0x1200 + (int)index), "x"(1.5));
+}
+
 int main(int argc, char **argv) {
     char byte, text[] = "hello";
     if (argc > 1)
@@ -50,5 +60,7 @@ int main(int argc, char **argv) {
     for (int i = 0; i < 6; i++)
         if (app_listening_semaphore)
             MARK("app", "listening", "app_listening_semaphore", "2@%w0", "r"(app_listening_semaphore));
+    for (int i = 1; i < 4; i++)
+        global(i);
     return app_listening_semaphore;
 }

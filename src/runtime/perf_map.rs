@@ -1,0 +1,95 @@
+//! Names of code that a process made while it ran: `/tmp/perf-PID.map`, which runtimes such as node, Java and Python write for perf.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Seek};
+
+/// The map of one process. Its file stays open, as it may grow, and outlives its name when a container goes.
+pub struct PerfMap {
+    pub path: String,
+    file: File,
+    /// How much of the file was read.
+    read: u64,
+    /// By their first address; of code in the place of older code, the last.
+    functions: BTreeMap<u64, (u64, String)>,
+}
+
+impl PerfMap {
+    /// Finds the file as the process sees it, or, of one that has ended, as it would lie here.
+    pub fn open(pid: u32) -> Option<PerfMap> {
+        let own = || fs::read_to_string(format!("/proc/{pid}/status")).ok().and_then(|status| own_number(&status));
+        let named = |number: u32| format!("/tmp/perf-{number}.map");
+        let seen = own().map(|number| format!("/proc/{pid}/root{}", named(number)));
+        let file = seen.into_iter().chain([named(pid)]).find_map(|path| File::open(path).ok())?;
+        Some(PerfMap { path: named(pid), file, read: 0, functions: BTreeMap::new() })
+    }
+
+    /// The function at an address, and how far in it that is.
+    pub fn find(&mut self, address: u64) -> Option<(&str, u64)> {
+        self.refresh();
+        let (start, (size, name)) = self.functions.range(..=address).next_back()?;
+        let distance = address - start;
+        (distance < *size).then_some((name.as_str(), distance))
+    }
+
+    /// Reads the lines that came since the last time.
+    fn refresh(&mut self) {
+        let len = self.file.metadata().map_or(0, |meta| meta.len());
+        if len == self.read || self.file.seek(std::io::SeekFrom::Start(self.read)).is_err() {
+            return;
+        }
+        let mut reader = BufReader::new(&self.file);
+        let mut line = Vec::new();
+        // A line without its end is still being written.
+        while reader.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) && line.ends_with(b"\n") {
+            self.read += line.len() as u64;
+            if let Some((start, size, name)) = function(&String::from_utf8_lossy(&line)) {
+                self.functions.insert(start, (size, name));
+            }
+            line.clear();
+        }
+    }
+}
+
+/// Reads `START SIZE name with spaces`, the numbers in hexadecimal digits.
+fn function(line: &str) -> Option<(u64, u64, String)> {
+    let mut words = line.trim_end().splitn(3, ' ');
+    let mut number = || u64::from_str_radix(words.next()?.trim_start_matches("0x"), 16).ok();
+    Some((number()?, number()?, words.next()?.to_string()))
+}
+
+/// The process's number in its own namespace, by which it names the file: the last of the line `NStgid`.
+fn own_number(status: &str) -> Option<u32> {
+    status.lines().find_map(|line| line.strip_prefix("NStgid:"))?.split_whitespace().next_back()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_map_that_grows() {
+        // No process has a number as high.
+        let (pid, path) = (u32::MAX - std::process::id(), format!("/tmp/perf-{}.map", u32::MAX - std::process::id()));
+        let mut file = File::create(&path).unwrap();
+        file.write_all(b"7f00 10 py::main:/app.py\n7f10 8 old\nbroken\n7f20 ").unwrap();
+        let mut map = PerfMap::open(pid).unwrap();
+        for (address, found) in
+            [(0x7f0f, Some(("py::main:/app.py", 15))), (0x7f10, Some(("old", 0))), (0x7f18, None), (0x7f20, None)]
+        {
+            assert_eq!(map.find(address), found);
+        }
+        file.write_all(b"4 two words\n7f10 8 new\n").unwrap();
+        fs::remove_file(&path).unwrap();
+        assert_eq!(map.find(0x7f12), Some(("new", 2)));
+        assert_eq!(map.find(0x7f21), Some(("two words", 1)));
+    }
+
+    #[test]
+    fn the_number_in_the_innermost_namespace() {
+        assert_eq!(own_number("Name:\tx\nNStgid:\t4711\t12\t1\n"), Some(1));
+        assert_eq!(own_number("Name:\tx\n"), None);
+    }
+}
