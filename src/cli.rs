@@ -32,7 +32,13 @@ pub struct Invocation {
     pub command: Option<String>,
     /// How long the run may last.
     pub ttl: Option<Duration>,
+    /// How often aggregations are printed and begun anew.
+    pub every: Option<Duration>,
+    /// How many entries of each map are shown at the end; 0 for all.
+    pub top: u64,
     pub output: Option<String>,
+    /// Where distributions are logged.
+    pub hlog: Option<String>,
     pub format: Format,
     pub buffering: Buffering,
     pub warnings: Warnings,

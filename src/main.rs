@@ -4,8 +4,12 @@
 mod bench;
 #[path = "app/format.rs"]
 mod format;
+#[path = "app/hlog.rs"]
+mod hlog;
 #[path = "app/info.rs"]
 mod info;
+#[path = "app/intervals.rs"]
+mod intervals;
 #[path = "app/output.rs"]
 mod output;
 #[path = "app/parameters.rs"]

@@ -15,8 +15,9 @@ use rtrace::kernel::live::Live;
 use rtrace::report::Sink;
 use rtrace::runtime::{self, Child, Completeness, Ending, Session, Status, Stop};
 
+use crate::hlog::Hlog;
 use crate::parameters::{self, Settled};
-use crate::{bench, output, pictures, signals, source, trials};
+use crate::{bench, intervals, output, pictures, signals, source, trials};
 
 /// The exit code of `--strict` when something was lost.
 const LOSSY: u8 = 3;
@@ -142,6 +143,7 @@ pub fn compile(
         if invocation.dump.contains(&stage) { output::line(&text()).map_err(Stopped::Error) } else { Ok(()) }
     };
     let parsed = engine.parse(name, text).map_err(Stopped::Faults)?;
+    let parsed = intervals::with_interval(engine, parsed, invocation)?;
     show(Stage::Ast, &|| rtrace::syntax::print::program(&parsed))?;
     let (program, warnings) = engine.check(&parsed).map_err(Stopped::Faults)?;
     let about = match &invocation.program {
@@ -176,12 +178,17 @@ pub fn trace(
     child: Option<Child>,
 ) -> Result<u8> {
     output::tame(&mut compiled.plan.config, invocation);
-    let (mut sink, outlet) = output::sink(invocation, &compiled.plan.config)?;
+    let (sink, outlet) = output::sink(invocation, &compiled.plan.config)?;
+    let (mut sink, mut log) = match &invocation.hlog {
+        Some(path) => Hlog::begin(path, &compiled.plan, sink).map(|(sink, log)| (sink, Some(log)))?,
+        None => (sink, None),
+    };
     let options = runtime::Options {
         stop,
         signal: Some(signals::signal_handle()?),
         pid: invocation.pid,
         child,
+        top: invocation.top,
         ..runtime::Options::default()
     };
     let session = Session::start(compiled, &engine.sources, kernel, options)?;
@@ -198,7 +205,7 @@ pub fn trace(
         Mode::Bench => trials::benches(session, sink.as_mut())?,
         _ => {
             announce(&session, sink.as_mut())?;
-            let ending = follow(session, sink.as_mut(), invocation.ttl)?;
+            let ending = follow(session, sink.as_mut(), invocation.ttl, log.as_mut())?;
             match (invocation.losses, ending.completeness) {
                 (Losses::Failure, Completeness::Lossy) => LOSSY,
                 (Losses::Told, _) | (_, Completeness::Whole) => ending.code as u8,
@@ -209,11 +216,19 @@ pub fn trace(
 }
 
 /// Follows the program to its end, or until its time is over.
-fn follow(mut session: Session<'_>, sink: &mut dyn Sink, ttl: Option<Duration>) -> Result<Ending> {
+fn follow(
+    mut session: Session<'_>,
+    sink: &mut dyn Sink,
+    ttl: Option<Duration>,
+    mut log: Option<&mut Hlog>,
+) -> Result<Ending> {
     let start = Instant::now();
     loop {
         let left = ttl.map_or(WAIT, |ttl| ttl.saturating_sub(start.elapsed()));
-        if left.is_zero() || session.poll(sink, left.min(WAIT))? == Status::Ended {
+        let due = log.as_mut().map_or(Ok(WAIT), |log| log.keep_up(&mut session))?;
+        if left.is_zero() || session.poll(sink, left.min(due))? == Status::Ended {
+            session.stop(sink)?;
+            log.map_or(Ok(()), |log| log.complete(&mut session))?;
             return session.finish(sink);
         }
     }

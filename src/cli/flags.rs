@@ -50,6 +50,26 @@ pub const FLAGS: &[Flag] = &[
         to.ttl = Some(duration(value).ok_or_else(wrong)?);
         Ok(())
     }),
+    flag(
+        Some('i'),
+        "interval",
+        "TIME",
+        "print all aggregations each TIME, with the time, and begin them anew",
+        |to, value| {
+            let wrong = || format!("--interval takes a time such as 500ms, 1s or 5m ({value} provided)");
+            to.every = Some(duration(value).filter(|time| !time.is_zero()).ok_or_else(wrong)?);
+            Ok(())
+        },
+    ),
+    flag(None, "top", "N", "show the N largest entries of each map at the end", |to, value| {
+        let wrong = || format!("--top takes a number of entries from 1 on ({value} provided)");
+        to.top = value.parse().ok().filter(|top| *top > 0).ok_or_else(wrong)?;
+        Ok(())
+    }),
+    flag(None, "hlog", "FILE", "log what quantiles() collects to this file, in HdrHistogram's format", |to, value| {
+        to.hlog = Some(value.to_string());
+        Ok(())
+    }),
     flag(Some('o'), "output", "FILE", "write the program's output to this file", |to, value| {
         to.output = Some(value.to_string());
         Ok(())

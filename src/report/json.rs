@@ -147,7 +147,7 @@ fn keyed(entries: &[(Value, Value)], config: &Config) -> String {
 }
 
 /// A key as its text. Spaces that only lay it out are left out; those within texts are part of the key.
-fn key_text(key: &Value, config: &Config) -> Vec<u8> {
+pub(super) fn key_text(key: &Value, config: &Config) -> Vec<u8> {
     match key {
         Value::Tuple(elements) => {
             let elements: Vec<Vec<u8>> = elements.iter().map(|element| key_element(element, config)).collect();

@@ -3,6 +3,7 @@
 mod flamegraph;
 mod folded;
 pub mod histogram;
+pub mod hlog;
 pub mod json;
 pub mod picture;
 mod pprof;

@@ -29,7 +29,7 @@ pub enum Heard {
 
 impl Ends {
     pub fn new(options: Options) -> Result<Ends> {
-        let Options { stop, signal, pid, child, pool: _ } = options;
+        let Options { stop, signal, pid, child, pool: _, top: _ } = options;
         Ok(Ends { stop, signal, process: pid.map(child::watch).transpose()?, child })
     }
 

@@ -1,5 +1,6 @@
 //! A run from its start to its end: programs loaded and attached, records read and acted on, maps printed.
 
+mod ending;
 mod printing;
 mod shared;
 
@@ -51,6 +52,8 @@ pub struct Options {
     pub child: Option<Child>,
     /// Maps to be used rather than made.
     pub pool: Pool,
+    /// How many entries of each map are shown at the end, the last ones in order; 0 for all.
+    pub top: u64,
 }
 
 /// Whether there is more to come.
@@ -103,6 +106,7 @@ pub struct Session<'k> {
     /// Nothing is attached: all there is to see has happened.
     alone: bool,
     probes: usize,
+    stopped: Option<ending::Stopped>,
 }
 
 /// What actions work on.
@@ -118,6 +122,8 @@ struct State<'k> {
     exit: Option<i64>,
     /// Assertions that failed.
     failures: usize,
+    /// Of [`Options::top`].
+    top: u64,
 }
 
 /// What became of a `test` probe.
@@ -152,7 +158,7 @@ impl<'k> Session<'k> {
         privilege::raise_limits(kernel);
         let Compiled { units, plan } = compiled;
         let maps = Maps::create(&plan, kernel, &options.pool)?;
-        let pid = options.pid;
+        let (pid, top) = (options.pid, options.top);
         let ends = Ends::new(options)?;
         let license = CString::new(plan.config.license.as_str()).unwrap_or_default();
         let placed = Placed::load(&units, &Loader { maps: &maps, sources, license }, kernel)?;
@@ -189,6 +195,7 @@ impl<'k> Session<'k> {
             probes: targets().count() - skipped.len(),
             skipped,
             units,
+            stopped: None,
             state: State {
                 plan: Rc::new(plan),
                 maps,
@@ -199,6 +206,7 @@ impl<'k> Session<'k> {
                 sources: sources.clone(),
                 exit: None,
                 failures: 0,
+                top,
             },
         })
     }
@@ -347,30 +355,6 @@ impl<'k> Session<'k> {
             self.drain(sink, Patience::None, usize::MAX)?;
         }
         Ok(results)
-    }
-
-    /// Detaches, runs the `end` probes, prints the maps and the account of what was lost.
-    pub fn finish(mut self, sink: &mut dyn Sink) -> Result<Ending> {
-        let missed = self.state.links.missed();
-        drop(std::mem::take(&mut self.state.links));
-        self.state.maps.settle()?;
-        self.drain(sink, Patience::None, self.records.waiting())?;
-        // What was asked before does not silence the end.
-        let asked = self.state.exit.take();
-        self.runs.end.iter().try_for_each(|run| run.run().map(drop))?;
-        self.drain(sink, Patience::None, self.records.waiting())?;
-        let code = self.state.exit.or(asked).unwrap_or(0);
-        self.warnings.tell(&self.state.maps, sink)?;
-        self.warnings.total(sink)?;
-        sink.finale()?;
-        if self.state.plan.config.print_maps_on_exit {
-            self.state.print_all(sink)?;
-        }
-        let losses = self.ledger.close(&self.state.maps, missed)?;
-        sink.losses(&losses)?;
-        sink.end()?;
-        let completeness = if losses.is_empty() { Completeness::Whole } else { Completeness::Lossy };
-        Ok(Ending { code: (code & 0xff) as i32, completeness })
     }
 
     /// Acts on records; see [`Records::drain`].

@@ -25,7 +25,7 @@ impl State<'_> {
         maps.sort_unstable();
         maps.into_iter().try_for_each(|(_, id)| {
             let entries = self.maps.read_all(id)?;
-            self.show(id, &entries, Choice::ALL, sink)
+            self.show(id, &entries, Choice { top: self.top, ..Choice::ALL }, sink)
         })
     }
 
