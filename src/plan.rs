@@ -46,7 +46,9 @@ pub struct Plan {
 pub enum Faults {
     #[default]
     Ignored,
-    /// `-k`.
+    /// `--strict`: they are counted for the account at the end.
+    Counted,
+    /// `-k`: they are told as they happen, and so are look-ups of keys that are not there.
     Told,
 }
 
@@ -174,10 +176,16 @@ pub enum Cause {
     RingFull { action: &'static str },
     /// A map was full: an update was lost.
     MapFull { map: String },
+    /// The kernel had no memory for a new entry: an update was lost.
+    MapMemory { map: String },
+    /// An entry could not be made or changed, as it was in use elsewhere: an update was lost.
+    MapBusy { map: String },
     /// With `-k`: a map was read at a key that it does not have; zero was used.
     MissingKey,
-    /// With `-k`: a helper gave an error, mostly for a bad address; zeros were used.
+    /// With `-k` or `--strict`: a helper gave an error, mostly for a bad address; zeros were used.
     HelperFailed { helper: &'static str, code: i32 },
+    /// With `-k` or `--strict`: a text was longer than `max_strlen` allows.
+    TextCut,
     /// Division or modulo by zero; 1 was used as the result.
     DivideByZero,
     /// A run-time array index out of bounds; 0 was used.
@@ -186,6 +194,14 @@ pub enum Cause {
     StackCollision,
     /// A loop reached the bound that this kernel sets: its verifier, or `bpf_loop`.
     LoopBound { limit: u32 },
+}
+
+/// What is counted when the kernel does not take an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusals {
+    pub full: CounterId,
+    pub memory: CounterId,
+    pub busy: CounterId,
 }
 
 /// What an action may ask of the running session.

@@ -7,7 +7,7 @@ use crate::builtins::{self, Lower};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind, Stmt, StmtKind};
 use crate::names;
-use crate::plan::{Cause, CounterId, MapId};
+use crate::plan::{Cause, MapId, Refusals};
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::types::{Aggregate, MapValue, Type};
@@ -109,8 +109,8 @@ impl Cx<'_> {
             return Err(super::Reported);
         };
         self.warn_of_sign(&value, &ty);
-        let full = self.full(at.name, at.span);
-        let kind = StmtKind::MapSet { map, key: at.key, value: converted(value, &ty), full };
+        let refused = self.refusals(at.name, at.span);
+        let kind = StmtKind::MapSet { map, key: at.key, value: converted(value, &ty), refused };
         Ok(Stmt::new(kind, at.span))
     }
 
@@ -130,13 +130,18 @@ impl Cx<'_> {
             return Err(self.value_mismatch(&at, &ty, &old, value.span));
         }
         let Some(map) = self.env.map_id(name) else { return Err(super::Reported) };
-        let full = self.full(name, place.span);
-        let kind = StmtKind::Update { map, key: at.key, steps: update.steps, full };
+        let refused = self.refusals(name, place.span);
+        let kind = StmtKind::Update { map, key: at.key, steps: update.steps, refused };
         Ok(Stmt::new(kind, place.span.to(value.span)))
     }
 
-    fn full(&mut self, name: &str, span: Span) -> CounterId {
-        self.counter(Cause::MapFull { map: name.to_string() }, span)
+    fn refusals(&mut self, name: &str, span: Span) -> Refusals {
+        let map = || name.to_string();
+        Refusals {
+            full: self.counter(Cause::MapFull { map: map() }, span),
+            memory: self.counter(Cause::MapMemory { map: map() }, span),
+            busy: self.counter(Cause::MapBusy { map: map() }, span),
+        }
     }
 
     fn map_value(&self, name: &str) -> Option<MapValue> {

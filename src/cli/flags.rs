@@ -119,6 +119,10 @@ pub const FLAGS: &[Flag] = &[
     }),
     flag(None, "strict", "", "exit with code 3 if anything was lost", |to, _| {
         to.losses = Losses::Failure;
+        // What reads could not get at is a loss as well.
+        if to.faults == Faults::Ignored {
+            to.faults = Faults::Counted;
+        }
         Ok(())
     }),
     flag(None, "test", "", "run the program's test probes", |to, _| mode(to, Mode::Test)),

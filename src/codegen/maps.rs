@@ -5,7 +5,7 @@ use super::state::{Gen, Generated, at, size_of};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Base, Cond, FunctionId, Label, Operand, Place, Size, VReg};
 use crate::ir::{Expr, ExprKind, Step, StepOp};
-use crate::plan::{CounterId, MapId, MapKind, Plan, Role};
+use crate::plan::{MapId, MapKind, Plan, Refusals, Role};
 use crate::types::{MapValue, Sign, Type};
 
 /// Where a map's value is.
@@ -19,6 +19,10 @@ pub enum Found {
 /// `BPF_ANY` and `BPF_NOEXIST` of `bpf_map_update_elem`.
 const ANY: i64 = 0;
 const NOEXIST: i64 = 1;
+
+/// `-E2BIG` and `-ENOMEM`, as maps refuse new entries.
+const FULL: i64 = -7;
+const NO_MEMORY: i64 = -12;
 
 impl Gen<'_> {
     /// Finds the value at a key (or this CPU's slot of it).
@@ -92,15 +96,15 @@ impl Gen<'_> {
         Ok(to)
     }
 
-    pub fn map_set(&mut self, map: MapId, key: Option<&Expr>, value: &Expr, full: CounterId) -> Generated<()> {
+    pub fn map_set(&mut self, map: MapId, key: Option<&Expr>, value: &Expr, refused: Refusals) -> Generated<()> {
         let Some(key) = key else { return self.scalar_map_set(map, value) };
         if self.keeps_entries(map) && value.ty.is_scalar() {
-            return self.set_in_place(map, key, value, full);
+            return self.set_in_place(map, key, value, refused);
         }
         let value = self.value_place(value)?;
         let key = self.key_place(key)?;
         let stored = self.asm.label();
-        self.update_entry(map, key, value, full, stored);
+        self.update_entry(map, key, value, refused, stored);
         self.asm.place(stored);
         Ok(())
     }
@@ -111,7 +115,7 @@ impl Gen<'_> {
         self.plan.maps[map].kind == MapKind::Hash && !self.plan.shrinking.contains(&map)
     }
 
-    fn set_in_place(&mut self, map: MapId, key: &Expr, value: &Expr, full: CounterId) -> Generated<()> {
+    fn set_in_place(&mut self, map: MapId, key: &Expr, value: &Expr, refused: Refusals) -> Generated<()> {
         let (ty, value) = (&value.ty, self.scalar(value)?);
         let key = self.key_place(key)?;
         let (missing, stored) = (self.asm.label(), self.asm.label());
@@ -123,18 +127,34 @@ impl Gen<'_> {
         self.enter();
         let new = self.stack(ty.size());
         self.store_scalar(ty, new, value);
-        self.update_entry(map, key, new, full, stored);
+        self.update_entry(map, key, new, refused, stored);
         self.leave();
         self.asm.place(stored);
         Ok(())
     }
 
-    fn update_entry(&mut self, map: MapId, key: Place, value: Place, full: CounterId, stored: Label) {
+    fn update_entry(&mut self, map: MapId, key: Place, value: Place, refused: Refusals, stored: Label) {
         self.comment(map, "set");
         let args = [Arg::Map(map), Arg::Address(key), Arg::Address(value), Arg::Imm(ANY)];
         let failed = self.asm.call(Helper::MAP_UPDATE_ELEM, &args);
         self.asm.branch(Cond::Eq, failed.into(), Operand::Imm(0), stored);
+        self.count_refusal(failed, refused);
+    }
+
+    /// Counts an update that failed with this error.
+    fn count_refusal(&mut self, error: VReg, refused: Refusals) {
+        let Refusals { full, memory, busy } = refused;
+        let (other, unknown, done) = (self.asm.label(), self.asm.label(), self.asm.label());
+        self.asm.branch(Cond::Ne, error.into(), Operand::Imm(FULL), other);
         self.count(full);
+        self.asm.jump(done);
+        self.asm.place(other);
+        self.asm.branch(Cond::Ne, error.into(), Operand::Imm(NO_MEMORY), unknown);
+        self.count(memory);
+        self.asm.jump(done);
+        self.asm.place(unknown);
+        self.count(busy);
+        self.asm.place(done);
     }
 
     fn value_place(&mut self, value: &Expr) -> Generated<Place> {
@@ -217,7 +237,7 @@ impl Gen<'_> {
     }
 
     /// An aggregation: this CPU's slot is found or made, then changed step by step.
-    pub fn update(&mut self, map: MapId, key: Option<&Expr>, steps: &[Step], full: CounterId) -> Generated<()> {
+    pub fn update(&mut self, map: MapId, key: Option<&Expr>, steps: &[Step], refused: Refusals) -> Generated<()> {
         let mut prepared = Vec::new();
         for step in steps {
             prepared.push((self.scalar(&step.index)?, step.op, self.scalar(&step.value)?));
@@ -227,7 +247,7 @@ impl Gen<'_> {
             Some(key) => {
                 let key = self.key_place(key)?;
                 let new = self.new_entry(map, &prepared);
-                self.slot_at(map, key, new, full, done)
+                self.slot_at(map, key, new, refused, done)
             }
             None => {
                 let slot = self.look_up_at(map, None);
@@ -261,7 +281,7 @@ impl Gen<'_> {
         }
     }
 
-    fn slot_at(&mut self, map: MapId, key: Place, new: NewEntry, full: CounterId, done: Label) -> VReg {
+    fn slot_at(&mut self, map: MapId, key: Place, new: NewEntry, refused: Refusals, done: Label) -> VReg {
         let slot = self.asm.variable();
         let there = self.asm.label();
         let map_arg = self.map_arg(map);
@@ -287,7 +307,7 @@ impl Gen<'_> {
         let made = self.look_up_in(map, map_arg, key);
         self.asm.set(slot, made.into());
         self.asm.branch(Cond::Ne, made.into(), Operand::Imm(0), there);
-        self.count(full);
+        self.count_refusal(failed, refused);
         self.leave();
         self.asm.jump(done);
         self.asm.place(there);

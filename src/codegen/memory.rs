@@ -170,6 +170,7 @@ impl Gen<'_> {
         let helper = Self::text_reader(space);
         let result = self.asm.call(helper, &[Arg::Address(to), length, argument(addr)]);
         self.check_read(helper, result, site);
+        self.check_whole(addr, space, size, result, site);
         Ok(())
     }
 

@@ -22,8 +22,8 @@ impl Gen<'_> {
         match &statement.kind {
             StmtKind::Eval(value) => self.effect(value),
             StmtKind::Set(var, value) => self.set(*var, value),
-            StmtKind::MapSet { map, key, value, full } => self.map_set(*map, key.as_ref(), value, *full),
-            StmtKind::Update { map, key, steps, full } => self.update(*map, key.as_ref(), steps, *full),
+            StmtKind::MapSet { map, key, value, refused } => self.map_set(*map, key.as_ref(), value, *refused),
+            StmtKind::Update { map, key, steps, refused } => self.update(*map, key.as_ref(), steps, *refused),
             StmtKind::Count(counter) => {
                 self.count(*counter);
                 Ok(())

@@ -11,7 +11,7 @@ pub use walk::{rewrite, walk, walk_statements};
 
 use crate::bpf::Helper;
 use crate::id::IdVec;
-use crate::plan::{ActionId, CounterId, MapId, Plan, ProgKind, Target};
+use crate::plan::{ActionId, CounterId, MapId, Plan, ProgKind, Refusals, Target};
 use crate::source::Span;
 use crate::types::{Sign, Type};
 
@@ -81,19 +81,19 @@ pub enum StmtKind {
     Eval(Expr),
     /// The value has exactly the variable's type.
     Set(VarId, Expr),
-    /// Stores a plain value; `full` counts updates that a full map refused. Key `None` for scalar maps.
+    /// Stores a plain value; `refused` counts updates that the kernel did not take. Key `None` for scalar maps.
     MapSet {
         map: MapId,
         key: Option<Expr>,
         value: Expr,
-        full: CounterId,
+        refused: Refusals,
     },
     /// Finds or makes this CPU's slot at the key, then does the steps in order. Values are evaluated before the slot is looked up.
     Update {
         map: MapId,
         key: Option<Expr>,
         steps: Vec<Step>,
-        full: CounterId,
+        refused: Refusals,
     },
     /// Bumps a counter.
     Count(CounterId),

@@ -112,14 +112,16 @@ impl Sink for JsonSink {
     }
 
     fn losses(&mut self, losses: &[Loss]) -> Result<()> {
-        losses.iter().try_for_each(|Loss { cause, count, what, place }| {
+        losses.iter().try_for_each(|Loss { cause, count, what, place, probe }| {
             let place = place.as_ref().map_or(String::new(), |at| {
                 let file = quoted(at.file.as_bytes());
                 format!(", \"filename\": {file}, \"line\": {}, \"col\": {}", at.line, at.column)
             });
             let what = quoted(what.as_bytes());
+            let probe =
+                probe.as_ref().map_or(String::new(), |name| format!(", \"probe\": {}", quoted(name.as_bytes())));
             let cause = format!("\"cause\": \"{cause}\", \"count\": {count}, \"msg\": {what}");
-            written(writeln!(self.out, "{{\"type\": \"loss\", {cause}{place}}}"))
+            written(writeln!(self.out, "{{\"type\": \"loss\", {cause}{probe}{place}}}"))
         })
     }
 

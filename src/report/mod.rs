@@ -91,6 +91,8 @@ pub struct Loss {
     /// What there were so many of, and why.
     pub what: String,
     pub place: Option<Place>,
+    /// The probe, where no place in the script tells.
+    pub probe: Option<String>,
 }
 
 /// Something that the user should know of the run.

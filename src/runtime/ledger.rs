@@ -37,15 +37,18 @@ impl Ledger {
         let by_links = missed.into_iter().map(|(name, count)| Loss {
             cause: "missed",
             count,
-            what: format!("hits of {name} missed: too many calls were under way, or one came from within a probe"),
+            what: format!(
+                "{} of {name} missed: too many calls were under way, or one came from within a probe",
+                many("hit", count)
+            ),
             place: None,
+            probe: Some(name),
         });
-        let missed = self.programs.iter().map(|(name, program)| Loss {
-            cause: "missed",
+        let missed = self.programs.iter().map(|(name, program)| {
             // Kernels before 5.12 do not tell.
-            count: sys::program::missed(program.as_fd()).unwrap_or(0),
-            what: format!("hits of {name} missed: it was running on that processor already"),
-            place: None,
+            let count = sys::program::missed(program.as_fd()).unwrap_or(0);
+            let what = format!("{} of {name} missed: it was running on that processor already", many("hit", count));
+            Loss { cause: "missed", count, what, place: None, probe: Some(name.clone()) }
         });
         Ok(counted.chain(by_links).chain(missed).filter(|loss| loss.count > 0).collect())
     }
@@ -64,13 +67,24 @@ fn loss(cause: &Cause, count: u64, place: &Option<Place>) -> Loss {
             "map_full",
             format!("{} of {map} lost: the map was full (max_map_keys sets its size)", many("update", count)),
         ),
+        Cause::MapMemory { map } => {
+            ("map_memory", format!("{} of {map} lost: the kernel had no memory for a new entry", many("update", count)))
+        }
+        Cause::MapBusy { map } => {
+            ("map_busy", format!("{} of {map} lost: the entry was in use elsewhere", many("update", count)))
+        }
         Cause::MissingKey => {
             ("missing_key", format!("{} of keys that a map does not have: each gave 0", many("read", count)))
         }
         Cause::HelperFailed { helper, code } => (
-            "helper_failed",
-            format!("{} of {helper} ({})", many("failure", count), errno::describe(-i64::from(*code))),
+            "read_fault",
+            format!(
+                "{} of memory failed: {helper} said \"{}\"",
+                many("read", count),
+                errno::describe(-i64::from(*code))
+            ),
         ),
+        Cause::TextCut => ("text_cut", format!("{} cut (max_strlen sets how long they may be)", many("text", count))),
         Cause::DivideByZero => ("division_by_zero", format!("{} by zero: each gave 1", many("division", count))),
         Cause::OutOfBounds => {
             ("out_of_bounds", format!("{} out of an array's bounds: each gave 0", many("read", count)))
@@ -82,7 +96,7 @@ fn loss(cause: &Cause, count: u64, place: &Option<Place>) -> Loss {
             ("loop_bound", format!("{} ended early, after {limit} rounds", many("loop", count)))
         }
     };
-    Loss { cause, count, what, place: place.clone() }
+    Loss { cause, count, what, place: place.clone(), probe: None }
 }
 
 /// The word for one of them, or for several.

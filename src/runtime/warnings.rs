@@ -4,7 +4,7 @@ use super::maps::Maps;
 use crate::diag::{self, Place, Severity};
 use crate::errno;
 use crate::error::Result;
-use crate::plan::{Cause, MapId, Plan, Role};
+use crate::plan::{Cause, Faults, MapId, Plan, Role};
 use crate::report::{Excerpt, HelperFault, Message, Sink};
 use crate::source::Sources;
 
@@ -16,10 +16,18 @@ pub struct Warnings {
 }
 
 struct Told {
-    /// `None` for lost events, which the sink words.
-    words: Option<Words>,
+    says: Says,
     place: Option<Place>,
     told: u64,
+}
+
+/// What is said while the run goes on.
+enum Says {
+    /// The sink words lost events.
+    Lost,
+    Words(Words),
+    /// The account at the end tells.
+    Nothing,
 }
 
 /// What is said of a cause.
@@ -31,7 +39,7 @@ struct Words {
 impl Warnings {
     pub fn new(plan: &Plan, sources: &Sources) -> Warnings {
         let counters = plan.counters.values().map(|counter| Told {
-            words: words(&counter.cause),
+            says: says(&counter.cause, plan.faults),
             place: diag::place(counter.span, sources),
             told: 0,
         });
@@ -48,10 +56,10 @@ impl Warnings {
         for (counter, count) in self.counters.iter_mut().zip(counts) {
             let new = count - counter.told.min(count);
             counter.told = count;
-            match &counter.words {
-                None => lost += new,
-                Some(words) if new > 0 => words.say(new, counter.place.as_ref(), sink)?,
-                Some(_) => {}
+            match &counter.says {
+                Says::Lost => lost += new,
+                Says::Words(words) if new > 0 => words.say(new, counter.place.as_ref(), sink)?,
+                Says::Words(_) | Says::Nothing => {}
             }
         }
         self.lost += lost;
@@ -79,24 +87,32 @@ impl Words {
     }
 }
 
-fn words(cause: &Cause) -> Option<Words> {
-    let only = |text: &str| Some(Words { text: text.to_string(), helper: None });
+fn says(cause: &Cause, faults: Faults) -> Says {
+    let only = |text: &str| Says::Words(Words { text: text.to_string(), helper: None });
+    let update = |text: &str, code: i32| {
+        Says::Words(Words { text: text.to_string(), helper: Some(HelperFault { helper: "map_update_elem", code }) })
+    };
     match cause {
-        Cause::RingFull { .. } => None,
-        Cause::MapFull { map } => Some(Words {
+        Cause::RingFull { .. } => Says::Lost,
+        Cause::TextCut => Says::Nothing,
+        Cause::MapMemory { .. } => update("The kernel has no memory for a new map element.", -libc::ENOMEM),
+        Cause::MapBusy { .. } => update("Map element in use elsewhere; can't update it.", -libc::EBUSY),
+        Cause::MapFull { map } => Says::Words(Words {
             text: format!(
                 "Map full; can't update element. Try increasing max_map_keys config or manually setting the max entries in a \
                  map declaration e.g. `let {map} = hash(5000)`"
             ),
             helper: Some(HelperFault { helper: "map_update_elem", code: -libc::E2BIG }),
         }),
-        Cause::MissingKey => Some(Words {
+        Cause::MissingKey => Says::Words(Words {
             text: "Can't lookup map element because it does not exist.".to_string(),
             helper: Some(HelperFault { helper: "map_lookup_elem", code: 0 }),
         }),
-        Cause::HelperFailed { helper, code } => {
-            Some(Words { text: errno::describe(-i64::from(*code)), helper: Some(HelperFault { helper, code: *code }) })
-        }
+        Cause::HelperFailed { .. } if faults != Faults::Told => Says::Nothing,
+        Cause::HelperFailed { helper, code } => Says::Words(Words {
+            text: errno::describe(-i64::from(*code)),
+            helper: Some(HelperFault { helper, code: *code }),
+        }),
         Cause::DivideByZero => {
             only("Divide or modulo by 0 detected. This can lead to unexpected results. 1 is being used as the result.")
         }

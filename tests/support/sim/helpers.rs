@@ -31,6 +31,8 @@ const IN_USE: u64 = 0x00fe_0000_0000_0000;
 
 const ENOENT: u64 = -2i64 as u64;
 const E2BIG: u64 = -7i64 as u64;
+const ENOMEM: u64 = -12i64 as u64;
+const EBUSY: u64 = -16i64 as u64;
 const EEXIST: u64 = -17i64 as u64;
 const EINVAL: u64 = -22i64 as u64;
 
@@ -133,6 +135,8 @@ impl<'a> Helpers<'a> {
         Ok(match inserted {
             Insertion::Done => 0,
             Insertion::Full => E2BIG,
+            Insertion::NoMemory => ENOMEM,
+            Insertion::Busy => EBUSY,
             Insertion::Exists => EEXIST,
         })
     }

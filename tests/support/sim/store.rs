@@ -39,9 +39,15 @@ pub struct Record {
 pub enum Insertion {
     Done,
     Full,
+    NoMemory,
+    Busy,
     /// `BPF_NOEXIST`, and it does exist.
     Exists,
 }
+
+/// First bytes of keys for which there is never memory, and of those that are always in use elsewhere.
+const POOR: u8 = 0xee;
+const LOCKED: u8 = 0xef;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfPresent {
@@ -140,6 +146,11 @@ impl Table {
         }
         if is_new && self.entries.len() >= self.max_entries && self.kind != MapKind::LruHash {
             return Insertion::Full;
+        }
+        match key[0] {
+            POOR if is_new => return Insertion::NoMemory,
+            LOCKED if is_new => return Insertion::Busy,
+            _ => {}
         }
         let blank = self.blank();
         self.entries.entry(key.to_vec()).or_insert(blank)[slot] = value.to_vec();

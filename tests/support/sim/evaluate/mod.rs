@@ -9,7 +9,7 @@ mod text;
 use address::Held;
 use rtrace::id::Id;
 use rtrace::ir::{Block, Expr, FunctionId, Probe, Step, StepOp, Stmt, StmtKind, VarId};
-use rtrace::plan::{ActionId, Cause, CounterId, MapId, Plan, Role};
+use rtrace::plan::{ActionId, Cause, CounterId, MapId, Plan, Refusals, Role};
 use rtrace::types::{Sign, Type};
 
 use super::scene::{Moment, Scene};
@@ -80,8 +80,8 @@ impl Evaluator<'_> {
         match &statement.kind {
             StmtKind::Eval(value) => self.effect(value),
             StmtKind::Set(var, value) => self.set(*var, value),
-            StmtKind::MapSet { map, key, value, full } => self.map_set(*map, key.as_ref(), value, *full),
-            StmtKind::Update { map, key, steps, full } => self.update(*map, key.as_ref(), steps, *full),
+            StmtKind::MapSet { map, key, value, refused } => self.map_set(*map, key.as_ref(), value, *refused),
+            StmtKind::Update { map, key, steps, refused } => self.update(*map, key.as_ref(), steps, *refused),
             StmtKind::Count(counter) => {
                 self.store.count(*counter);
                 Ok(())
@@ -156,11 +156,11 @@ impl Evaluator<'_> {
         }
     }
 
-    fn map_set(&mut self, map: MapId, key: Option<&Expr>, value: &Expr, full: CounterId) -> Run<()> {
+    fn map_set(&mut self, map: MapId, key: Option<&Expr>, value: &Expr, refused: Refusals) -> Run<()> {
         let bytes = self.bytes(value)?;
         let Some(key) = key else { return self.scalar_map_set(map, &bytes) };
         let key = self.key(map, key)?;
-        self.insert(map, &key, &bytes, full)
+        self.insert(map, &key, &bytes, refused)
     }
 
     fn scalar_map_set(&mut self, map: MapId, value: &[u8]) -> Run<()> {
@@ -171,12 +171,23 @@ impl Evaluator<'_> {
         Ok(())
     }
 
-    fn insert(&mut self, map: MapId, key: &[u8], value: &[u8], full: CounterId) -> Run<()> {
+    fn insert(&mut self, map: MapId, key: &[u8], value: &[u8], refused: Refusals) -> Run<()> {
         let cpu = self.scene.moment.cpu;
-        if self.store.map(map).insert(cpu, key, value, IfPresent::Replace) == Insertion::Full {
-            self.store.count(full);
-        }
+        let inserted = self.store.map(map).insert(cpu, key, value, IfPresent::Replace);
+        self.note(inserted, refused);
         Ok(())
+    }
+
+    /// Counts what was refused; gives whether it was not.
+    fn note(&mut self, inserted: Insertion, refused: Refusals) -> bool {
+        let counter = match inserted {
+            Insertion::Done | Insertion::Exists => return true,
+            Insertion::Full => refused.full,
+            Insertion::NoMemory => refused.memory,
+            Insertion::Busy => refused.busy,
+        };
+        self.store.count(counter);
+        false
     }
 
     /// A key's bytes, which must fill the map's keys exactly.
@@ -190,7 +201,7 @@ impl Evaluator<'_> {
         }
     }
 
-    fn update(&mut self, map: MapId, key: Option<&Expr>, steps: &[Step], full: CounterId) -> Run<()> {
+    fn update(&mut self, map: MapId, key: Option<&Expr>, steps: &[Step], refused: Refusals) -> Run<()> {
         let mut prepared = Vec::new();
         for step in steps {
             prepared.push((self.number(&step.index)? as usize, step.op, self.number(&step.value)?));
@@ -202,8 +213,8 @@ impl Evaluator<'_> {
         let (cpu, mark) = (self.scene.moment.cpu, self.mark(map));
         let table = self.store.map(map);
         let zeros = vec![0; table.value_size];
-        if table.insert(cpu, &key, &zeros, IfPresent::Keep) == Insertion::Full {
-            self.store.count(full);
+        let inserted = table.insert(cpu, &key, &zeros, IfPresent::Keep);
+        if !self.note(inserted, refused) {
             return Ok(());
         }
         let Role::User { key: keyed, value, .. } = &self.plan.maps[map].role else {
