@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 
+use crate::btf::Btf;
 use crate::cdecl::{self, Headers, Resolved};
 use crate::check::{self, Loader, Options, Sharing};
 use crate::codegen::{self, Compiled};
 use crate::config::{Config, Overrides};
+use crate::debug_types;
 use crate::diag::{Diagnostic, Severity};
 use crate::imports;
 use crate::ir;
-use crate::kernel::{Kernel, WithTypes};
+use crate::kernel::{DescribedFunction, Kernel, WithTypes};
 use crate::macros;
 use crate::planner;
-use crate::source::{Source, Sources};
+use crate::source::{Source, Sources, Span};
 use crate::syntax::{self, ast};
 
 /// Compiles programs against one kernel.
@@ -59,10 +61,11 @@ impl<'a> Engine<'a> {
         let program = imports::resolve(program.clone(), &mut self.sources)?;
         let Resolved { program, types, warnings: mut told } =
             cdecl::resolve(program, || self.kernel.btf(), &self.headers, &mut self.sources)?;
-        let types = types.map(Arc::new);
-        let with_types = types.as_deref().map(|types| WithTypes { kernel: self.kernel, types });
-        let kernel = with_types.as_ref().map_or(self.kernel, |with_types| with_types);
         let program = macros::expand(program, &mut self.sources)?;
+        let (types, functions) = self.with_debug_types(&program, types)?;
+        let types = types.map(Arc::new);
+        let with_types = types.as_deref().map(|types| WithTypes { kernel: self.kernel, types, functions: &functions });
+        let kernel = with_types.as_ref().map_or(self.kernel, |with_types| with_types);
         let mut config = Config::default();
         let (mut faults, renamed): (Faults, Faults) =
             config.apply(&program.config).into_iter().partition(|finding| finding.severity == Severity::Error);
@@ -88,6 +91,24 @@ impl<'a> Engine<'a> {
                 Err(faults)
             }
         }
+    }
+
+    /// The script's types, and those of the programs that it traces, with the functions that they were found for.
+    fn with_debug_types(
+        &self,
+        program: &ast::Program,
+        types: Option<Btf>,
+    ) -> Result<(Option<Btf>, Vec<DescribedFunction>), Faults> {
+        let with_types = types.as_ref().map(|types| WithTypes { kernel: self.kernel, types, functions: &[] });
+        let kernel = with_types.as_ref().map_or(self.kernel, |with_types| with_types);
+        let found = debug_types::find(program, kernel, &self.options).map_err(|error| {
+            let problem = Diagnostic::error(Span::default(), error.message);
+            vec![error.hint.into_iter().fold(problem, Diagnostic::hint)]
+        })?;
+        Ok(match found {
+            Some(found) => (Some(found.types), found.functions),
+            None => (types, Vec::new()),
+        })
     }
 
     pub fn generate(&self, program: ir::Program) -> Result<Compiled, Faults> {

@@ -34,6 +34,7 @@ pub mod value;
 pub mod bpf;
 pub mod builtins;
 pub mod check;
+pub mod debug_types;
 pub mod ir;
 pub mod macros;
 pub mod planner;

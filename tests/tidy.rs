@@ -34,6 +34,7 @@ const ORDER: &[&[&str]] = &[
     &["plan"],
     &["bpf"],
     &["ir", "builtins", "probes", "check"],
+    &["debug_types"],
     &["macros"],
     &["planner"],
     &["codegen"],

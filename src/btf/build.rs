@@ -90,13 +90,20 @@ pub const MOST_MEMBERS: usize = u16::MAX as usize;
 pub const LAST_BITFIELD: u32 = (1 << 24) - 1;
 
 impl Builder {
-    /// Adds to these types, or to none.
+    /// Adds to these types, or to none. What was added to them before stays.
     pub fn new(base: Option<&Btf>) -> Result<Builder> {
         let base = match base {
-            Some(base) => Btf { base: Arc::clone(&base.base), added: None },
+            Some(base) => {
+                Btf { base: Arc::clone(&base.base), added: base.added.as_ref().map(Part::copied).transpose()? }
+            }
             None => Btf::over(Bytes::Owned(image(&[], &[0])))?,
         };
         Ok(Builder { base, definitions: Vec::new() })
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.definitions.is_empty()
     }
 
     /// What is added to.
@@ -106,7 +113,7 @@ impl Builder {
 
     pub fn add(&mut self, definition: Definition) -> TypeId {
         self.definitions.push(definition);
-        TypeId(self.base.base.layout.count() + self.definitions.len() as u32 - 1)
+        TypeId(self.base.count() + self.definitions.len() as u32 - 1)
     }
 
     /// Defines what was only declared.
@@ -132,8 +139,8 @@ impl Builder {
 
     pub fn finish(self) -> Result<Btf> {
         let base_strings = self.base.base.strings_len();
-        let mut writer =
-            Writer { base: &self.base, base_strings, words: Vec::new(), strings: vec![0], offsets: HashMap::new() };
+        let (words, strings) = self.base.added.as_ref().map_or_else(|| (Vec::new(), vec![0]), Part::content);
+        let mut writer = Writer { base: &self.base, base_strings, words, strings, offsets: HashMap::new() };
         self.definitions.iter().for_each(|definition| writer.definition(definition));
         let added = Part::over(Bytes::Owned(image(&writer.words, &writer.strings)))?;
         Ok(Btf { base: self.base.base, added: Some(added) })
@@ -164,11 +171,27 @@ impl Builder {
     }
 
     fn index(&self, id: TypeId) -> Option<usize> {
-        id.0.checked_sub(self.base.base.layout.count()).map(|index| index as usize)
+        id.0.checked_sub(self.base.count()).map(|index| index as usize)
+    }
+}
+
+impl Part {
+    fn copied(&self) -> Result<Part> {
+        Part::over(Bytes::Owned(self.bytes.to_vec()))
+    }
+
+    /// The records and the strings.
+    fn content(&self) -> (Vec<u32>, Vec<u8>) {
+        (self.layout.records(&self.bytes), self.layout.strings(&self.bytes).to_vec())
     }
 }
 
 impl Btf {
+    /// The number after the last one.
+    fn count(&self) -> u32 {
+        self.base.layout.count() + self.added.as_ref().map_or(0, |added| added.layout.count() - 1)
+    }
+
     /// The alignment follows from the members; a structure that breaks theirs is packed. `depth` ends cycles.
     fn align_of(&self, id: TypeId, depth: usize) -> u32 {
         let bare = self.strip(id);

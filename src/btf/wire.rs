@@ -129,6 +129,12 @@ impl Layout {
         self.offsets.len() as u32
     }
 
+    /// All records as words; nothing but the strings follows them.
+    pub(super) fn records(&self, bytes: &[u8]) -> Vec<u32> {
+        let start = self.offsets.get(1).map_or(self.strings.start, |first| *first as usize);
+        bytes[start..self.strings.start].chunks_exact(4).map(|chunk| word(chunk, 0)).collect()
+    }
+
     /// The record's header, decoded.
     pub(super) fn record(&self, bytes: &[u8], id: TypeId) -> Option<Record> {
         let at = *self.offsets.get(id.0 as usize)? as usize;

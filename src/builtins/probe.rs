@@ -111,7 +111,8 @@ fn retval(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 }
 
 fn argument(cx: &mut Cx<'_>, call: &Call<'_>, index: usize) -> Fallible<Expr> {
-    if cx.context.likeness == Likeness::Differing && index >= cx.context.args.len() {
+    let passes = cx.context.likeness == Likeness::Differing && cx.context.retval.is_none();
+    if passes && index >= cx.context.args.len() {
         return Err(too_few(cx, call));
     }
     let value = offered(cx, call, |context| context.args.get(index).cloned(), "'kprobes', 'uprobes' and 'usdt'")?;

@@ -27,7 +27,7 @@ pub use convert::record;
 pub use cx::{Call, Cx, Emit, provider_word};
 pub use expr::kind_of;
 pub use maps::MapArg;
-pub use probe::exists;
+pub use probe::{exists, targets};
 
 use regex_lite::Regex;
 

@@ -127,6 +127,11 @@ pub fn exists(point: &ast::AttachPoint, kernel: &dyn Kernel, options: &Options) 
     }
 }
 
+/// What an attach point stands for; nothing if it is at fault, as checking will tell.
+pub fn targets(point: &ast::AttachPoint, kernel: &dyn Kernel, options: &Options) -> Vec<Target> {
+    expand_point(point, kernel, options).map_or(Vec::new(), |(_, targets)| targets)
+}
+
 fn is_pattern(point: &ast::AttachPoint) -> bool {
     point.parts.iter().any(|part| names::is_pattern(&part.text))
 }

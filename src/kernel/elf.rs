@@ -7,8 +7,12 @@ use std::path::Path;
 use object::elf::STT_FUNC;
 use object::{File, Object, ObjectSegment, ObjectSymbol, SymbolFlags};
 
+use super::dwarf::types::Importer;
 use super::dwarf::{self, Debug, Sections};
-use super::{Binary, Function, Parameter, Segment, address_in, archive, debug_files, markers, offset_in, paths};
+use super::{
+    Binary, DescribedFunction, Function, Segment, Wanted, address_in, archive, debug_files, markers, offset_in, paths,
+};
+use crate::btf::build::Builder;
 use crate::error::{Error, Result};
 use crate::mapped::Bytes;
 
@@ -99,12 +103,19 @@ pub fn segments(file: &File<'_>, start: u64) -> Vec<Segment> {
     file.segments().map(part).collect()
 }
 
-/// The parameters of the function at this offset.
-pub fn parameters(path: &str, offset: u64) -> Result<Option<Vec<Parameter>>> {
-    with_debug(path, |debug, file| {
-        let address = address_in(&segments(file, 0), offset)?;
-        debug.parameters(address)
-    })
+/// Adds what the debug information tells of functions and types.
+pub fn describe(path: &str, wanted: &Wanted, types: &mut Builder) -> Result<Vec<DescribedFunction>> {
+    let found = with_debug(path, |debug, file| {
+        let segments = segments(file, 0);
+        let mut importer = Importer::new(debug, types, wanted.namesakes);
+        importer.named(&wanted.types);
+        let describe = |offset: &u64| {
+            let described = importer.function(address_in(&segments, *offset)?)?;
+            Some(DescribedFunction { path: path.to_string(), offset: *offset, described })
+        };
+        Some(wanted.functions.iter().filter_map(describe).collect())
+    })?;
+    Ok(found.unwrap_or_default())
 }
 
 /// The address that a line of the source became.
@@ -113,7 +124,7 @@ pub fn line(path: &str, line: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound
 }
 
 /// Asks the debug information of a program, be it in the program or in a file beside it.
-fn with_debug<T>(path: &str, ask: impl Fn(&Debug<'_>, &File<'_>) -> Option<T>) -> Result<Option<T>> {
+fn with_debug<T>(path: &str, ask: impl FnOnce(&Debug<'_>, &File<'_>) -> Option<T>) -> Result<Option<T>> {
     let bytes = open(path)?;
     let Ok(file) = File::parse(&*bytes) else { return Ok(None) };
     if let Some(sections) = Sections::of(&file) {

@@ -11,8 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::kallsyms::Kallsyms;
-use super::{Binary, Feature, Function, Kernel, Marker, Parameter, Segment, TracepointFormat, dwarf, tracefs};
+use super::{
+    Binary, DescribedFunction, Feature, Function, Kernel, Marker, Segment, TracepointFormat, Wanted, dwarf, tracefs,
+};
 use crate::btf::Btf;
+use crate::btf::build::Builder;
 use crate::error::{Error, Result};
 use crate::names;
 
@@ -114,8 +117,8 @@ impl Kernel for Fixture {
         Ok(Arc::new(Binary { path, functions, markers, segments }))
     }
 
-    fn parameters(&self, _: &str, _: u64) -> Result<Option<Vec<Parameter>>> {
-        Ok(None)
+    fn describe(&self, _: &str, _: &Wanted, _: &mut Builder) -> Result<Vec<DescribedFunction>> {
+        Ok(Vec::new())
     }
 
     fn line(&self, _: &str, _: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound>> {

@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::kallsyms::Kallsyms;
 use super::mounts::Mount;
 use super::tracefs::Tracefs;
-use super::{Binary, Feature, Kernel, Parameter, TracepointFormat, dwarf, elf, paths};
+use super::{Binary, DescribedFunction, Feature, Kernel, TracepointFormat, Wanted, dwarf, elf, paths};
+use crate::btf::build::Builder;
 use crate::btf::{Btf, Kind};
 use crate::errno;
 use crate::error::{Error, Result};
@@ -179,8 +180,8 @@ impl Kernel for Live {
         paths::find(name, process)
     }
 
-    fn parameters(&self, path: &str, offset: u64) -> Result<Option<Vec<Parameter>>> {
-        elf::parameters(path, offset)
+    fn describe(&self, path: &str, wanted: &Wanted, types: &mut Builder) -> Result<Vec<DescribedFunction>> {
+        elf::describe(path, wanted, types)
     }
 
     fn line(&self, path: &str, line: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound>> {

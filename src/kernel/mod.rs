@@ -21,9 +21,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::btf::Btf;
+use crate::btf::build::Builder;
 use crate::error::Result;
-use crate::types::Type;
 
+pub use dwarf::types::{Described, DescribedParam, Namesakes, Passing};
 pub use fixture::Fixture;
 pub use instructions::begins_at;
 pub use live::Live;
@@ -54,8 +55,13 @@ pub trait Kernel {
     fn files(&self, name: &str, process: Option<u32>) -> Vec<String>;
     /// Reads the symbols and markers of such a file.
     fn binary(&self, path: &str) -> Result<Arc<Binary>>;
-    /// The parameters of the function at this offset of such a file; `None` if there is no debug information of it.
-    fn parameters(&self, path: &str, offset: u64) -> Result<Option<Vec<Parameter>>>;
+    /// Adds to `types` what the debug information of such a file tells of these functions and types. What it does not describe, or
+    /// all of it where there is none, is missing from the result.
+    fn describe(&self, path: &str, wanted: &Wanted, types: &mut Builder) -> Result<Vec<DescribedFunction>>;
+    /// The function at this offset of such a file, if it was described before.
+    fn described(&self, _path: &str, _offset: u64) -> Option<&Described> {
+        None
+    }
     /// The address that a line of the source became; `None` if there is no debug information at all.
     fn line(&self, path: &str, line: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound>>;
     /// Code of such a file, by offset in the file; less if the file ends before.
@@ -190,21 +196,20 @@ pub struct Marker {
     pub variables: Vec<(String, i64)>,
 }
 
-/// A parameter of a function, as debug information describes it.
+/// What is to be found in debug information.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Parameter {
-    pub name: String,
-    pub c_type: String,
-    pub passed: Passed,
+pub struct Wanted {
+    /// Offsets of functions in the file.
+    pub functions: Vec<u64>,
+    /// Types, as C writes their names.
+    pub types: Vec<String>,
+    pub namesakes: Namesakes,
 }
 
-/// How a parameter reaches its function.
+/// A function, and where in which file it is.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Passed {
-    /// In one general register, as a value of this type.
-    InRegister(Type),
-    /// In a register for floating-point numbers.
-    AsFloat,
-    /// In several registers or in memory.
-    Otherwise,
+pub struct DescribedFunction {
+    pub path: String,
+    pub offset: u64,
+    pub described: Described,
 }

@@ -1,17 +1,20 @@
-//! A kernel as a script sees it that defines types of its own.
+//! A kernel as a script sees it that defines types of its own, or traces programs whose types are known.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Binary, Feature, Kernel, Parameter, TracepointFormat, dwarf};
+use super::{Binary, Described, DescribedFunction, Feature, Kernel, TracepointFormat, Wanted, dwarf};
 use crate::btf::Btf;
+use crate::btf::build::Builder;
 use crate::error::Result;
 
 /// Answers as the kernel does, except for types.
 pub struct WithTypes<'a> {
     pub kernel: &'a dyn Kernel,
-    /// The kernel's, and those of the script.
+    /// The kernel's, and those of the script and of programs that it traces.
     pub types: &'a Btf,
+    /// Functions of those programs.
+    pub functions: &'a [DescribedFunction],
 }
 
 impl Kernel for WithTypes<'_> {
@@ -55,8 +58,13 @@ impl Kernel for WithTypes<'_> {
         self.kernel.binary(path)
     }
 
-    fn parameters(&self, path: &str, offset: u64) -> Result<Option<Vec<Parameter>>> {
-        self.kernel.parameters(path, offset)
+    fn describe(&self, path: &str, wanted: &Wanted, types: &mut Builder) -> Result<Vec<DescribedFunction>> {
+        self.kernel.describe(path, wanted, types)
+    }
+
+    fn described(&self, path: &str, offset: u64) -> Option<&Described> {
+        let found = self.functions.iter().find(|function| function.path == path && function.offset == offset)?;
+        Some(&found.described)
     }
 
     fn line(&self, path: &str, line: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound>> {

@@ -1,13 +1,16 @@
 //! `uprobe` and `uretprobe`: entry of, return from and places within functions of programs and libraries.
 
 use super::place::{self, Place};
-use super::{Context, ContextField, PidFilter, ProbeType, Request, fault, no_fields, program, registers};
+use super::{Context, ContextField, Likeness, PidFilter, ProbeType, Request, fault, no_fields, program, registers};
+use crate::btf::Btf;
+use crate::btf::build::Builder;
 use crate::diag::Diagnostic;
+use crate::error;
 use crate::ir::{Expr, ExprKind};
-use crate::kernel::{Feature, Kernel, Passed};
+use crate::kernel::{Described, DescribedParam, Feature, Kernel, Namesakes, Passing, Wanted};
 use crate::names;
 use crate::plan::{Attach, Point, ProgKind, Target};
-use crate::types::Space;
+use crate::types::{Space, Type};
 
 pub static UPROBE: ProbeType = ProbeType {
     names: &["uprobe", "u"],
@@ -83,25 +86,39 @@ fn context(kernel: &dyn Kernel, target: &Target) -> Context {
     // Only the kernel knows where a function that returns began, and tells it since uprobe_multi came.
     let func =
         kernel.has(Feature::UprobeMulti).then(|| registers::user_symbol(registers::function_address(span), span));
-    Context { func, ..registers::returned(Space::User, span) }
+    let plain = Context { func, ..registers::returned(Space::User, span) };
+    match (result(kernel, target), &plain.retval) {
+        (Some(ty), Some(value)) => {
+            let retval = Some(Expr::new(ExprKind::Convert(value.clone()), ty, span));
+            Context { retval, likeness: Likeness::Differing, ..plain }
+        }
+        _ => plain,
+    }
+}
+
+/// The type of a function's result, where that is known and fits a register.
+fn result(kernel: &dyn Kernel, target: &Target) -> Option<Type> {
+    let Attach::Uprobe { path, offset, .. } = &target.attach else { return None };
+    let ty = kernel.btf()?.to_type(kernel.described(path, *offset)?.result?, Space::User);
+    ty.is_scalar().then_some(ty)
 }
 
 /// Parameters by name, which only debug information knows. Those on the stack, and those after them, are not offered.
 fn fields(kernel: &dyn Kernel, target: &Target) -> Result<Vec<ContextField>, Diagnostic> {
     let Attach::Uprobe { path, offset, .. } = &target.attach else { return Ok(Vec::new()) };
-    let described = kernel.parameters(path, *offset).map_err(|error| fault(target.span, error))?;
+    let described = parameters(kernel, path, *offset).map_err(|error| fault(target.span, error))?;
     let Some(parameters) = described else {
         let problem = Diagnostic::error(target.span, format!("the arguments of {} have no names here", target.name));
         return Err(problem.hint("they have where the program was compiled with -g; arg0, arg1, … work without"));
     };
     let mut registers = registers::entry(Space::User, target.span).args.into_iter().take(registers::IN_REGISTERS);
     let mut fields = Vec::new();
-    for parameter in parameters {
-        let ty = match parameter.passed {
-            Passed::InRegister(ty) => ty,
-            Passed::AsFloat => continue,
-            Passed::Otherwise => break,
-        };
+    for (parameter, ty) in parameters {
+        match parameter.passed {
+            Passing::InRegister => {}
+            Passing::AsFloat => continue,
+            Passing::Otherwise => break,
+        }
         let Some(register) = registers.next() else { break };
         let value = Expr::new(ExprKind::Convert(register), ty, target.span);
         fields.push(ContextField { name: parameter.name, c_type: parameter.c_type, value });
@@ -110,6 +127,29 @@ fn fields(kernel: &dyn Kernel, target: &Target) -> Result<Vec<ContextField>, Dia
         return Err(Diagnostic::error(target.span, format!("{} has no arguments in registers", target.name)));
     }
     Ok(fields)
+}
+
+/// The parameters of a function with their types. Where it was not described before, as when probes are listed, nobody knows the
+/// structures that pointers lead to.
+fn parameters(kernel: &dyn Kernel, path: &str, offset: u64) -> error::Result<Option<Vec<(DescribedParam, Type)>>> {
+    let with = |described: &Described, types: &Btf| {
+        let typed = |param: &DescribedParam| (param.clone(), types.to_type(param.ty, Space::User));
+        described.params.iter().map(typed).collect::<Vec<_>>()
+    };
+    if let (Some(described), Some(types)) = (kernel.described(path, offset), kernel.btf()) {
+        return Ok(Some(with(described, types)));
+    }
+    let mut builder = Builder::new(None)?;
+    let wanted = Wanted { functions: vec![offset], types: Vec::new(), namesakes: Namesakes::Hidden };
+    let found = kernel.describe(path, &wanted, &mut builder)?;
+    let types = builder.finish()?;
+    let opaque = |ty| match ty {
+        Type::Ptr(_, space) => Type::pointer(Type::Void, space),
+        other => other,
+    };
+    Ok(found
+        .first()
+        .map(|function| with(&function.described, &types).into_iter().map(|(param, ty)| (param, opaque(ty))).collect()))
 }
 
 /// Functions are listed only of programs that the pattern names.
@@ -133,7 +173,6 @@ fn list(kernel: &dyn Kernel, of: &ProbeType, pattern: &str) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::probes::testing::{expand, fixture, missing};
-    use crate::types::Type;
 
     fn places(text: &str) -> Vec<(String, u64)> {
         let offset = |target: Target| match target.attach {
