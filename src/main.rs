@@ -10,6 +10,8 @@ mod hlog;
 mod info;
 #[path = "app/intervals.rs"]
 mod intervals;
+#[path = "app/list.rs"]
+mod list;
 #[path = "app/output.rs"]
 mod output;
 #[path = "app/parameters.rs"]
@@ -29,10 +31,9 @@ mod trials;
 
 use std::process::ExitCode;
 
-use rtrace::cli::{self, Fault, Invocation, Mode, Program, Verbosity};
+use rtrace::cli::{self, Fault, Invocation, Mode, Program};
 use rtrace::error::{Error, Kind, Result};
 use rtrace::kernel::live::Live;
-use rtrace::probes;
 use rtrace::runtime::{self, features};
 use rtrace::shelf;
 
@@ -77,7 +78,7 @@ fn dispatch(invocation: &Invocation) -> Result<u8> {
         Mode::Generate(page) => output::line(&page.text())?,
         Mode::Tools => output::line(&shelf::list())?,
         Mode::Info => output::line(&info::text(&kernel))?,
-        Mode::List => list(invocation, &kernel)?,
+        Mode::List => return list::show(invocation, &kernel),
         Mode::Source => output::line(&invocation.program.as_ref().map(source).transpose()?.unwrap_or_default().1)?,
         Mode::Format => return Err(Error::usage("USAGE: --fmt needs a script".to_string())),
         Mode::Shell => shell::run(invocation, &kernel)?,
@@ -90,29 +91,6 @@ fn dispatch(invocation: &Invocation) -> Result<u8> {
         }
     }
     Ok(0)
-}
-
-/// Probes of the kernel that match a pattern, or those of a program.
-fn list(invocation: &Invocation, kernel: &Live) -> Result<()> {
-    let patterns = match &invocation.program {
-        Some(program) => run::attach_points(program)?,
-        None => invocation
-            .params
-            .first()
-            .map(|pattern| pattern.split(',').map(str::to_string).collect())
-            .unwrap_or_default(),
-    };
-    let show = |pattern: Option<&str>| match invocation.verbosity {
-        Verbosity::Verbose => probes::list_verbose(kernel, pattern),
-        Verbosity::Normal | Verbosity::Quiet => probes::list(kernel, pattern),
-    };
-    let lines = if patterns.is_empty() {
-        show(None)?
-    } else {
-        let each: Result<Vec<Vec<String>>> = patterns.iter().map(|pattern| show(Some(pattern))).collect();
-        each?.concat()
-    };
-    output::line(&lines.iter().map(|line| format!("{line}\n")).collect::<String>())
 }
 
 /// As bpftrace has them; a reader who has gone away is no fault.

@@ -70,17 +70,6 @@ fn plan(compiled: &Compiled, kernel: &Live) -> Result<()> {
     output::line(&runtime::plan(&compiled.units, kernel).iter().map(|line| format!("{line}\n")).collect::<String>())
 }
 
-/// The attach points of a program, as patterns for listing.
-pub fn attach_points(program: &Program) -> Result<Vec<String>> {
-    let (name, text) = source(program)?;
-    let mut sources = rtrace::source::Sources::new();
-    let parsed = rtrace::syntax::parse(sources.add(name, text));
-    let parsed =
-        parsed.map_err(|faults| Error::usage(faults.first().map_or(String::new(), |fault| fault.message.clone())))?;
-    let points = parsed.probes.iter().flat_map(|probe| &probe.attach_points);
-    Ok(points.map(|point| point.parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(":")).collect())
-}
-
 /// What compiles programs for this run.
 pub fn engine<'k>(invocation: &Invocation, kernel: &'k Live, child: Option<&Child>) -> Result<Engine<'k>> {
     let overrides = Overrides::from_environment(std::env::vars()).map_err(Error::usage)?;

@@ -51,7 +51,7 @@ fn exit(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     if cx.in_loop() {
         let diagnostic = Diagnostic::error(
             call.span,
-            "exit() is a 'return' statement, too, which is not allowed in a loop: it returns from the probe",
+            "'return' statement is not allowed in a for-loop, and exit() is one: it returns from the probe",
         );
         return Err(cx.error(diagnostic.hint("set a variable in the loop, and call exit() after it")));
     }

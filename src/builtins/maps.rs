@@ -99,7 +99,7 @@ fn emptied(
 }
 
 fn delete(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    let key = call.args.get(1).map(|key| cx.key_arg(&call.args[0], key)).transpose()?;
+    let key = if call.args.len() == 2 { Some(entry(cx, call)?.1) } else { None };
     let map = cx.map_arg(&call.args[0], "delete")?;
     let key = match (key, &map.key, &map.key_type) {
         (Some(_), Some(_), _) => {
@@ -156,7 +156,8 @@ fn find(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 fn entry(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<(MapArg, Expr)> {
     let name = call.builtin.name;
     if let Ok(MapArg { key_type: None, span, .. }) = cx.map_arg(&call.args[0], name) {
-        let message = format!("call to {name}() expects a map with explicit keys (non-scalar map)");
+        let how = if call.builtin.arity.0 < 2 { " with two arguments" } else { "" };
+        let message = format!("call to {name}(){how} expects a map with explicit keys (non-scalar map)");
         return Err(cx.error(Diagnostic::error(span, message)));
     }
     let key = cx.key_arg(&call.args[0], &call.args[1])?;

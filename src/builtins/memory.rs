@@ -67,7 +67,10 @@ pub const ROWS: &[Builtin] = &[
 ];
 
 fn str(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    let of = cx.expr(&call.args[0])?;
+    let of = match cx.parameter_text(&call.args[0]) {
+        Some(text) => text?,
+        None => cx.expr(&call.args[0])?,
+    };
     let limit = cx.config.max_strlen as u32 + 1;
     let (size, max) = match call.args.get(1) {
         None => (limit, None),
@@ -184,7 +187,12 @@ fn buf(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 }
 
 fn in_space(cx: &mut Cx<'_>, call: &Call<'_>, space: Space) -> Fallible<Expr> {
-    let value = cx.scalar(&call.args[0])?;
+    let value = cx.expr(&call.args[0])?;
+    if !value.ty.is_scalar() {
+        let (name, found) = (call.builtin.name, kind_of(&value.ty));
+        let message = format!("{name}() only supports integer or pointer arguments ({found} provided)");
+        return Err(cx.error(Diagnostic::error(call.args[0].span, message)));
+    }
     let to = match &value.ty {
         Type::Ptr(to, _) => (**to).clone(),
         _ => Type::Int(Int::I8),

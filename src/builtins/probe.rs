@@ -152,9 +152,12 @@ fn offered(cx: &mut Cx<'_>, call: &Call<'_>, of: impl Fn(&Context) -> Option<Exp
 }
 
 fn args(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    cx.fields(call.span)?;
-    let diagnostic = Diagnostic::error(call.span, "args as a whole has no value here");
-    Err(cx.error(diagnostic.hint("name one of its fields: args.NAME; rtrace -lv shows them")))
+    // What has no length of its own is known by name only.
+    let fields = cx.fields(call.span)?.into_iter().filter(|field| field.value.ty.size() > 0);
+    let (names, values): (Vec<String>, Vec<Expr>) = fields.map(|field| (field.name, field.value)).unzip();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let values = values.into_iter().map(|value| Expr { span: call.span, ..value }).collect();
+    Ok(crate::check::record(&names, values, call.span))
 }
 
 fn ctx(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {

@@ -39,9 +39,12 @@ pub fn stack_type(cx: &mut Cx<'_>, call: &Call<'_>, side: Side) -> Fallible<Stac
             stack.mode = mode_named(cx, mode, arg)?;
             continue;
         }
-        let limit = cx.literal_int(arg, &format!("{}() limit", call.builtin.name))?;
+        let limit = cx.literal_int(arg, &format!("{}: invalid limit value: it", call.builtin.name))?;
         if !(1..=MOST).contains(&limit) {
-            let message = format!("{}([int limit]): limit must be 1..{MOST}, {limit} provided", call.builtin.name);
+            let message = format!(
+                "{}([int limit]): limit shouldn't exceed {MOST}, nor be less than 1; {limit} given",
+                call.builtin.name
+            );
             return Err(cx.error(Diagnostic::error(arg.span, message)));
         }
         stack.limit = limit as u32;

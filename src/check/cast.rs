@@ -29,6 +29,11 @@ impl Cx<'_> {
             (from, to) if is_same_bytes(from, to) => {
                 return Ok(Expr::new(ExprKind::Reinterpret(value), to.clone(), span));
             }
+            (_, Type::Array(of, count)) => {
+                if let Some(elements) = elements(&value, of, *count) {
+                    return Ok(Expr::new(ExprKind::Compose(elements), to.clone(), span));
+                }
+            }
             _ => {}
         }
         let message = format!("Cannot cast from \"{}\" to \"{to}\"", value.ty);
@@ -70,9 +75,23 @@ fn scalar(value: Expr, to: &Type, span: Span) -> Expr {
     }
 }
 
+/// The elements of an array that a literal becomes: its bytes, and zeros after them. Eight bytes are the most that a number has.
+fn elements(literal: &Expr, of: &Type, count: u32) -> Option<Vec<(u32, Expr)>> {
+    let ExprKind::Int(number) = *literal.kind else { return None };
+    let size = of.size();
+    let is_possible = matches!(of, Type::Int(_) | Type::Bool) && (literal.ty.size()..=8).contains(&(size * count));
+    // What is beyond the literal's own type is not filled with its sign.
+    let bytes = match literal.ty {
+        Type::Int(int) => narrow(number, Int { sign: Sign::Unsigned, ..int }),
+        _ => number,
+    };
+    let element = |at: u32| (at, Expr::int(bytes >> (8 * at) & (-1i64 as u64 >> (64 - 8 * size)) as i64, of.clone(), literal.span));
+    is_possible.then(|| (0..count).map(|index| element(index * size)).collect())
+}
+
 /// Numbers and arrays of numbers have the same bytes if they are as large.
 fn is_same_bytes(from: &Type, to: &Type) -> bool {
-    let is_bytes = |ty: &Type| matches!(ty, Type::Array(of, _) if matches!(**of, Type::Int(_)));
+    let is_bytes = |ty: &Type| matches!(ty, Type::Array(of, _) if matches!(**of, Type::Int(_) | Type::Bool));
     let is_characters = matches!(to, Type::Array(of, _) if matches!(**of, Type::Int(int) if int.bits == 8));
     let is_possible = match (from, to) {
         (Type::Int(_), to) => is_bytes(to),
@@ -86,7 +105,9 @@ fn is_same_bytes(from: &Type, to: &Type) -> bool {
 /// A literal that becomes an array is as wide as that.
 fn sized(value: Expr, to: &Type) -> Expr {
     match (&*value.kind, &value.ty, to, to.size()) {
-        (ExprKind::Int(number), Type::Int(_), Type::Array(..), bytes @ (1 | 2 | 4 | 8)) => {
+        (ExprKind::Int(number), Type::Int(had), Type::Array(..), bytes @ (1 | 2 | 4 | 8))
+            if u32::from(had.bits) <= 8 * bytes =>
+        {
             let int = Int { bits: 8 * bytes as u8, sign: Sign::Signed };
             Expr::int(narrow(*number, int), Type::Int(int), value.span)
         }

@@ -9,7 +9,7 @@ use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind, VarId};
 use crate::names;
 use crate::source::Span;
-use crate::syntax::ast;
+use crate::syntax::{self, ast};
 use crate::types::{Int, Sign, Space, Type};
 
 impl Cx<'_> {
@@ -156,7 +156,7 @@ impl Cx<'_> {
     fn string(&mut self, text: Vec<u8>, span: Span) -> Fallible<Expr> {
         let limit = self.config.max_strlen;
         if text.len() as u64 >= limit.max(1) {
-            let message = format!("String is too long (over {limit} bytes)");
+            let message = format!("String is too long (over {limit} bytes): {}", String::from_utf8_lossy(&text));
             let hint = format!("raise the limit: config = {{ max_strlen = {} }}", text.len() + 1);
             return Err(self.error(Diagnostic::error(span, message).hint(hint)));
         }
@@ -239,14 +239,35 @@ impl Cx<'_> {
     }
 
     fn positional(&mut self, number: u32, span: Span) -> Fallible<Expr> {
-        let Some(text) = self.options.params.get(number.wrapping_sub(1) as usize).cloned() else {
-            self.warn(span, format!("Positional parameter ${number} is empty or not provided: it counts as 0"));
-            return Ok(integer(0, "", span));
-        };
+        let Some(text) = self.parameter(number, span) else { return Ok(integer(0, "", span)) };
         match self.integer(&text, span) {
             Some(number) => Ok(number),
             None => self.string(text.into_bytes(), span),
         }
+    }
+
+    /// A parameter as it was written. Of one that is missing that is told.
+    fn parameter(&mut self, number: u32, span: Span) -> Option<String> {
+        let text = self.options.params.get(number.wrapping_sub(1) as usize).filter(|text| !text.is_empty());
+        if text.is_none() {
+            self.warn(span, format!("Positional parameter ${number} is empty or not provided: it counts as 0 or \"\""));
+        }
+        text.cloned()
+    }
+
+    /// What `str()` makes of `$1` and `$1 + n`: the parameter as text, even if it reads as a number.
+    pub fn parameter_text(&mut self, expr: &ast::Expr) -> Option<Fallible<Expr>> {
+        let (number, skipped) = match &*expr.kind {
+            ast::ExprKind::Positional(number) => (*number, 0),
+            ast::ExprKind::Binary(ast::BinaryOp::Add, left, right) => match (&*left.kind, &*right.kind) {
+                (ast::ExprKind::Positional(number), ast::ExprKind::Int { value, .. }) => (*number, *value),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let text = self.parameter(number, expr.span).unwrap_or_default().into_bytes();
+        let start = text.len().min(usize::try_from(skipped).unwrap_or(usize::MAX));
+        Some(self.string(text[start..].to_vec(), expr.span))
     }
 
     /// A number of the command line, in any of the forms of a literal, as a constant.
@@ -327,21 +348,16 @@ fn integer(value: u64, suffix: &str, span: Span) -> Expr {
     Expr::int(value as i64, ty, span)
 }
 
-/// A parameter that is a number in full, in any of the forms of a literal, perhaps with a sign.
+/// A parameter that is a number in full: in any of the forms of a literal, in binary, or with a suffix, perhaps with a sign.
 fn parse_integer(text: &str) -> Option<i128> {
+    let text = text.trim();
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
-    let digits = digits.replace('_', "");
     let bare = digits.trim_end_matches(['u', 'l']);
-    let value = if let Some(hex) = bare.strip_prefix("0x").or_else(|| bare.strip_prefix("0X")) {
-        u64::from_str_radix(hex, 16)
-    } else if let Some(binary) = bare.strip_prefix("0b") {
-        u64::from_str_radix(binary, 2)
-    } else if bare.len() > 1 && bare.starts_with('0') {
-        u64::from_str_radix(&bare[1..], 8)
-    } else {
-        bare.parse()
+    let value = match bare.strip_prefix("0b") {
+        Some(binary) => u64::from_str_radix(&binary.replace('_', ""), 2).ok(),
+        None => syntax::integer(bare),
     };
-    value.ok().map(|value| sign * i128::from(value))
+    value.map(|value| sign * i128::from(value))
 }
 
 fn base_type(name: &str) -> Option<Type> {

@@ -47,6 +47,10 @@ impl Cx<'_> {
             return Ok(Expr { span, ..field.value.clone() });
         }
         let target = &self.target().name;
+        if name.text.starts_with("common_") && self.probe.name() == "tracepoint" {
+            let message = format!("BPF does not support accessing common tracepoint fields such as '{}'", name.text);
+            return Err(self.error(Diagnostic::error(name.span, message).hint("pid, tid, cpu and the like are builtins")));
+        }
         let message =
             format!("Struct/union of type 'struct {target}_args' does not contain a field named '{}'", name.text);
         let known: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
@@ -143,6 +147,11 @@ impl Cx<'_> {
         let value = self.value(base)?;
         if let (Type::Tuple(_), ast::ExprKind::Int { value: number, .. }) = (&value.ty, &*index.kind) {
             return self.tuple_index(base, *number, span);
+        }
+        if let Type::Tuple(_) = value.ty {
+            let message = "Array-style access for tuples only valid for integer literals";
+            let hint = "the elements of a tuple are .0, .1 and so on";
+            return Err(self.error(Diagnostic::error(index.span, message).hint(hint)));
         }
         let index = self.scalar(index)?;
         if super::operators::constant(&index).is_some_and(|number| number < 0) {

@@ -78,7 +78,7 @@ impl Cx<'_> {
     }
 
     fn entry_body(&mut self, var: &ast::Name, id: VarId, entry: Expr, body: &[ast::Stmt]) -> Fallible<Block> {
-        self.no_shadowing(var)?;
+        self.no_loop_shadowing(var)?;
         let key = VarKey { clause: self.clause, group: self.group, declared: var.span };
         let local = Local { id, key, declared: None, entry: Some(entry), waiting: None };
         self.scopes.push(Scope::from([(var.text.clone(), local)]));

@@ -72,11 +72,13 @@ impl Cx<'_> {
             Queried::Expr(value) => self.aggregate_named(value).map(|of| MapValue::Aggregate(of).to_string()),
             Queried::Type(_) => None,
         };
-        let ty = self.type_of(of)?;
-        let id = if let Type::Struct(of) = &ty { of.btf } else { 0 };
-        let (base, full) = match aggregate {
-            Some(name) => (name.clone(), name),
-            None => (class(&ty), ty.to_string()),
+        let (id, base, full) = match aggregate {
+            Some(name) => (0, name.clone(), name),
+            None => {
+                let ty = self.type_of(of)?;
+                let id = if let Type::Struct(of) = &ty { of.btf } else { 0 };
+                (id, class(&ty), ty.to_string())
+            }
         };
         let text = |text: String| {
             let ty = Type::Str(text.len() as u32 + 1);

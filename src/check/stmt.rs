@@ -4,6 +4,7 @@ use super::convert::converted;
 use super::cx::{Local, Scope};
 use super::declare::fits;
 use super::env::VarKey;
+use super::operators::constant;
 use super::{Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind, VarId};
@@ -123,7 +124,11 @@ impl Cx<'_> {
     }
 
     fn unroll(&mut self, count: &ast::Expr, body: &[ast::Stmt]) -> Fallible<StmtKind> {
-        let times = self.literal_int(count, "unroll")?;
+        let value = self.value(count)?;
+        let Some(times) = constant(&value) else {
+            let diagnostic = Diagnostic::error(count.span, "invalid unroll value: it must be a literal number");
+            return Err(self.error(diagnostic.hint("as many turns as a variable says: for ($i : 0..$n) { ... }")));
+        };
         if times < 1 {
             return Err(self.error(Diagnostic::error(count.span, "unroll minimum value is 1")));
         }
@@ -146,7 +151,8 @@ impl Cx<'_> {
         body: &[ast::Stmt],
         span: Span,
     ) -> Fallible<StmtKind> {
-        let (from, to) = (self.scalar(from), self.scalar(to));
+        let (from, to) = (self.range_end(from, "start"), self.range_end(to, "end"));
+        self.no_loop_shadowing(var)?;
         self.scopes.push(Scope::new());
         let local = self.introduce(var, Some(Type::I64));
         let body = self.looped(body);
@@ -156,6 +162,15 @@ impl Cx<'_> {
         let limit = if self.kernel.has(Feature::Loop) { CALLED } else { WALKED };
         let bound = self.counter(Cause::LoopBound { limit }, span);
         Ok(StmtKind::For { var, from, to, body, bound })
+    }
+
+    fn range_end(&mut self, expr: &ast::Expr, which: &str) -> Fallible<Expr> {
+        let value = self.value(expr)?;
+        if matches!(value.ty, Type::Int(_) | Type::Bool | Type::Enum(_)) {
+            return Ok(value);
+        }
+        let message = format!("Loop range requires an integer for the {which} value, found '{}'", value.ty);
+        Err(self.error(Diagnostic::error(expr.span, message)))
     }
 
     fn declare(
@@ -205,8 +220,17 @@ impl Cx<'_> {
         local.declared.clone().or_else(|| self.env.var(&local.key).cloned())
     }
 
+    /// The variable of a loop is a new one.
+    pub(super) fn no_loop_shadowing(&mut self, name: &ast::Name) -> Fallible<()> {
+        let Some(other) = self.lookup(&name.text) else { return Ok(()) };
+        let first = other.key.declared;
+        let message = format!("Loop declaration shadows existing variable: {}", name.text);
+        let shadowing = Diagnostic::error(name.span, message).label(first, "declared here");
+        Err(self.error(shadowing.hint(format!("give the loop a variable of its own: {}2", name.text))))
+    }
+
     /// A name may be declared once in all the scopes that are open.
-    pub(super) fn no_shadowing(&mut self, name: &ast::Name) -> Fallible<()> {
+    fn no_shadowing(&mut self, name: &ast::Name) -> Fallible<()> {
         let Some(other) = self.lookup(&name.text) else { return Ok(()) };
         let first = other.key.declared;
         let message = format!("Variable {} was already declared. Variable shadowing is not allowed.", name.text);

@@ -33,13 +33,16 @@ pub fn list_verbose(kernel: &dyn Kernel, pattern: Option<&str>) -> Result<Vec<St
         let lines = |definition: String| definition.lines().map(str::to_string).collect::<Vec<_>>();
         return Ok(types.into_iter().flat_map(|(_, id)| define(kernel, id).map(lines)).flatten().collect());
     }
-    let mut lines = Vec::new();
-    for name in list(kernel, pattern)? {
+    Ok(with_arguments(kernel, list(kernel, pattern)?))
+}
+
+/// Full names of attach points, each before its arguments.
+pub fn with_arguments(kernel: &dyn Kernel, names: Vec<String>) -> Vec<String> {
+    let described = |name: String| {
         let arguments = arguments(kernel, &name);
-        lines.push(name);
-        lines.extend(arguments.iter().map(|field| format!("    {}", declare(field))));
-    }
-    Ok(lines)
+        [name].into_iter().chain(arguments.into_iter().map(|field| format!("    {}", declare(&field))))
+    };
+    names.into_iter().flat_map(described).collect()
 }
 
 /// A pattern over full names, with the provider spelled out where there is one.

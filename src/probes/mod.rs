@@ -148,7 +148,7 @@ pub static TYPES: &[&ProbeType] = &[
 ];
 
 pub use hot::warning as hot_warning;
-pub use listing::{arguments, declare, list, list_verbose};
+pub use listing::{arguments, declare, list, list_verbose, with_arguments};
 pub use rawtracepoint::event_exists as raw_event_exists;
 
 /// The probe type of this name or alias, in any case.

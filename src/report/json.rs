@@ -47,6 +47,8 @@ impl Sink for JsonSink {
     fn text(&mut self, kind: &'static str, text: &[u8]) -> Result<()> {
         // bpftrace names the kind of `system()` after what it does.
         let kind = if kind == "system" { "syscall" } else { kind };
+        // What is joined is one line; its end is no part of it.
+        let text = if kind == "join" { text.strip_suffix(b"\n").unwrap_or(text) } else { text };
         self.object(kind, &quoted(text))
     }
 
@@ -186,7 +188,7 @@ fn json(value: &Value, config: &Config) -> String {
                 .iter()
                 .map(|(name, value)| format!("{}: {}", quoted(name.as_bytes()), json(value, config)))
                 .collect();
-            format!("{{ {} }}", fields.join(", "))
+            format!("{{{}}}", fields.join(", "))
         }
         Value::Average { count, total } => self::number(average(*count, *total)),
         Value::Stats { count, total } => format!(

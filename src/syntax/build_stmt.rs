@@ -91,7 +91,7 @@ impl Builder {
 
     fn iterated_map(&mut self, map: Expr) -> Expr {
         if !matches!(*map.kind, ExprKind::Map { .. } | ExprKind::Bad) {
-            let fault = Diagnostic::error(map.span, "syntax: expected a map or a range after ':'");
+            let fault = Diagnostic::error(map.span, "syntax: expected map or range in for loop");
             self.faults
                 .push(fault.hint("loop over a map with `for ($kv : @map)`, over numbers with `for ($i : 0..10)`"));
         }

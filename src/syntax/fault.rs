@@ -51,10 +51,11 @@ pub fn misplaced(source: &Source, head: Range<usize>, unclosed: &[Opener]) -> Di
 const MAX_LABELS: usize = 3;
 
 /// What to say for the rules that could have matched, most telling first. Operators are always possible, so never mentioned.
-const WANTED: [(Rule, &str); 19] = [
+const WANTED: [(Rule, &str); 20] = [
     (Rule::unary, "expected expression"),
     (Rule::number, "expected expression"),
     (Rule::condition, "expected expression"),
+    (Rule::iterated, "expected expression"),
     (Rule::predicate_end, "expected '/' to close predicate"),
     (Rule::close_paren, "expected ')'"),
     (Rule::close_bracket, "expected ']'"),
@@ -113,6 +114,10 @@ impl<'a> Place<'a> {
         let operand = self.expects_operand() && !self.begins_statement();
         match self.unclosed.last() {
             Some(opener) if !operand => format!("expected '{}'", opener.kind.close()),
+            _ if hint::changes_part(self) => {
+                "Tuples and records are immutable once created. Consider creating a new value and assigning it instead."
+                    .to_string()
+            }
             _ if self.begins_statement() || self.is_stray() => format!("unexpected '{}'", self.found),
             _ if self.begins_item() || self.expects(Rule::attach_point) => "expected attach point".to_string(),
             _ if self.expects(Rule::variable) && self.before().ends_with("let") => {

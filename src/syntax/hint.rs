@@ -80,6 +80,13 @@ fn field_assigned(place: &Place<'_>) -> Option<String> {
         .then(|| "only variables and maps can be assigned to; fields, tuples and structs are read-only".to_string())
 }
 
+/// Whether an assignment is to a part of a variable: `$tuple.0 = 1`.
+pub fn changes_part(place: &Place<'_>) -> bool {
+    let statement = place.before().rsplit([';', '{', '}']).next().unwrap_or("").trim_start();
+    let is_part = statement.starts_with('$') && (statement.contains('.') || statement.contains("->"));
+    is_part && !statement.contains(char::is_whitespace) && place.expects(Rule::semicolon) && is_assignment(place)
+}
+
 fn single_equals(place: &Place<'_>) -> Option<String> {
     let inside = [Rule::close_paren, Rule::open_brace, Rule::predicate_end, Rule::close_bracket];
     (place.found == "=" && inside.into_iter().any(|rule| place.expects(rule)))

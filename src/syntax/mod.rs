@@ -38,6 +38,11 @@ pub fn string_literal(quoted: &str) -> Vec<u8> {
     literal::string(quoted).0
 }
 
+/// The value of an integer literal, duration or not; `None` if the text is none.
+pub fn integer(text: &str) -> Option<u64> {
+    literal::integer(text).ok().map(|(value, _)| value)
+}
+
 /// Whether a text could be run as it is, or waits for more lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completeness {
