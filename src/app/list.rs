@@ -44,7 +44,8 @@ fn of_program(invocation: &Invocation, program: &Program, kernel: &Live) -> Resu
         }
     };
     let is_of_kernel = |target: &&Target| !matches!(target.attach, Attach::Run(_));
-    let mut targets: Vec<&Target> = program.probes.iter().flat_map(|probe| &probe.targets).filter(is_of_kernel).collect();
+    let mut targets: Vec<&Target> =
+        program.probes.iter().flat_map(|probe| &probe.targets).filter(is_of_kernel).collect();
     targets.sort_by_key(|target| target.span.start);
     let mut names: Vec<String> = targets.into_iter().map(|target| target.name.clone()).collect();
     names.dedup();

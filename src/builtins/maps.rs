@@ -155,10 +155,13 @@ fn find(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 /// A keyed map, and the key of one entry as the second argument.
 fn entry(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<(MapArg, Expr)> {
     let name = call.builtin.name;
-    if let Ok(MapArg { key_type: None, span, .. }) = cx.map_arg(&call.args[0], name) {
-        let how = if call.builtin.arity.0 < 2 { " with two arguments" } else { "" };
+    if let Ok(MapArg { key_type: None, span, name: map, .. }) = cx.map_arg(&call.args[0], name) {
+        let (how, hint) = match call.builtin.arity.0 {
+            1 => (" with two arguments", format!("leave the key out: {name}({map})")),
+            _ => ("", format!("a map without keys always has its one value: {map}")),
+        };
         let message = format!("call to {name}(){how} expects a map with explicit keys (non-scalar map)");
-        return Err(cx.error(Diagnostic::error(span, message)));
+        return Err(cx.error(Diagnostic::error(span, message).hint(hint)));
     }
     let key = cx.key_arg(&call.args[0], &call.args[1])?;
     Ok((cx.map_arg(&call.args[0], name)?, key))

@@ -85,7 +85,9 @@ fn elements(literal: &Expr, of: &Type, count: u32) -> Option<Vec<(u32, Expr)>> {
         Type::Int(int) => narrow(number, Int { sign: Sign::Unsigned, ..int }),
         _ => number,
     };
-    let element = |at: u32| (at, Expr::int(bytes >> (8 * at) & (-1i64 as u64 >> (64 - 8 * size)) as i64, of.clone(), literal.span));
+    let element = |at: u32| {
+        (at, Expr::int(bytes >> (8 * at) & (-1i64 as u64 >> (64 - 8 * size)) as i64, of.clone(), literal.span))
+    };
     is_possible.then(|| (0..count).map(|index| element(index * size)).collect())
 }
 

@@ -339,6 +339,14 @@ impl Env {
     pub fn counter(&mut self, cause: Cause, span: Span) -> CounterId {
         self.plan.counter(cause, span)
     }
+
+    /// As many turns as the loop may have that this counter belongs to.
+    pub fn loop_limit(&self, bound: CounterId) -> u64 {
+        match self.plan.counters[bound].cause {
+            Cause::LoopBound { limit } => limit.into(),
+            _ => 1,
+        }
+    }
 }
 
 fn user_map(name: &str, info: &MapInfo, value: &MapValue, declared: Option<Declared>, config: &Config) -> Map {

@@ -49,7 +49,9 @@ impl Cx<'_> {
         let target = &self.target().name;
         if name.text.starts_with("common_") && self.probe.name() == "tracepoint" {
             let message = format!("BPF does not support accessing common tracepoint fields such as '{}'", name.text);
-            return Err(self.error(Diagnostic::error(name.span, message).hint("pid, tid, cpu and the like are builtins")));
+            return Err(
+                self.error(Diagnostic::error(name.span, message).hint("pid, tid, cpu and the like are builtins"))
+            );
         }
         let message =
             format!("Struct/union of type 'struct {target}_args' does not contain a field named '{}'", name.text);

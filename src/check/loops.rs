@@ -1,15 +1,30 @@
-//! Loops over the entries of a map.
+//! Loops over numbers, and over the entries of a map.
 
-use super::convert::tuple;
+use super::convert::{converted, tuple};
 use super::cx::{Local, Scope};
 use super::env::{Keyed, VarKey};
 use super::{Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{self, Block, Expr, ExprKind, Stmt, StmtKind, VarId};
 use crate::kernel::Feature;
+use crate::plan::Cause;
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::types::{Aggregate, MapValue, Type};
+
+/// Turns of a loop over numbers: as many as `bpf_loop` grants, or on kernels without it as many as the verifier walks through.
+const CALLED: u32 = 1 << 23;
+const WALKED: u32 = 1024;
+
+/// Instructions that a loop may cost the verifier, which gives up after a million. Branches may make it go through them several
+/// times.
+const PATIENCE: u64 = 100_000;
+
+/// Turns that a loop with a condition is taken to have.
+const FEW: u64 = 16;
+
+/// More bytes than this are moved by a helper.
+const MOVED: u32 = 256;
 
 /// A map that is looped over.
 struct Entries {
@@ -75,6 +90,63 @@ impl Cx<'_> {
         };
         let hint = format!("print({name}) shows all of it");
         Err(self.error(Diagnostic::error(span, fault).hint(hint)))
+    }
+
+    pub(super) fn for_range(
+        &mut self,
+        var: &ast::Name,
+        from: &ast::Expr,
+        to: &ast::Expr,
+        body: &[ast::Stmt],
+        span: Span,
+    ) -> Fallible<StmtKind> {
+        let (from, to) = (self.range_end(from, "start"), self.range_end(to, "end"));
+        self.no_loop_shadowing(var)?;
+        self.scopes.push(Scope::new());
+        let local = self.introduce(var, Some(Type::I64));
+        let body = self.looped(body);
+        self.scopes.pop();
+        let (var, from, to) = (local?, from?, to?);
+        let (from, to) = (converted(from, &Type::I64), converted(to, &Type::I64));
+        let limit = if self.kernel.has(Feature::Loop) { CALLED } else { self.turns_to_walk(&body) };
+        let bound = self.counter(Cause::LoopBound { limit }, span);
+        Ok(StmtKind::For { var, from, to, body, bound })
+    }
+
+    fn range_end(&mut self, expr: &ast::Expr, which: &str) -> Fallible<Expr> {
+        let value = self.value(expr)?;
+        if matches!(value.ty, Type::Int(_) | Type::Bool | Type::Enum(_)) {
+            return Ok(value);
+        }
+        let message = format!("Loop range requires an integer for the {which} value, found '{}'", value.ty);
+        Err(self.error(Diagnostic::error(expr.span, message)))
+    }
+
+    /// As many turns of a loop as the verifier has patience for.
+    fn turns_to_walk(&self, body: &Block) -> u32 {
+        let turns = PATIENCE / self.weight(body).max(1);
+        u32::try_from(turns).unwrap_or(u32::MAX).clamp(1, WALKED)
+    }
+
+    /// About as many instructions as the verifier goes through in a block.
+    fn weight(&self, block: &Block) -> u64 {
+        block.iter().map(|statement| self.weight_of(statement)).sum()
+    }
+
+    fn weight_of(&self, statement: &Stmt) -> u64 {
+        let mut weight = 4;
+        // What lies in memory is moved a word at a time.
+        statement.each_expr(&mut |expr| expr.walk(&mut |expr| weight += 4 + u64::from(expr.ty.size().min(MOVED)) / 8));
+        let turns = match &statement.kind {
+            StmtKind::For { from, to, bound, .. } => {
+                let limit = self.env.loop_limit(*bound);
+                ir::turns(from, to).map_or(limit, |turns| limit.min(turns as u64))
+            }
+            StmtKind::While { .. } => FEW,
+            _ => 1,
+        };
+        statement.each_block(&mut |block| weight += turns * self.weight(block));
+        weight
     }
 
     fn entry_body(&mut self, var: &ast::Name, id: VarId, entry: Expr, body: &[ast::Stmt]) -> Fallible<Block> {

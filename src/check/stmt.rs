@@ -8,15 +8,9 @@ use super::operators::constant;
 use super::{Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind, VarId};
-use crate::kernel::Feature;
-use crate::plan::Cause;
 use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOp};
 use crate::types::{Aggregate, MapValue, Type};
-
-/// Iterations of a range loop: as many as `bpf_loop` grants, or on kernels without it as many as the verifier walks through.
-const CALLED: u32 = 1 << 23;
-const WALKED: u32 = 1024;
 
 impl Cx<'_> {
     /// Lowers a block in a scope of its own. Statements at fault are left out: their faults are recorded.
@@ -141,36 +135,6 @@ impl Cx<'_> {
             Stmt::new(StmtKind::Block(self.block(body)), span)
         });
         Ok(StmtKind::Block(copies.collect()))
-    }
-
-    fn for_range(
-        &mut self,
-        var: &ast::Name,
-        from: &ast::Expr,
-        to: &ast::Expr,
-        body: &[ast::Stmt],
-        span: Span,
-    ) -> Fallible<StmtKind> {
-        let (from, to) = (self.range_end(from, "start"), self.range_end(to, "end"));
-        self.no_loop_shadowing(var)?;
-        self.scopes.push(Scope::new());
-        let local = self.introduce(var, Some(Type::I64));
-        let body = self.looped(body);
-        self.scopes.pop();
-        let (var, from, to) = (local?, from?, to?);
-        let (from, to) = (converted(from, &Type::I64), converted(to, &Type::I64));
-        let limit = if self.kernel.has(Feature::Loop) { CALLED } else { WALKED };
-        let bound = self.counter(Cause::LoopBound { limit }, span);
-        Ok(StmtKind::For { var, from, to, body, bound })
-    }
-
-    fn range_end(&mut self, expr: &ast::Expr, which: &str) -> Fallible<Expr> {
-        let value = self.value(expr)?;
-        if matches!(value.ty, Type::Int(_) | Type::Bool | Type::Enum(_)) {
-            return Ok(value);
-        }
-        let message = format!("Loop range requires an integer for the {which} value, found '{}'", value.ty);
-        Err(self.error(Diagnostic::error(expr.span, message)))
     }
 
     fn declare(

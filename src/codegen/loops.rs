@@ -4,8 +4,8 @@
 use super::capture::{CONTEXT, RETURNED, START, VALUE};
 use super::state::{Function, FunctionRole, Gen, Generated, Loop, Returns, Storage, at, size_of};
 use crate::bpf::Helper;
-use crate::bpf::asm::{Alu, Arg, Base, Cond, FunctionId, Operand, Place, Size, VReg};
-use crate::ir::{Block, Expr, ExprKind, VarId};
+use crate::bpf::asm::{Alu, Arg, Base, Cond, FunctionId, Label, Operand, Place, Size, VReg};
+use crate::ir::{self, Block, Expr, VarId};
 use crate::kernel::Feature;
 use crate::plan::{Cause, CounterId, MapId};
 
@@ -23,7 +23,7 @@ impl Gen<'_> {
 
     /// Whether the loop's body becomes a function.
     pub fn is_called(&self, from: &Expr, to: &Expr) -> bool {
-        self.kernel.has(Feature::Loop) && iterations(from, to).is_none_or(|count| count > FEW)
+        self.kernel.has(Feature::Loop) && ir::turns(from, to).is_none_or(|count| count > FEW)
     }
 
     fn jumping_loop(&mut self, var: VarId, from: &Expr, to: &Expr, body: &Block, bound: CounterId) -> Generated<()> {
@@ -40,9 +40,7 @@ impl Gen<'_> {
         self.asm.clobber();
         let (now, limit) = (self.asm.get(index), self.asm.get(last));
         self.asm.branch(Cond::SGe, now.into(), limit.into(), end);
-        if iterations(from, to).is_none() {
-            self.bound_rounds(rounds, bound, end);
-        }
+        self.bound_rounds(rounds, bound, ir::turns(from, to), end);
         self.store_index(var, now.into());
         self.loops.push(Loop::Native { next, end });
         self.block(body)?;
@@ -58,8 +56,11 @@ impl Gen<'_> {
     }
 
     /// Gives up after as many rounds as the verifier can follow, and counts that.
-    fn bound_rounds(&mut self, rounds: crate::bpf::asm::VReg, bound: CounterId, end: crate::bpf::asm::Label) {
+    fn bound_rounds(&mut self, rounds: VReg, bound: CounterId, turns: Option<i64>, end: Label) {
         let Cause::LoopBound { limit } = self.plan.counters[bound].cause else { return };
+        if turns.is_some_and(|turns| turns <= i64::from(limit)) {
+            return;
+        }
         let so_far = self.asm.get(rounds);
         let go_on = self.asm.label();
         self.asm.branch(Cond::Lt, so_far.into(), Operand::Imm(i64::from(limit)), go_on);
@@ -254,13 +255,5 @@ impl Gen<'_> {
         }
         self.asm.place(end);
         Ok(())
-    }
-}
-
-/// How often a loop between constants runs.
-fn iterations(from: &Expr, to: &Expr) -> Option<i64> {
-    match (&*from.kind, &*to.kind) {
-        (ExprKind::Int(from), ExprKind::Int(to)) => Some(to.saturating_sub(*from).max(0)),
-        _ => None,
     }
 }

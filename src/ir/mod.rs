@@ -455,3 +455,11 @@ impl Stmt {
         Self { kind, span }
     }
 }
+
+/// How many turns a loop between constants makes.
+pub fn turns(from: &Expr, to: &Expr) -> Option<i64> {
+    match (&*from.kind, &*to.kind) {
+        (ExprKind::Int(from), ExprKind::Int(to)) => Some(to.saturating_sub(*from).max(0)),
+        _ => None,
+    }
+}
