@@ -51,7 +51,7 @@ pub const ROWS: &[Builtin] = &{
         ),
         Builtin::value(
             "args",
-            "The arguments of the event by name, as args.NAME; -lv lists them.",
+            "The arguments of the event by name, as args.NAME; -lv lists them. By itself, a record of them all.",
             "tracepoint:syscalls:sys_enter_openat { print(args.dfd); }",
             args,
         ),

@@ -16,8 +16,7 @@ use crate::types::{Aggregate, MapValue, Type};
 const CALLED: u32 = 1 << 23;
 const WALKED: u32 = 1024;
 
-/// Instructions that a loop may cost the verifier, which gives up after a million. Branches may make it go through them several
-/// times.
+/// Instructions that a loop may cost the verifier, which gives up after a million.
 const PATIENCE: u64 = 100_000;
 
 /// Turns that a loop with a condition is taken to have.
@@ -124,7 +123,8 @@ impl Cx<'_> {
 
     /// As many turns of a loop as the verifier has patience for.
     fn turns_to_walk(&self, body: &Block) -> u32 {
-        let turns = PATIENCE / self.weight(body).max(1);
+        // It goes through what follows a branch from either side, unless it sees that both have come to the same.
+        let turns = 2 * PATIENCE / (self.weight(body).max(1) * (2 + branches(body)));
         u32::try_from(turns).unwrap_or(u32::MAX).clamp(1, WALKED)
     }
 
@@ -158,6 +158,16 @@ impl Cx<'_> {
         self.scopes.pop();
         Ok(body)
     }
+}
+
+/// Places in a block where it goes on in one of two ways.
+fn branches(block: &Block) -> u64 {
+    let mut count = 0;
+    ir::walk(block, &mut |expr| {
+        count += u64::from(matches!(*expr.kind, ExprKind::Cond { .. } | ExprKind::And(..) | ExprKind::Or(..)));
+    });
+    ir::walk_statements(block, &mut |statement| count += u64::from(matches!(statement.kind, StmtKind::If { .. })));
+    count
 }
 
 /// Whether the value of a variable is used anywhere in a block.
