@@ -12,7 +12,7 @@ use crate::format::Format;
 use crate::id::IdVec;
 use crate::report::Sink;
 use crate::source::Span;
-use crate::types::{MapValue, StackType, Type};
+use crate::types::{Aggregate, MapValue, StackType, Type};
 use crate::value::Value;
 
 crate::ids! {
@@ -74,6 +74,33 @@ pub struct Map {
 }
 
 impl Map {
+    /// Where the mark of a map of one entry lies.
+    pub fn mark(&self) -> Option<u32> {
+        match &self.role {
+            Role::User { key: None, value, .. } if !self.is_parted() => Some(Plan::mark_offset(value)),
+            _ => None,
+        }
+    }
+
+    /// Whether the value of a key is spread over several entries. Their keys are the script's and, as a `u64` behind it, the
+    /// number of the part.
+    pub fn is_parted(&self) -> bool {
+        match &self.role {
+            Role::User { key: Some(_), value: MapValue::Aggregate(Aggregate::Quantiles), .. } => {
+                self.kind == MapKind::PerCpuHash
+            }
+            _ => false,
+        }
+    }
+
+    /// Where the number of the part lies in a key.
+    pub fn part_offset(&self) -> u32 {
+        match &self.role {
+            Role::User { key: Some(key), .. } => key.size().next_multiple_of(8),
+            _ => 0,
+        }
+    }
+
     /// Whether programs that run side by side can use the same one.
     pub fn is_shared(&self) -> bool {
         match self.role {

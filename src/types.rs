@@ -151,7 +151,7 @@ pub enum Aggregate {
     /// `[epoch, value, mark]` for each of `count` intervals of so many nanoseconds, a ring; `mark` is 0 without a value.
     Series { interval: u64, count: u32, keep: Keep, sign: Sign },
     /// `[greatest, set, count]`, a count for each [`QUANTILE_BLOCK`] buckets, then the buckets of a logarithmic histogram with
-    /// [`QUANTILE_BITS`].
+    /// [`QUANTILE_BITS`]. In a map with keys each block is an entry of its own: `[greatest, set, count]` and its buckets.
     Quantiles,
 }
 
@@ -163,6 +163,9 @@ pub const QUANTILE_BLOCK: u32 = 64;
 /// The words where the blocks and the buckets of [`Aggregate::Quantiles`] begin.
 pub const QUANTILE_BLOCKS_AT: u32 = 3;
 pub const QUANTILE_BUCKETS_AT: u32 = QUANTILE_BLOCKS_AT + quantile_blocks();
+
+/// The word where the buckets of one block begin, where each block has an entry of its own: `[greatest, set, count]` come first.
+pub const QUANTILE_PART_AT: u32 = 3;
 
 /// Words of one interval of a [`Aggregate::Series`].
 pub const SERIES_WORDS: u32 = 3;
@@ -317,6 +320,16 @@ impl Aggregate {
             Aggregate::LHist { min, max, step } => 8 * (2 + ((max - min) / step) as u32),
             Aggregate::Series { count, .. } => 8 * SERIES_WORDS * count,
             Aggregate::Quantiles => 8 * (QUANTILE_BUCKETS_AT + log2_buckets(QUANTILE_BITS)),
+        }
+    }
+}
+
+impl Aggregate {
+    /// Bytes of one CPU's slot for one part of a value that is spread over several entries.
+    pub fn part_size(&self) -> u32 {
+        match self {
+            Aggregate::Quantiles => 8 * (QUANTILE_PART_AT + QUANTILE_BLOCK),
+            _ => self.size(),
         }
     }
 }

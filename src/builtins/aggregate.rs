@@ -1,10 +1,12 @@
 //! Aggregations: what a map can be assigned to sum up many values. Each CPU has a slot of its own; they are merged when read.
 
-use super::{Builtin, Lower, Update, number};
+use super::{Builtin, Lower, Parted, Update, number};
 use crate::check::{Call, Cx, Fallible, Safety};
 use crate::diag::Diagnostic;
 use crate::ir::{BinaryOp, Expr, ExprKind, Step, StepOp};
-use crate::types::{Aggregate, QUANTILE_BITS, QUANTILE_BLOCK, QUANTILE_BLOCKS_AT, QUANTILE_BUCKETS_AT, Sign, Type};
+use crate::types::{
+    Aggregate, QUANTILE_BITS, QUANTILE_BLOCK, QUANTILE_BLOCKS_AT, QUANTILE_BUCKETS_AT, QUANTILE_PART_AT, Sign, Type,
+};
 
 pub const ROWS: &[Builtin] = &[
     row("count", "", (0, 0), "How often.", "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }", count),
@@ -69,34 +71,34 @@ const fn row(
 
 fn count(_: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
     let one = number(1, call.span);
-    Ok(Update { aggregate: Aggregate::Count, steps: vec![step(0, StepOp::Add, one)] })
+    Ok(Update::whole(Aggregate::Count, vec![step(0, StepOp::Add, one)]))
 }
 
 fn sum(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
     let value = cx.scalar(&call.args[0])?;
-    Ok(Update { aggregate: Aggregate::Sum(value.ty.sign()), steps: vec![step(0, StepOp::Add, value)] })
+    Ok(Update::whole(Aggregate::Sum(value.ty.sign()), vec![step(0, StepOp::Add, value)]))
 }
 
 fn min(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
     let value = cx.scalar(&call.args[0])?;
     let sign = value.ty.sign();
-    Ok(Update { aggregate: Aggregate::Min(sign), steps: vec![step(0, StepOp::Min(sign), value)] })
+    Ok(Update::whole(Aggregate::Min(sign), vec![step(0, StepOp::Min(sign), value)]))
 }
 
 fn max(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
     let value = cx.scalar(&call.args[0])?;
     let sign = value.ty.sign();
-    Ok(Update { aggregate: Aggregate::Max(sign), steps: vec![step(0, StepOp::Max(sign), value)] })
+    Ok(Update::whole(Aggregate::Max(sign), vec![step(0, StepOp::Max(sign), value)]))
 }
 
 fn avg(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
     let value = cx.scalar(&call.args[0])?;
-    Ok(Update { aggregate: Aggregate::Avg(value.ty.sign()), steps: totals(value) })
+    Ok(Update::whole(Aggregate::Avg(value.ty.sign()), totals(value)))
 }
 
 fn stats(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
     let value = cx.scalar(&call.args[0])?;
-    Ok(Update { aggregate: Aggregate::Stats(value.ty.sign()), steps: totals(value) })
+    Ok(Update::whole(Aggregate::Stats(value.ty.sign()), totals(value)))
 }
 
 /// One more, and the value to the total.
@@ -116,7 +118,7 @@ fn hist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
     }
     let bits = bits as u8;
     let bucket = ExprKind::Log2Bucket { value, bits };
-    Ok(Update { aggregate: Aggregate::Hist { bits }, steps: vec![one_more(bucket, call)] })
+    Ok(Update::whole(Aggregate::Hist { bits }, vec![one_more(bucket, call)]))
 }
 
 fn quantiles(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
@@ -126,18 +128,19 @@ fn quantiles(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
     let value = cx.named("value", value, &mut block);
     let bucket = ExprKind::Log2Bucket { value: value.clone(), bits: QUANTILE_BITS };
     let bucket = cx.named("bucket", Expr::new(bucket, Type::U64, span), &mut block);
-    let block_of = super::binary(BinaryOp::Div, bucket.clone(), i64::from(QUANTILE_BLOCK), Type::U64);
+    let part = super::binary(BinaryOp::Div, bucket.clone(), i64::from(QUANTILE_BLOCK), Type::U64);
+    let within = super::binary(BinaryOp::Mod, bucket.clone(), i64::from(QUANTILE_BLOCK), Type::U64);
     let word = |index: Expr, start: u32| super::binary(BinaryOp::Add, index, i64::from(start), Type::U64);
     // The first thing evaluated notes what all that follow are made of.
     let first = Expr::new(ExprKind::Seq(block, number(0, span)), Type::U64, span);
     let one_more = |index| Step { index, op: StepOp::Add, value: number(1, span) };
-    let steps = vec![
-        Step { index: first, op: StepOp::Max(Sign::Signed), value },
-        step(2, StepOp::Add, number(1, span)),
-        one_more(word(block_of, QUANTILE_BLOCKS_AT)),
-        one_more(word(bucket, QUANTILE_BUCKETS_AT)),
-    ];
-    Ok(Update { aggregate: Aggregate::Quantiles, steps })
+    let common =
+        vec![Step { index: first, op: StepOp::Max(Sign::Signed), value }, step(2, StepOp::Add, number(1, span))];
+    let of_whole = [one_more(word(part.clone(), QUANTILE_BLOCKS_AT)), one_more(word(bucket, QUANTILE_BUCKETS_AT))];
+    let steps = common.iter().cloned().chain(of_whole).collect();
+    let of_part = common.into_iter().chain([one_more(word(within, QUANTILE_PART_AT))]).collect();
+    let parted = Some(Parted { part, steps: of_part });
+    Ok(Update { aggregate: Aggregate::Quantiles, steps, parted })
 }
 
 fn lhist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
@@ -162,7 +165,7 @@ fn lhist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
         return Err(cx.error(Diagnostic::error(call.span, message)));
     }
     let bucket = ExprKind::LinearBucket { value, min, max, step };
-    Ok(Update { aggregate: Aggregate::LHist { min, max, step }, steps: vec![one_more(bucket, call)] })
+    Ok(Update::whole(Aggregate::LHist { min, max, step }, vec![one_more(bucket, call)]))
 }
 
 fn one_more(bucket: ExprKind, call: &Call<'_>) -> Step {

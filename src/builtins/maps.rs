@@ -1,15 +1,17 @@
 //! Actions on maps.
 
 use super::Builtin;
+use super::quantiles::{each, variable};
 use super::stacks::stack_type;
-use crate::check::{Call, Cx, Emit, Fallible, MapArg};
+use crate::check::{Call, Cx, Emit, Fallible, MapArg, part_key};
 use crate::diag::Diagnostic;
 use crate::error::Result;
-use crate::ir::{Expr, ExprKind, Stmt, StmtKind};
+use crate::ir::{Block, CompareOp, Expr, ExprKind, Stmt, StmtKind};
 use crate::kernel::Feature;
 use crate::plan::{Action, Host, MapId, MapUse};
+use crate::source::Span;
 use crate::syntax::ast;
-use crate::types::{MapValue, Side, Type};
+use crate::types::{MapValue, Side, Sign, Type, quantile_blocks};
 use crate::value::Value;
 
 pub const ROWS: &[Builtin] = &[
@@ -124,12 +126,37 @@ fn delete(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         }
     };
     cx.plan().shrinking.insert(map.map);
-    Ok(Expr::new(ExprKind::MapDelete { map: map.map, key }, Type::Bool, call.span))
+    let of_entry = |key| ExprKind::MapDelete { map: map.map, key };
+    Ok(match key {
+        Some(key) if cx.plan().maps[map.map].is_parted() => any_part(cx, key, call.span, |part| of_entry(Some(part))),
+        key => Expr::new(of_entry(key), Type::Bool, call.span),
+    })
+}
+
+/// Does something with all parts that a key may have; whether it was true of any of them.
+fn any_part(cx: &mut Cx<'_>, key: Expr, span: Span, act: impl Fn(Expr) -> ExprKind) -> Expr {
+    let mut block = Block::new();
+    let key = cx.named("key", key, &mut block);
+    let any = variable(cx, "any", super::number(0, span), &mut block);
+    each(cx, quantile_blocks(), span, &mut block, |cx, round, body| {
+        let found = Expr::new(act(part_key(Some(key), round)), Type::Bool, span);
+        let cond = cx.named("found", found, body);
+        let then = vec![Stmt::new(StmtKind::Set(any, super::number(1, span)), span)];
+        body.push(Stmt::new(StmtKind::If { cond, then, otherwise: Vec::new() }, span));
+    });
+    let left = Expr::new(ExprKind::Var(any), Type::U64, span);
+    let (op, right) = (CompareOp::Ne, super::number(0, span));
+    let is_any = Expr::new(ExprKind::Compare { op, sign: Sign::Unsigned, left, right }, Type::Bool, span);
+    Expr::new(ExprKind::Seq(block, is_any), Type::Bool, span)
 }
 
 fn has_key(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let (map, key) = entry(cx, call)?;
-    Ok(Expr::new(ExprKind::MapHas { map: map.map, key }, Type::Bool, call.span))
+    let of_entry = |key| ExprKind::MapHas { map: map.map, key };
+    Ok(match cx.plan().maps[map.map].is_parted() {
+        true => any_part(cx, key, call.span, of_entry),
+        false => Expr::new(of_entry(key), Type::Bool, call.span),
+    })
 }
 
 fn find(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
@@ -181,6 +208,12 @@ fn len(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     if map.key_type.is_none() {
         let message = "call to len() expects a map with explicit keys (non-scalar map)";
         return Err(cx.error(Diagnostic::error(map.span, message)));
+    }
+    if cx.plan().maps[map.map].is_parted() {
+        let message =
+            format!("len() cannot count the keys of {}, as each has several entries of '{}'", map.name, map.value);
+        let hint = "count them in a map of their own: @seen[key] = true; len(@seen)";
+        return Err(cx.error(Diagnostic::error(map.span, message).hint(hint)));
     }
     if !cx.kernel.has(Feature::ForEachMapElem) {
         let diagnostic =

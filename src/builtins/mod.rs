@@ -62,6 +62,20 @@ pub enum Lower {
 pub struct Update {
     pub aggregate: Aggregate,
     pub steps: Vec<Step>,
+    /// What it does where the value is spread over several entries.
+    pub parted: Option<Parted>,
+}
+
+/// The number of the part that one call changes, and what it does to that part's slot. The steps are evaluated first.
+pub struct Parted {
+    pub part: Expr,
+    pub steps: Vec<Step>,
+}
+
+impl Update {
+    fn whole(aggregate: Aggregate, steps: Vec<Step>) -> Update {
+        Update { aggregate, steps, parted: None }
+    }
 }
 
 /// All builtins, by what they are about.

@@ -1,15 +1,15 @@
 //! Percentiles of what `quantiles()` has collected, computed in the kernel over all CPUs.
 
 use super::{Builtin, binary, number};
-use crate::check::{Call, Cx, Fallible, MapArg};
+use crate::check::{Call, Cx, Fallible, MapArg, part_key};
 use crate::diag::Diagnostic;
 use crate::ir::{BinaryOp, Block, CompareOp, Expr, ExprKind, Merge, Stmt, StmtKind, VarId};
 use crate::kernel::Feature;
 use crate::plan::{Cause, MapId};
 use crate::source::Span;
 use crate::types::{
-    Aggregate, MapValue, QUANTILE_BITS, QUANTILE_BLOCK, QUANTILE_BLOCKS_AT, QUANTILE_BUCKETS_AT, Sign, Type,
-    quantile_blocks,
+    Aggregate, MapValue, QUANTILE_BITS, QUANTILE_BLOCK, QUANTILE_BLOCKS_AT, QUANTILE_BUCKETS_AT, QUANTILE_PART_AT,
+    Sign, Type, quantile_blocks,
 };
 
 pub const ROWS: &[Builtin] = &[
@@ -82,35 +82,104 @@ fn distribution(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<MapArg> {
     Err(cx.error(fault))
 }
 
-/// A walk over counts until so many of what was counted are passed.
-struct Walk {
+/// The distribution that is looked at.
+#[derive(Clone)]
+struct Distribution {
     map: MapId,
     key: Option<Expr>,
+    layout: Layout,
+    span: Span,
+}
+
+/// Where its counts are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// In one slot of each CPU.
+    Whole,
+    /// Each block in an entry of its own.
+    Parted,
+}
+
+/// Counts that can be walked over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    Blocks,
+    Buckets,
+}
+
+/// A walk over counts until so many of what was counted are passed.
+struct Walk {
+    of: Distribution,
     rank: Expr,
     /// How many have been passed.
     seen: VarId,
-    span: Span,
+}
+
+impl Distribution {
+    /// One of the counts.
+    fn counted(&self, counts: Counts, at: Expr) -> Expr {
+        let block = i64::from(QUANTILE_BLOCK);
+        let word = |at, start: u32| binary(BinaryOp::Add, at, i64::from(start), Type::U64);
+        let (key, index) = match (self.layout, counts) {
+            (Layout::Whole, Counts::Blocks) => (self.key.clone(), word(at, QUANTILE_BLOCKS_AT)),
+            (Layout::Whole, Counts::Buckets) => (self.key.clone(), word(at, QUANTILE_BUCKETS_AT)),
+            (Layout::Parted, Counts::Blocks) => (self.part(at), number(2, self.span)),
+            (Layout::Parted, Counts::Buckets) => {
+                let part = binary(BinaryOp::Div, at.clone(), block, Type::U64);
+                (self.part(part), word(binary(BinaryOp::Mod, at, block, Type::U64), QUANTILE_PART_AT))
+            }
+        };
+        Expr::new(ExprKind::SlotSum { map: self.map, key, index }, Type::U64, self.span)
+    }
+
+    fn part(&self, part: Expr) -> Option<Expr> {
+        Some(part_key(self.key.clone(), part))
+    }
+
+    /// How many numbers there are, and the greatest. Where each block has its own, the last one's counts.
+    fn extent(&self, cx: &mut Cx<'_>, block: &mut Block) -> (Expr, Expr) {
+        let merged = |key, how| Expr::new(ExprKind::Merge { map: self.map, key, how }, Type::I64, self.span);
+        let greatest = Merge::Max(Sign::Signed);
+        if self.layout == Layout::Whole {
+            let count = cx.named("count", merged(self.key.clone(), Merge::Sum(2)), block);
+            return (count, merged(self.key.clone(), greatest));
+        }
+        let span = self.span;
+        let [count, last] = ["count", "last"].map(|name| variable(cx, name, number(0, span), block));
+        let read = |var| Expr::new(ExprKind::Var(var), Type::U64, span);
+        each(cx, quantile_blocks(), span, block, |cx, round, body| {
+            let more = cx.named("more", self.counted(Counts::Blocks, round.clone()), body);
+            let then = vec![
+                Stmt::new(StmtKind::Set(count, sum(read(count), more.clone())), span),
+                Stmt::new(StmtKind::Set(last, round), span),
+            ];
+            let cond = compared(more, CompareOp::Ne, number(0, span));
+            body.push(Stmt::new(StmtKind::If { cond, then, otherwise: Vec::new() }, span));
+        });
+        (read(count), merged(self.part(read(last)), greatest))
+    }
 }
 
 /// One walk over the blocks finds the one that the wanted number lies in, another over its buckets finds the bucket.
 fn found(cx: &mut Cx<'_>, of: MapArg, (part, whole): (i64, i64), span: Span) -> Expr {
     let mut block = Block::new();
-    let (map, key) = (of.map, of.key.map(|key| cx.named("key", key, &mut block)));
-    let merged = |how| Expr::new(ExprKind::Merge { map, key: key.clone(), how }, Type::I64, span);
-    let count = cx.named("count", merged(Merge::Sum(2)), &mut block);
+    let layout = if cx.plan().maps[of.map].is_parted() { Layout::Parted } else { Layout::Whole };
+    let key = of.key.map(|key| cx.named("key", key, &mut block));
+    let of = Distribution { map: of.map, key, layout, span };
+    let (count, greatest) = of.extent(cx, &mut block);
     let scaled = binary(BinaryOp::Add, binary(BinaryOp::Mul, count.clone(), part, Type::U64), whole - 1, Type::U64);
     let rank = cx.named("rank", binary(BinaryOp::Div, scaled, whole, Type::U64), &mut block);
     let rank = choice(compared(rank.clone(), CompareOp::Ne, number(0, span)), rank, number(1, span));
     let rank = cx.named("rank", rank, &mut block);
     let seen = variable(cx, "seen", number(0, span), &mut block);
-    let walk = Walk { map, key: key.clone(), rank: rank.clone(), seen, span };
-    let nearby = walk.until(cx, QUANTILE_BLOCKS_AT, number(0, span), quantile_blocks(), &mut block);
+    let walk = Walk { of, rank: rank.clone(), seen };
+    let nearby = walk.until(cx, Counts::Blocks, number(0, span), quantile_blocks(), &mut block);
     let first = binary(BinaryOp::Mul, nearby, i64::from(QUANTILE_BLOCK), Type::U64);
     let first = cx.named("first", first, &mut block);
-    let bucket = walk.until(cx, QUANTILE_BUCKETS_AT, first, QUANTILE_BLOCK, &mut block);
+    let bucket = walk.until(cx, Counts::Buckets, first, QUANTILE_BLOCK, &mut block);
     let middle = middle(cx, bucket, &mut block);
     let middle = cx.named("middle", middle, &mut block);
-    let most = cx.named("greatest", merged(Merge::Max(Sign::Signed)), &mut block);
+    let most = cx.named("greatest", greatest, &mut block);
     let value = choice(compared(middle.clone(), CompareOp::Lt, most.clone()), middle, most.clone());
     // The last one of all is known exactly.
     let value = choice(compared(rank, CompareOp::Ge, count), most, value);
@@ -118,28 +187,39 @@ fn found(cx: &mut Cx<'_>, of: MapArg, (part, whole): (i64, i64), span: Span) -> 
 }
 
 impl Walk {
-    /// Which of these words, which begin at `start` and are counted from `first`, is the first with which the rank is reached; the
-    /// last if none is.
-    fn until(&self, cx: &mut Cx<'_>, start: u32, first: Expr, words: u32, block: &mut Block) -> Expr {
-        let span = self.span;
-        let last = binary(BinaryOp::Add, first.clone(), i64::from(words) - 1, Type::U64);
+    /// Which of so many counts from `first` on is the first with which the rank is reached; the last if none is.
+    fn until(&self, cx: &mut Cx<'_>, counts: Counts, first: Expr, many: u32, block: &mut Block) -> Expr {
+        let span = self.of.span;
+        let last = binary(BinaryOp::Add, first.clone(), i64::from(many) - 1, Type::U64);
         let found = variable(cx, "found", last, block);
-        let round = cx.fresh("round", Type::I64);
-        let mut body = Block::new();
-        let at = cx.named("at", sum(first, Expr::new(ExprKind::Var(round), Type::I64, span)), &mut body);
-        let index = binary(BinaryOp::Add, at.clone(), i64::from(start), Type::U64);
-        let counted = ExprKind::SlotSum { map: self.map, key: self.key.clone(), index };
-        let seen = sum(Expr::new(ExprKind::Var(self.seen), Type::U64, span), Expr::new(counted, Type::U64, span));
-        let seen = cx.named("passed", seen, &mut body);
-        let then = vec![Stmt::new(StmtKind::Set(found, at), span), Stmt::new(StmtKind::Break, span)];
-        let cond = compared(seen.clone(), CompareOp::Ge, self.rank.clone());
-        body.push(Stmt::new(StmtKind::If { cond, then, otherwise: Vec::new() }, span));
-        body.push(Stmt::new(StmtKind::Set(self.seen, seen), span));
-        let bound = cx.counter(Cause::LoopBound { limit: words }, span);
-        let (from, to) = (Expr::int(0, Type::I64, span), Expr::int(i64::from(words), Type::I64, span));
-        block.push(Stmt::new(StmtKind::For { var: round, from, to, body, bound }, span));
+        each(cx, many, span, block, |cx, round, body| {
+            let at = cx.named("at", sum(first, round), body);
+            let counted = self.of.counted(counts, at.clone());
+            let seen = sum(Expr::new(ExprKind::Var(self.seen), Type::U64, span), counted);
+            let seen = cx.named("passed", seen, body);
+            let then = vec![Stmt::new(StmtKind::Set(found, at), span), Stmt::new(StmtKind::Break, span)];
+            let cond = compared(seen.clone(), CompareOp::Ge, self.rank.clone());
+            body.push(Stmt::new(StmtKind::If { cond, then, otherwise: Vec::new() }, span));
+            body.push(Stmt::new(StmtKind::Set(self.seen, seen), span));
+        });
         Expr::new(ExprKind::Var(found), Type::U64, span)
     }
+}
+
+/// A loop of so many rounds, whose body is made with the number of the round.
+pub(super) fn each(
+    cx: &mut Cx<'_>,
+    rounds: u32,
+    span: Span,
+    block: &mut Block,
+    make: impl FnOnce(&mut Cx<'_>, Expr, &mut Block),
+) {
+    let round = cx.fresh("round", Type::I64);
+    let mut body = Block::new();
+    make(cx, Expr::new(ExprKind::Var(round), Type::I64, span), &mut body);
+    let bound = cx.counter(Cause::LoopBound { limit: rounds }, span);
+    let (from, to) = (Expr::int(0, Type::I64, span), Expr::int(i64::from(rounds), Type::I64, span));
+    block.push(Stmt::new(StmtKind::For { var: round, from, to, body, bound }, span));
 }
 
 /// The middle of a bucket; -1 for that of the negative numbers. What is printed is computed likewise.
@@ -159,7 +239,7 @@ fn middle(cx: &mut Cx<'_>, bucket: Expr, block: &mut Block) -> Expr {
 }
 
 /// A variable that is set further on, too.
-fn variable(cx: &mut Cx<'_>, name: &str, value: Expr, block: &mut Block) -> VarId {
+pub(super) fn variable(cx: &mut Cx<'_>, name: &str, value: Expr, block: &mut Block) -> VarId {
     let (var, span) = (cx.fresh(name, Type::U64), value.span);
     block.push(Stmt::new(StmtKind::Set(var, value), span));
     var

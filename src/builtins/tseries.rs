@@ -36,7 +36,7 @@ fn tseries(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
     }
     let keep = keep(cx, call)?;
     let aggregate = Aggregate::Series { interval: interval as u64, count: count as u32, keep, sign };
-    Ok(Update { aggregate, steps: steps(cx, call, value, (interval, count), keep)? })
+    Ok(Update::whole(aggregate, steps(cx, call, value, (interval, count), keep)?))
 }
 
 fn limit(cx: &mut Cx<'_>, call: &Call<'_>, index: usize, name: &str) -> Fallible<i64> {

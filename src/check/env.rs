@@ -367,5 +367,19 @@ fn user_map(name: &str, info: &MapInfo, value: &MapValue, declared: Option<Decla
     let key_size = key.as_ref().map_or(4, |ty| ty.size().max(1));
     let value_size = if key.is_none() { Plan::mark_offset(value) + 8 } else { value.size().max(1) };
     let role = Role::User { name: name.to_string(), key, value: value.clone(), span: info.value_span };
-    Map { role, kind, key_size, value_size, max_entries }
+    spread(Map { role, kind, key_size, value_size, max_entries })
+}
+
+/// Parts that a key has room for, if all keys have as many; few have.
+const PARTS: u32 = 16;
+
+/// Entries of a map that need not be fewer for their keys' parts.
+const ENTRIES: u32 = 1 << 18;
+
+/// Makes room for the parts of a value that is spread over several entries.
+fn spread(map: Map) -> Map {
+    let (true, Role::User { value: MapValue::Aggregate(of), .. }) = (map.is_parted(), &map.role) else { return map };
+    let (key_size, value_size) = (map.part_offset() + 8, of.part_size());
+    let max_entries = map.max_entries.saturating_mul(PARTS).min(map.max_entries.max(ENTRIES));
+    Map { key_size, value_size, max_entries, ..map }
 }

@@ -3,7 +3,7 @@
 use super::convert::{converted, join, tuple};
 use super::env::Keyed;
 use super::{Cx, Fallible};
-use crate::builtins::{self, Lower};
+use crate::builtins::{self, Lower, Parted};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind, Stmt, StmtKind};
 use crate::names;
@@ -131,7 +131,11 @@ impl Cx<'_> {
         }
         let Some(map) = self.env.map_id(name) else { return Err(super::Reported) };
         let refused = self.refusals(name, place.span);
-        let kind = StmtKind::Update { map, key: at.key, steps: update.steps, refused };
+        let (key, steps) = match update.parted {
+            Some(Parted { part, steps }) if self.plan().maps[map].is_parted() => (Some(part_key(at.key, part)), steps),
+            Some(_) | None => (at.key, update.steps),
+        };
+        let kind = StmtKind::Update { map, key, steps, refused };
         Ok(Stmt::new(kind, place.span.to(value.span)))
     }
 
@@ -249,6 +253,15 @@ impl Cx<'_> {
         let near = names::nearest(name, names.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));
         self.env.report_undefined(name, near.into_iter().fold(diagnostic, Diagnostic::hint));
         super::Reported
+    }
+}
+
+/// The key of a part of a value that is spread over several entries (see [`crate::plan::Map::is_parted`]).
+pub fn part_key(key: Option<Expr>, part: Expr) -> Expr {
+    let span = part.span;
+    match key {
+        Some(key) => tuple(vec![key, part], span),
+        None => part,
     }
 }
 

@@ -26,7 +26,7 @@ mod stmt;
 pub use convert::record;
 pub use cx::{Call, Cx, Emit, provider_word};
 pub use expr::kind_of;
-pub use maps::MapArg;
+pub use maps::{MapArg, part_key};
 pub use probe::{exists, targets};
 
 use regex_lite::Regex;

@@ -5,7 +5,7 @@ use super::state::{Gen, Generated, at, size_of};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Base, Cond, FunctionId, Label, Operand, Place, Size, VReg};
 use crate::ir::{Expr, ExprKind, Step, StepOp};
-use crate::plan::{MapId, MapKind, Plan, Refusals, Role};
+use crate::plan::{MapId, MapKind, Refusals, Role};
 use crate::types::{MapValue, Sign, Type};
 
 /// Where a map's value is.
@@ -187,10 +187,7 @@ impl Gen<'_> {
     }
 
     fn mark_offset(&self, map: MapId) -> Option<u32> {
-        match &self.plan.maps[map].role {
-            Role::User { key: None, value, .. } => Some(Plan::mark_offset(value)),
-            _ => None,
-        }
+        self.plan.maps[map].mark()
     }
 
     pub fn delete(&mut self, map: MapId, key: Option<&Expr>) -> Generated<Operand> {
@@ -267,7 +264,9 @@ impl Gen<'_> {
     }
 
     pub fn slot_words(&self, map: MapId) -> i64 {
-        match &self.plan.maps[map].role {
+        let map = &self.plan.maps[map];
+        match &map.role {
+            Role::User { value: MapValue::Aggregate(of), .. } if map.is_parted() => i64::from(of.part_size() / 8),
             Role::User { value: MapValue::Aggregate(of), .. } => i64::from(of.size() / 8),
             _ => 1,
         }

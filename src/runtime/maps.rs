@@ -254,10 +254,7 @@ fn value_bytes(of: &Map, cpus: usize) -> (usize, usize) {
 }
 
 fn mark(of: &Map) -> Option<usize> {
-    match &of.role {
-        Role::User { key: None, value, .. } => Some(Plan::mark_offset(value) as usize),
-        _ => None,
-    }
+    of.mark().map(|mark| mark as usize)
 }
 
 /// The name that the kernel shows for a map: letters, digits, `_` and `.`, 15 at the most.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::types::{Aggregate, Keep, QUANTILE_BUCKETS_AT, SERIES_WORDS, Sign};
+use crate::types::{Aggregate, Keep, QUANTILE_BLOCK, QUANTILE_BUCKETS_AT, QUANTILE_PART_AT, SERIES_WORDS, Sign};
 use crate::value::{Histogram, Quantiles, Series, Value};
 
 /// Merges an aggregation's slots.
@@ -29,6 +29,32 @@ pub fn merge<'s>(of: Aggregate, slots: impl Iterator<Item = &'s [u8]>) -> Value 
         }
         Aggregate::Quantiles => Value::Quantiles(quantiles(slots.collect(), of.size() as usize / 8)),
     }
+}
+
+/// One part of a value that is spread over several entries, with the slots of all CPUs.
+pub struct Part<'e> {
+    pub number: u64,
+    pub slots: Vec<&'e [u8]>,
+}
+
+/// Merges the slots of all parts.
+pub fn merge_parts(of: Aggregate, parts: Vec<Part<'_>>) -> Value {
+    let parts = parts.into_iter().map(|part| (part.number, part.slots.into_iter().map(words).collect())).collect();
+    match of {
+        Aggregate::Quantiles => Value::Quantiles(quantiles_of_parts(parts)),
+        _ => merge(of, std::iter::empty()),
+    }
+}
+
+fn quantiles_of_parts(mut parts: Vec<(u64, Vec<Vec<u64>>)>) -> Quantiles {
+    parts.sort_by_key(|(number, _)| *number);
+    let max = extreme(parts.iter().flat_map(|(_, slots)| slots.iter().cloned()), Sign::Signed, Iterator::max_by_key);
+    let start = QUANTILE_PART_AT as usize;
+    let buckets = parts.into_iter().flat_map(|(number, slots)| {
+        let counts = sums(slots.into_iter(), start + QUANTILE_BLOCK as usize).split_off(start);
+        (number as u32 * QUANTILE_BLOCK..).zip(counts)
+    });
+    Quantiles { max: max as i64, buckets: buckets.filter(|(_, count)| *count > 0).collect(), div: 1 }
 }
 
 /// The sum of each of the first words.

@@ -1,16 +1,18 @@
 //! Entries of maps and fields of records become what is shown of them. What was not read from this kernel is shown likewise, which
 //! is how programs are tested that only an interpreter has run.
 
+use std::collections::BTreeMap;
+
 use super::content::Entry;
 use super::decode::Decoder;
 use super::maps::{Maps, Pool};
-use super::merge::merge;
+use super::merge::{Part, merge, merge_parts};
 use super::order::{self, Choice, Row};
 use super::symbols::Symbols;
 use crate::error::Result;
 use crate::kernel::Kernel;
-use crate::plan::{Action, MapId, Plan, Role};
-use crate::types::MapValue;
+use crate::plan::{Action, Map, MapId, Plan, Role};
+use crate::types::{Aggregate, MapValue};
 use crate::value::{Entries, MapReport, Value};
 
 /// Shows what is handed to it, with times counted from 1970 and stacks empty.
@@ -57,9 +59,15 @@ pub(super) fn map_report(
     entries: &[Entry],
     choice: Choice,
 ) -> Option<MapReport> {
-    let Role::User { name, key, value, .. } = &plan.maps[id].role else { return None };
-    let rows = entries.iter().map(|entry| Row { key: entry.key.clone(), value: value_of(decoder, value, entry) });
-    let mut rows: Vec<Row> = rows.collect();
+    let map = &plan.maps[id];
+    let Role::User { name, key, value, .. } = &map.role else { return None };
+    let mut rows: Vec<Row> = match value {
+        MapValue::Aggregate(of) if map.is_parted() => joined(map, *of, entries),
+        _ => {
+            let row = |entry: &Entry| Row { key: entry.key.clone(), value: value_of(decoder, value, entry) };
+            entries.iter().map(row).collect()
+        }
+    };
     let entries = match key {
         None => {
             let mut row = rows.pop()?;
@@ -76,6 +84,17 @@ pub(super) fn map_report(
         }
     };
     Some(MapReport { name: name.clone(), entries })
+}
+
+/// The parts of each key become one value.
+fn joined(map: &Map, of: Aggregate, entries: &[Entry]) -> Vec<Row> {
+    let mut keys: BTreeMap<&[u8], Vec<Part>> = BTreeMap::new();
+    for entry in entries {
+        let (key, number) = entry.key.split_at((map.part_offset() as usize).min(entry.key.len()));
+        let number = number.first_chunk().map_or(0, |number| u64::from_ne_bytes(*number));
+        keys.entry(key).or_default().push(Part { number, slots: entry.slots().collect() });
+    }
+    keys.into_iter().map(|(key, parts)| Row { key: key.to_vec(), value: merge_parts(of, parts) }).collect()
 }
 
 fn value_of(decoder: &mut Decoder<'_>, ty: &MapValue, entry: &Entry) -> Value {

@@ -16,9 +16,9 @@ impl State<'_> {
         let plan = Rc::clone(&self.plan);
         let mut maps: Vec<(&str, MapId)> = Vec::new();
         for (id, map) in plan.maps.iter() {
-            let Role::User { name, key, value, .. } = &map.role else { continue };
+            let Role::User { name, value, .. } = &map.role else { continue };
             // An array always has its entry; whether that was ever assigned, its mark tells.
-            if key.is_some() || self.maps.read_all(id)?.iter().any(|entry| entry.is_marked(value)) {
+            if map.mark().is_none() || self.maps.read_all(id)?.iter().any(|entry| entry.is_marked(value)) {
                 maps.push((name, id));
             }
         }

@@ -217,15 +217,13 @@ impl Evaluator<'_> {
         if !self.note(inserted, refused) {
             return Ok(());
         }
-        let Role::User { key: keyed, value, .. } = &self.plan.maps[map].role else {
-            return broken("no map of the script".to_owned());
-        };
-        let words = value.size() as usize / 8;
+        let of = &self.plan.maps[map];
+        let words = of.mark().unwrap_or(of.value_size) as usize / 8;
         let slot = self.slot(map, &key)?;
         for (index, op, value) in prepared {
             step(slot, index.min(words - 1), op, value);
         }
-        if keyed.is_none() {
+        if of.mark().is_some() {
             slot[mark] = 1;
         }
         Ok(())
