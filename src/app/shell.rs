@@ -210,7 +210,7 @@ mod tests {
     #[ignore = "ends the process that runs it; see the next"]
     fn a_panic_in_a_view() {
         on_terminal(&Screen::new(Box::new(stdout())), || {
-            crossterm::terminal::enable_raw_mode().unwrap();
+            Command::new("stty").args(["raw", "-echo"]).status().unwrap();
             output::line("\x1b[?1049h\x1b[?25l").unwrap();
             panic!("on purpose")
         })

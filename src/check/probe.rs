@@ -205,7 +205,7 @@ fn missing(diagnostic: Diagnostic, config: &Config, faults: &mut Vec<Diagnostic>
     match config.missing_probes {
         MissingProbes::Error | MissingProbes::Alternatives => faults.push(diagnostic),
         MissingProbes::Warn => {
-            let message = format!("{} Skipping.", diagnostic.message);
+            let message = format!("{}. Skipping.", diagnostic.message.trim_end_matches('.'));
             warnings.push(Diagnostic { severity: crate::diag::Severity::Warning, message, ..diagnostic });
         }
         MissingProbes::Ignore => {}

@@ -7,19 +7,17 @@ use crate::diag::Diagnostic;
 use crate::kernel::Binary;
 use crate::names;
 
-/// Every file that a name stands for. Of those that a pattern matches, only what is a program or library counts.
-pub fn open(request: &Request<'_>, of: &ProbeType, name: &str) -> Result<Vec<Arc<Binary>>, Diagnostic> {
+/// Every file that a name stands for, if there is any. Of those that a pattern matches, only what is a program or library counts.
+pub fn open(request: &Request<'_>, name: &str) -> Result<Vec<Arc<Binary>>, Diagnostic> {
     let paths = request.kernel.files(name, request.pid);
     if names::is_pattern(name) {
         return Ok(paths.iter().filter_map(|path| request.kernel.binary(path).ok()).collect());
     }
-    if paths.is_empty() {
-        return Err(not_found(request, of, name));
-    }
     paths.iter().map(|path| request.kernel.binary(path).map_err(|error| request.fault(error))).collect()
 }
 
-fn not_found(request: &Request<'_>, of: &ProbeType, name: &str) -> Diagnostic {
+/// Why a name that is no pattern stands for nothing.
+pub fn not_found(request: &Request<'_>, of: &ProbeType, name: &str) -> Diagnostic {
     if let (true, Some(pid)) = (name.is_empty(), request.pid) {
         return request.error(format!("there is no process {pid}, or its program cannot be read"));
     }

@@ -52,7 +52,7 @@ fn expand(request: &Request<'_>, of: &ProbeType, at: Point) -> Result<Vec<Target
         return Err(problem.hint("name the program; with -p PID, an empty name stands for that of the process"));
     }
     let mut targets = Vec::new();
-    for binary in program::open(request, of, program)? {
+    for binary in program::open(request, program)? {
         targets.extend(place::Finder { request, of, at, binary: &binary }.find(&place)?);
     }
     Ok(targets)
@@ -62,7 +62,10 @@ fn expand(request: &Request<'_>, of: &ProbeType, at: Point) -> Result<Vec<Target
 fn missing(request: &Request<'_>, of: &ProbeType) -> Diagnostic {
     let problem = request.no_matches(of);
     let [_, name, .., function] = request.point.parts.as_slice() else { return problem };
-    let binaries = program::open(request, of, &name.text).unwrap_or_default();
+    let binaries = program::open(request, &name.text).unwrap_or_default();
+    if binaries.is_empty() && !names::is_pattern(&name.text) {
+        return program::not_found(request, of, &name.text);
+    }
     let [binary] = binaries.as_slice() else { return problem };
     let wanted = function.text.split('+').next().unwrap_or("");
     let functions = binary.functions.iter().map(|function| function.name.as_str());
@@ -218,7 +221,6 @@ mod tests {
     fn faults_in_the_words_of_bpftrace() {
         let kernel = fixture();
         for (text, message) in [
-            ("uprobe:/bin/nosuch:x", "uprobe target file '/bin/nosuch' does not exist or is not executable"),
             ("uprobe:bash:main+100000", "Offset outside the function bounds ('main' size is 6264)"),
             ("uretprobe:bash:main+4", "Offset not allowed"),
             ("uprobe:bash", "uprobe probe type requires 2 or 3 arguments, found 1"),
@@ -229,6 +231,8 @@ mod tests {
         ] {
             assert_eq!(expand(&kernel, text).unwrap_err().message, message);
         }
+        let problem = missing(&kernel, "uprobe:/bin/nosuch:x");
+        assert_eq!(problem.message, "uprobe target file '/bin/nosuch' does not exist or is not executable");
         let problem = missing(&kernel, "uprobe:bash:raedline");
         assert_eq!(problem.message, "No matches for uprobe bash:raedline.");
         assert_eq!(problem.hints, ["did you mean 'uprobe:bash:readline'?"]);

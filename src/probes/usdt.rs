@@ -32,7 +32,7 @@ fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
     // A process may be asked for a marker wherever it is: in its program or in a library.
     let name = if name.is_empty() { "*" } else { name };
     let mut targets = Vec::new();
-    for binary in program::open(request, &USDT, name)? {
+    for binary in program::open(request, name)? {
         let matching = binary
             .markers
             .iter()
@@ -65,7 +65,10 @@ fn target(request: &Request<'_>, binary: &Binary, marker: &Marker) -> Target {
 fn missing(request: &Request<'_>) -> Diagnostic {
     let problem = request.no_matches(&USDT);
     let Ok((name, _, marker)) = parts(request) else { return problem };
-    let binaries = program::open(request, &USDT, name).unwrap_or_default();
+    let binaries = program::open(request, name).unwrap_or_default();
+    if binaries.is_empty() && !names::is_pattern(name) {
+        return program::not_found(request, &USDT, name);
+    }
     let [binary] = binaries.as_slice() else { return problem };
     if binary.markers.is_empty() {
         return problem.hint(format!("{} was built without markers (it has no .note.stapsdt section)", binary.path));
@@ -141,7 +144,6 @@ mod tests {
     fn faults_in_the_words_of_bpftrace() {
         let kernel = fixture();
         for (text, message) in [
-            ("usdt:/bin/nosuch:a:b", "usdt target file '/bin/nosuch' does not exist or is not executable"),
             ("usdt:bash", "usdt probe type requires 2 or 3 arguments, found 1"),
             (
                 "usdt::a:b",
@@ -150,6 +152,8 @@ mod tests {
         ] {
             assert_eq!(expand(&kernel, text).unwrap_err().message, message);
         }
+        let problem = missing(&kernel, "usdt:/bin/nosuch:a:b");
+        assert_eq!(problem.message, "usdt target file '/bin/nosuch' does not exist or is not executable");
         let problem = missing(&kernel, "usdt:calc:app:strat");
         assert_eq!(problem.message, "No matches for usdt calc:app:strat.");
         assert_eq!(problem.hints, ["did you mean 'usdt:calc:start'?"]);

@@ -19,7 +19,7 @@ const fn need(name: &'static str, missing: &'static str, probe: fn() -> bool) ->
     Need { name, missing, is_met: LazyLock::new(probe) }
 }
 
-static NEEDS: [Need; 38] = [
+static NEEDS: [Need; 37] = [
     need("root", "not root", is_root),
     need("btf", "the kernel has no BTF", || exists("/sys/kernel/btf/vmlinux")),
     need("kprobe", "the kernel has no kprobes", || exists("/sys/bus/event_source/devices/kprobe/type")),
@@ -58,8 +58,7 @@ static NEEDS: [Need; 38] = [
     }),
     need("md_functions", "the kernel has no software RAID", || has_symbol("md_flush_request")),
     need("disk", "there is no disk", has_disk),
-    need("ld_cache", "there is no ld.so.cache, by which libraries are found", || exists("/etc/ld.so.cache")),
-    need("shared_libc", "programs here bring their own C library", || !is_vm()),
+    need("spare_disks", "there are no disks to spare", || is_vm() && exists("/dev/vde")),
     need("openssl", "there is no openssl", || exists("/usr/bin/openssl")),
     need("curl", "there is no curl", || exists("/usr/bin/curl")),
     need("setpriv", "there is no setpriv", || exists("/usr/bin/setpriv")),
