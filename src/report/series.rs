@@ -6,17 +6,17 @@ use crate::value::Series;
 /// Columns from one border of the drawing to the other.
 const WIDTH: usize = 53;
 
-const NANOSECONDS: u64 = 1;
 const MICROSECONDS: u64 = 1_000;
 const MILLISECONDS: u64 = 1_000_000;
 const SECONDS: u64 = 1_000_000_000;
 
-/// How finely times are told, by the length of the intervals; whole seconds are told as finely as can be.
+/// How finely times are told.
 struct Scale {
-    unit: &'static str,
-    /// The conversion of the fraction of a second in [`strftime::format`].
-    fraction: &'static str,
-    digits: usize,
+    heading: &'static str,
+    /// For [`strftime::format`].
+    format: &'static str,
+    /// Columns of a time and the space behind it.
+    width: usize,
 }
 
 /// The rows, each with its newline; nothing of no data.
@@ -24,12 +24,12 @@ pub fn text(series: &Series) -> String {
     let (Some((first, _)), Some((last, _))) = (series.points.first(), series.points.last()) else {
         return String::new();
     };
-    let scale = Scale::of(series.interval);
+    let scale = if first == last { Scale::FINEST } else { Scale::of(series.interval) };
     let (min, max) = range(series);
-    let indent = " ".repeat("hh:mm:ss.".len() + scale.digits + 1);
+    let indent = " ".repeat(scale.width);
     let (low, high) = (min.to_string(), max.to_string());
     let ends = format!("{indent}{low}{high:>width$}\n", width = WIDTH.saturating_sub(low.len()));
-    let heading = format!("{:<width$}", format!("hh:mm:ss.{}", scale.unit), width = indent.len());
+    let heading = format!("{:<width$}", scale.heading, width = scale.width);
     let border = |edge: &str| format!("{edge}{}{edge}\n", "_".repeat(WIDTH - 2));
     let rows: String = (*first..=*last).map(|epoch| row(series, epoch, min, max, &scale)).collect();
     format!("{ends}{heading}{}{rows}{indent}{}{ends}", border("|"), border("v"))
@@ -41,11 +41,16 @@ pub fn start(series: &Series, epoch: u64) -> String {
 }
 
 impl Scale {
+    /// Of a single interval as well, as bpftrace does it.
+    const FINEST: Scale = Scale { heading: "hh:mm:ss.ns", format: "%H:%M:%S.%k", width: 19 };
+
+    /// By the length of the intervals.
     fn of(interval: u64) -> Scale {
         match interval {
-            MILLISECONDS..SECONDS => Scale { unit: "ms", fraction: "%l", digits: 3 },
-            MICROSECONDS..MILLISECONDS => Scale { unit: "\u{3bc}s", fraction: "%f", digits: 6 },
-            NANOSECONDS..MICROSECONDS | 0 | SECONDS.. => Scale { unit: "ns", fraction: "%k", digits: 9 },
+            0..MICROSECONDS => Scale::FINEST,
+            MICROSECONDS..MILLISECONDS => Scale { heading: "hh:mm:ss.\u{3bc}s", format: "%H:%M:%S.%f", width: 16 },
+            MILLISECONDS..SECONDS => Scale { heading: "hh:mm:ss.ms", format: "%H:%M:%S.%l", width: 13 },
+            SECONDS.. => Scale { heading: "hh:mm:ss", format: "%H:%M:%S", width: 9 },
         }
     }
 }
@@ -70,7 +75,7 @@ fn row(series: &Series, epoch: u64, min: i128, max: i128, scale: &Scale) -> Stri
         cells[place(value)] = '*';
     }
     let time = i128::from(epoch) * i128::from(series.interval);
-    let time = strftime::format(&format!("%H:%M:%S.{}", scale.fraction), time);
+    let time = strftime::format(scale.format, time);
     let shown = value.map_or("-".to_string(), |value| value.to_string());
     format!("{time} {} {shown}\n", cells.into_iter().collect::<String>())
 }
@@ -100,6 +105,13 @@ mod tests {
         assert_eq!(cells(&rows[6]), "*              .                                    | -3");
         assert_eq!(rows[7], "             v___________________________________________________v");
         assert_eq!((rows.len(), &rows[8]), (9, &rows[0]));
+    }
+
+    #[test]
+    fn whole_seconds_have_no_fraction() {
+        let rows = rows(2 * SECONDS, &[(1, 5), (2, 6)]);
+        assert_eq!(rows[1], "hh:mm:ss |___________________________________________________|");
+        assert_eq!(cells(&rows[3]), "|                                                   * 6");
     }
 
     #[test]
