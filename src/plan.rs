@@ -1,6 +1,8 @@
 //! What user space must do: the maps to create, the targets to attach to, and the action behind each record of the ring.
 //! The compiler writes it, the runtime follows it; neither sees the other.
 
+pub mod unwind;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -105,9 +107,8 @@ impl Map {
     pub fn is_shared(&self) -> bool {
         match self.role {
             Role::User { .. } | Role::Stacks(_) => true,
-            Role::Ring(_) | Role::Scratch | Role::Counters | Role::Zeros | Role::SeenProcesses | Role::Table(_) => {
-                false
-            }
+            Role::Ring(_) | Role::Scratch | Role::Counters | Role::Zeros | Role::SeenProcesses => false,
+            Role::Table(_) | Role::UnwindRanges | Role::UnwindRows => false,
         }
     }
 }
@@ -115,7 +116,12 @@ impl Map {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Role {
     /// `@name` of the script. `key` is `None` for a scalar map (an array of one, see [`Plan::mark_offset`]).
-    User { name: String, key: Option<Type>, value: MapValue, span: Span },
+    User {
+        name: String,
+        key: Option<Type>,
+        value: MapValue,
+        span: Span,
+    },
     /// A ring buffer that carries records to user space.
     Ring(Lane),
     /// Stack traces of one kind and depth.
@@ -128,6 +134,9 @@ pub enum Role {
     Zeros,
     /// Processes whose user stacks or symbols were recorded, so that user space hears of each once.
     SeenProcesses,
+    /// Where the traced process has code mapped, and the unwind tables of that (see [`unwind`]).
+    UnwindRanges,
+    UnwindRows,
     /// Texts by number, there before programs run and never changed.
     Table(Vec<(u32, Vec<u8>)>),
 }

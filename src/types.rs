@@ -104,6 +104,16 @@ pub struct StackType {
     pub mode: StackMode,
     /// Frames kept at the most.
     pub limit: u32,
+    pub unwinder: Unwinder,
+}
+
+/// How callers are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unwinder {
+    /// By the kernel, which follows frame pointers.
+    FramePointers,
+    /// By the program, with the tables that compilers write for exceptions.
+    Tables,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

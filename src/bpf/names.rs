@@ -1,7 +1,7 @@
 //! Names for maps and programs: as people write them, and as the kernel and object files accept them.
 
 use crate::plan::{Lane, Map, Role};
-use crate::types::{Side, StackMode};
+use crate::types::{Side, StackMode, Unwinder};
 
 /// What a listing calls a map: `@name` for the script's own, a word for the others.
 pub fn map_label(map: &Map) -> String {
@@ -11,9 +11,10 @@ pub fn map_label(map: &Map) -> String {
         Role::Ring(Lane::Data) => "ring".to_owned(),
         Role::Ring(Lane::Control) => "control".to_owned(),
         Role::Stacks(stack) => {
-            let side = match stack.side {
-                Side::Kernel => "kstacks",
-                Side::User => "ustacks",
+            let side = match (stack.side, stack.unwinder) {
+                (Side::Kernel, _) => "kstacks",
+                (Side::User, Unwinder::FramePointers) => "ustacks",
+                (Side::User, Unwinder::Tables) => "dw_ustacks",
             };
             match stack.mode {
                 StackMode::Bpftrace | StackMode::Perf | StackMode::Raw => format!("{side}_{}", stack.limit),
@@ -23,6 +24,8 @@ pub fn map_label(map: &Map) -> String {
         Role::Scratch => "scratch".to_owned(),
         Role::Counters => "counters".to_owned(),
         Role::Zeros => "zeros".to_owned(),
+        Role::UnwindRanges => "unwind_ranges".to_owned(),
+        Role::UnwindRows => "unwind_rows".to_owned(),
         Role::SeenProcesses => "processes".to_owned(),
         Role::Table(_) => "names".to_owned(),
     }

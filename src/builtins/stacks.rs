@@ -4,11 +4,20 @@ use super::{Builtin, process};
 use crate::check::{Call, Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
-use crate::plan::Cause;
+use crate::kernel::Feature;
+use crate::plan::{Cause, Map, MapKind, Role, unwind};
 use crate::syntax::ast;
-use crate::types::{Side, StackMode, StackType, Type};
+use crate::types::{Side, StackMode, StackType, Type, Unwinder};
 
 pub const ROWS: &[Builtin] = &[
+    Builtin::function(
+        "dw_ustack",
+        "[mode, ][limit]",
+        (0, 2),
+        "The user stack of the -p or -c process, by the tables that compilers write for exceptions: no frame pointers are needed.",
+        "profile:hz:99 { @[dw_ustack(perf, 5)] = count(); }",
+        unwound,
+    ),
     Builtin::function(
         "kstack",
         "[mode, ][limit]",
@@ -33,7 +42,8 @@ const MOST: i64 = 1024;
 
 /// The stack that a use of `kstack` or `ustack` asks for.
 pub fn stack_type(cx: &mut Cx<'_>, call: &Call<'_>, side: Side) -> Fallible<StackType> {
-    let mut stack = StackType { side, mode: cx.config.stack_mode, limit: FRAMES as u32 };
+    let mut stack =
+        StackType { side, mode: cx.config.stack_mode, limit: FRAMES as u32, unwinder: Unwinder::FramePointers };
     for arg in call.args {
         if let ast::ExprKind::Ident(mode) = &*arg.kind {
             stack.mode = mode_named(cx, mode, arg)?;
@@ -69,12 +79,39 @@ fn mode_named(cx: &mut Cx<'_>, name: &str, arg: &ast::Expr) -> Fallible<StackMod
     }
 }
 
+/// A stack by unwind tables, which must be there when the program runs: one process's.
+fn unwound(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    cx.unstable(cx.config.unstable_dw_ustack, "dw_ustack", call.span)?;
+    let refusal = if cfg!(not(target_arch = "x86_64")) {
+        Some(("dw_ustack is not supported on this architecture", "ustack follows frame pointers"))
+    } else if !cx.kernel.has(Feature::Loop) {
+        Some(("dw_ustack needs kernel 5.17 or later (bpf_loop)", "ustack follows frame pointers"))
+    } else if cx.options.pid.or(cx.options.child).is_none() {
+        Some(("dw_ustack requires a target process. Use -p or -c to specify one.", "ustack works for all processes"))
+    } else {
+        None
+    };
+    if let Some((message, hint)) = refusal {
+        return Err(cx.error(Diagnostic::error(call.span, message).hint(hint)));
+    }
+    let stack = StackType { unwinder: Unwinder::Tables, ..stack_type(cx, call, Side::User)? };
+    let array =
+        |role, value_size, max_entries| Map { role, kind: MapKind::Array, key_size: 4, value_size, max_entries };
+    cx.plan().shared_map(array(Role::UnwindRanges, unwind::RANGE_BYTES, unwind::RANGES));
+    cx.plan().shared_map(array(Role::UnwindRows, unwind::ROW_BYTES, unwind::ROWS));
+    recorded(cx, call, stack)
+}
+
 fn stack(cx: &mut Cx<'_>, call: &Call<'_>, side: Side) -> Fallible<Expr> {
     let stack = stack_type(cx, call, side)?;
+    recorded(cx, call, stack)
+}
+
+fn recorded(cx: &mut Cx<'_>, call: &Call<'_>, stack: StackType) -> Fallible<Expr> {
     let map = cx.stack_map(stack);
     let collision = cx.counter(Cause::StackCollision, call.span);
     let id = Expr::new(ExprKind::Stack { map, collision }, Type::Stack(stack), call.span);
-    Ok(match side {
+    Ok(match stack.side {
         Side::Kernel => id,
         Side::User => process::announced(cx, id),
     })

@@ -20,7 +20,7 @@ use crate::plan::{
 use crate::probes::{Context, ContextField, Likeness, ProbeType};
 use crate::source::Span;
 use crate::syntax::ast;
-use crate::types::{Space, StackType, Type};
+use crate::types::{Space, StackType, Type, Unwinder};
 use crate::value::Value;
 
 /// A use of a builtin.
@@ -131,12 +131,17 @@ impl Cx<'_> {
         Stmt::new(StmtKind::Emit { action, values, lost }, emit.span)
     }
 
+    /// The kernel keeps the stacks that it walks; those that the program walks are kept behind their hashes.
     pub fn stack_map(&mut self, stack: StackType) -> MapId {
+        let (kind, before) = match stack.unwinder {
+            Unwinder::FramePointers => (MapKind::StackTrace, 0),
+            Unwinder::Tables => (MapKind::Hash, 8),
+        };
         self.env.plan.shared_map(Map {
             role: Role::Stacks(stack),
-            kind: MapKind::StackTrace,
+            kind,
             key_size: 4,
-            value_size: 8 * stack.limit,
+            value_size: before + 8 * stack.limit,
             max_entries: STACKS,
         })
     }

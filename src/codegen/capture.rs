@@ -9,6 +9,7 @@ use super::state::{Gen, Kept, Returns};
 use crate::bpf::asm::{Base, Operand, Place, Size};
 use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind, VarId};
 use crate::kernel::Feature;
+use crate::types::{Type, Unwinder};
 
 /// In the captured frame: the context, whether the program (or the function of the script) was returned from; then the variables.
 pub const CONTEXT: i32 = 0;
@@ -109,10 +110,16 @@ impl Gen<'_> {
         match &*expr.kind {
             ExprKind::Var(var) | ExprKind::Address(var) => found.note(*var, within),
             ExprKind::Seq(block, _) => self.find_captured(block, within, found),
+            // Unwinding goes from frame to frame in such a loop.
+            ExprKind::Stack { .. } => found.called |= is_unwound(&expr.ty),
             _ => {}
         }
         expr.each_child(&mut |child| self.find_in_expr(child, within, found));
     }
+}
+
+fn is_unwound(ty: &Type) -> bool {
+    matches!(ty, Type::Stack(stack) if stack.unwinder == Unwinder::Tables)
 }
 
 impl Found {

@@ -191,7 +191,7 @@ impl Gen<'_> {
     }
 
     /// A loop's body as a function, whose last parameter is the captured frame. It gives 0 to go on.
-    fn callback(
+    pub fn callback(
         &mut self,
         name: &str,
         params: u8,

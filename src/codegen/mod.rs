@@ -21,6 +21,7 @@ mod stacks;
 mod state;
 mod stmt;
 mod strings;
+mod unwind;
 
 use crate::bpf::asm::AsmError;
 use crate::bpf::unit::Unit;

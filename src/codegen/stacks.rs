@@ -6,7 +6,7 @@ use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Cond, Operand, Size};
 use crate::ir::Seen;
 use crate::plan::{CounterId, MapId};
-use crate::types::{Side, StackType, Type};
+use crate::types::{Side, StackType, Type, Unwinder};
 
 /// `BPF_F_USER_STACK`.
 const USER_STACK: i64 = 1 << 8;
@@ -20,6 +20,11 @@ impl Gen<'_> {
     /// Records the stack; see [`Type::Stack`] for what its id is made of.
     pub fn stack_id(&mut self, ty: &Type, map: MapId, collision: CounterId) -> Generated<Operand> {
         let Type::Stack(stack) = ty else { return Ok(Operand::Imm(0)) };
+        if stack.unwinder == Unwinder::Tables {
+            let id = self.unwound_stack(*stack, map, collision)?;
+            let process = self.process();
+            return Ok(self.asm.alu(Alu::Or, id, process));
+        }
         let ctx = Arg::Address(self.ctx(0));
         let id = self.asm.call(Helper::GET_STACKID, &[ctx, Arg::Map(map), Arg::Imm(flags(stack.side))]);
         let fine = self.asm.label();

@@ -285,7 +285,7 @@ impl<'a> Gen<'a> {
         start
     }
 
-    fn in_scratch(&mut self, start: u32) -> Place {
+    pub fn in_scratch(&mut self, start: u32) -> Place {
         match self.function.scratch {
             Some(memory) => Place::new(Base::Reg(memory), start as i32),
             // The first run only finds out who needs how much; its code is thrown away.

@@ -15,6 +15,7 @@ mod paths;
 mod symbols;
 mod sys;
 pub mod tracefs;
+mod unwind;
 mod with_types;
 
 use std::ops::Range;
@@ -29,6 +30,7 @@ pub use fixture::Fixture;
 pub use instructions::begins_at;
 pub use live::Live;
 pub use symbols::Symbols;
+pub use unwind::{FrameRegister, Rule, UnwindTable};
 pub use with_types::WithTypes;
 
 /// Everything the compiler needs to know before loading. No method needs more privilege than reading files (and mounting

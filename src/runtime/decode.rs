@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::kernel::Kernel;
 use crate::plan::{Plan, Role};
 use crate::strftime;
-use crate::types::{EnumType, Sign, Space, StackMode, StackType, Type};
+use crate::types::{EnumType, Sign, Space, StackMode, StackType, Type, Unwinder};
 use crate::value::{Frame, Value};
 
 /// What decoding has to look up.
@@ -100,7 +100,8 @@ impl Decoder<'_> {
         let map = self.plan.maps.iter().find(|(_, map)| map.role == Role::Stacks(of)).map(|(map, _)| map);
         let Some(map) = map.filter(|_| id as i32 >= 0) else { return Vec::new() };
         let Ok(Some(bytes)) = self.maps.get(map, &id.to_ne_bytes()) else { return Vec::new() };
-        let words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word));
+        let before = if of.unwinder == Unwinder::Tables { 1 } else { 0 };
+        let words = bytes.as_chunks::<8>().0.iter().skip(before).map(|word| u64::from_ne_bytes(*word));
         let addresses: Vec<u64> = words.take_while(|address| *address != 0).take(of.limit as usize).collect();
         match of.mode {
             StackMode::Raw => addresses.into_iter().map(Frame::bare).collect(),

@@ -39,6 +39,14 @@ pub fn of_process(pid: u32) -> Vec<Mapping> {
     String::from_utf8_lossy(&text).lines().filter_map(mapping).collect()
 }
 
+/// Where a program's own code begins, after that of the dynamic linker: `AT_ENTRY` of its auxiliary vector (getauxval(3)).
+pub fn entry(pid: u32) -> Option<u64> {
+    const ENTRY: u64 = 9;
+    let bytes = fs::read(format!("/proc/{pid}/auxv")).ok()?;
+    let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word)).collect();
+    words.as_chunks::<2>().0.iter().find(|[kind, _]| *kind == ENTRY).map(|[_, entry]| *entry)
+}
+
 fn mapping(line: &str) -> Option<Mapping> {
     let number = |text: &str| u64::from_str_radix(text, 16).ok();
     let mut words = line.splitn(6, ' ');

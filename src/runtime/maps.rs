@@ -41,6 +41,9 @@ const READ_ONLY_FOR_PROGRAMS: u32 = 1 << 7;
 /// Up to so many bytes a table is filled in advance, which takes a tenth of a millisecond.
 const FILLED_IN_ADVANCE: u64 = 1 << 18;
 
+/// Entries written by one call.
+const WRITTEN: usize = 1 << 16;
+
 /// Bytes of a page, in which `perf_rb_pages` is counted.
 const PAGE: u64 = 4096;
 /// The ring's size unless the script sets it. A larger one would cost a millisecond of start-up for each 4 MiB.
@@ -105,6 +108,18 @@ impl Maps {
     pub fn get(&self, id: MapId, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let Content { map, layout } = self.maps[id].content();
         map::lookup(map, layout.shape, key).map_err(|error| refused("cannot read a map", &error))
+    }
+
+    /// Writes entries of an array, one after the other from this one on.
+    pub fn write_from(&self, id: MapId, first: u32, values: &[u8]) -> Result<()> {
+        let Content { map, layout } = self.maps[id].content();
+        let size = layout.shape.value;
+        let refused = |error: io::Error| refused("cannot write a map", &error);
+        for (number, part) in (first..).step_by(WRITTEN).zip(values.chunks(WRITTEN * size)) {
+            let keys: Vec<u8> = (number..).take(part.len() / size).flat_map(u32::to_ne_bytes).collect();
+            map::update_batch(map, layout.shape, &keys, part).map_err(refused)?;
+        }
+        Ok(())
     }
 
     /// Removes every entry; those of arrays become zero and count as never assigned.
@@ -269,6 +284,8 @@ fn name(role: &Role) -> String {
         Role::Zeros => "rtrace_zeros".to_string(),
         Role::SeenProcesses => "rtrace_seen".to_string(),
         Role::Table(_) => "rtrace_names".to_string(),
+        Role::UnwindRanges => "rtrace_ranges".to_string(),
+        Role::UnwindRows => "rtrace_unwind".to_string(),
     };
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(15).collect()
 }

@@ -34,6 +34,7 @@ mod sys;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod unwind;
 mod user_symbols;
 mod verify;
 mod visit;

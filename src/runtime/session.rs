@@ -16,6 +16,7 @@ use super::ends::{Ends, Heard};
 use super::ledger::Ledger;
 use super::links::Links;
 use super::load::Loader;
+use super::mappings;
 use super::maps::{Maps, Pool};
 use super::order::Choice;
 use super::privilege;
@@ -23,6 +24,7 @@ use super::records::{Drained, Patience, Reader, Records};
 use super::stop::Stop;
 use super::symbols::Symbols;
 use super::sys::process;
+use super::unwind::Unwinding;
 use super::visit::Visit;
 use super::warnings::Warnings;
 use crate::bpf::unit::Unit;
@@ -116,6 +118,9 @@ struct State<'k> {
     kernel: &'k dyn Kernel,
     links: Links,
     symbols: Symbols,
+    unwinding: Option<Unwinding>,
+    /// The process that is traced.
+    pid: Option<u32>,
     boot: i128,
     sources: Sources,
     /// The code of the last `exit()`.
@@ -168,6 +173,10 @@ impl<'k> Session<'k> {
         if let Some(pid) = pid.filter(|_| wants_names(&plan)) {
             symbols.remember(pid);
         }
+        let mut unwinding = Unwinding::new(&plan, kernel);
+        if let (Some(pid), Some(unwinding)) = (pid, &mut unwinding) {
+            unwinding.look(pid, &maps)?;
+        }
         let boot = strftime::now() - process::boot_time();
         let runs = placed.runs();
         runs.begin.iter().try_for_each(|run| run.run().map(drop))?;
@@ -202,6 +211,8 @@ impl<'k> Session<'k> {
                 kernel,
                 links,
                 symbols,
+                unwinding,
+                pid,
                 boot,
                 sources: sources.clone(),
                 exit: None,
@@ -257,6 +268,7 @@ impl<'k> Session<'k> {
     fn look(&mut self, sink: &mut dyn Sink) -> Result<Look> {
         // Only from here on are records read, and a child may be so short-lived that its addresses must be looked up at once.
         self.release_child()?;
+        self.state.follow_unwinding()?;
         if self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
             self.warnings.tell(&self.state.maps, sink)?;
@@ -314,13 +326,23 @@ impl<'k> Session<'k> {
         let Some(child) = self.ends.child.as_mut().filter(|child| child.is_held()) else { return Ok(()) };
         let pid = child.pid();
         let wants_names = wants_names(&self.state.plan);
-        let symbols = &mut self.state.symbols;
+        self.state.pid = Some(pid);
+        let State { symbols, unwinding, maps, .. } = &mut self.state;
+        let mut looked = Ok(());
         // Should the child end at once, its program's own functions still have their names.
         child.release(|| {
             if wants_names {
                 symbols.remember(pid)
             }
-        })
+            if let Some(unwinding) = unwinding {
+                // By then its libraries are mapped.
+                if let Some(entry) = mappings::entry(pid) {
+                    process::run_to(pid, entry);
+                }
+                looked = unwinding.look(pid, maps);
+            }
+        })?;
+        looked
     }
 
     /// The names of the `test` probes, in their order.
@@ -365,6 +387,13 @@ impl<'k> Session<'k> {
 }
 
 impl State<'_> {
+    fn follow_unwinding(&mut self) -> Result<()> {
+        match (&mut self.unwinding, self.pid) {
+            (Some(unwinding), Some(pid)) => unwinding.follow(pid, &self.maps),
+            _ => Ok(()),
+        }
+    }
+
     fn act(&mut self, record: &[u8], sink: &mut dyn Sink) -> Result<()> {
         let plan = Rc::clone(&self.plan);
         let id = record.first_chunk().map(|id| u64::from_ne_bytes(*id));

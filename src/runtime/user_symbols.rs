@@ -163,7 +163,7 @@ impl Image {
 
 /// The file behind a mapping: through the mapping itself, which reaches into containers and files that were removed but takes
 /// privilege, or by its path there or here.
-fn open(pid: u32, mapping: &Mapping, path: &str) -> Option<Bytes> {
+pub fn open(pid: u32, mapping: &Mapping, path: &str) -> Option<Bytes> {
     let range = &mapping.addresses;
     let itself = PathBuf::from(format!("/proc/{pid}/map_files/{:x}-{:x}", range.start, range.end));
     let there = PathBuf::from(format!("/proc/{pid}/root{path}"));

@@ -144,6 +144,18 @@ pub fn lookup_batch(
     Ok(if found { Batch::More(count) } else { Batch::Last(count) })
 }
 
+/// Writes as many entries as there are keys (5.6).
+pub fn update_batch(map: BorrowedFd<'_>, shape: Shape, keys: &[u8], values: &[u8]) -> io::Result<()> {
+    let count = keys.len() / shape.key;
+    assert_eq!((keys.len(), values.len()), (count * shape.key, count * shape.value));
+    let mut attr = attr();
+    attr.batch.map_fd = map.as_raw_fd() as u32;
+    attr.batch.keys = address(keys);
+    attr.batch.values = address(values);
+    attr.batch.count = count as u32;
+    bpf(Command::BPF_MAP_UPDATE_BATCH, &mut attr).map(drop)
+}
+
 /// `ENOENT` is an answer, not a failure.
 fn found(result: io::Result<i64>) -> io::Result<bool> {
     match result {

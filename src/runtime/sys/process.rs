@@ -120,6 +120,36 @@ pub fn wait_stopped(pid: u32) -> bool {
     false
 }
 
+/// Lets a stopped child run until it comes to an address, where it stops again. Should it stop earlier, it does so there.
+#[cfg(target_arch = "x86_64")]
+pub fn run_to(pid: u32, address: u64) {
+    const BREAKPOINT: libc::c_long = 0xcc;
+    let (child, mut status) = (pid as libc::pid_t, 0);
+    // SAFETY: the child is stopped and ours to trace; the addresses passed are its own, or of structures that live during the call.
+    unsafe {
+        let code = libc::ptrace(libc::PTRACE_PEEKTEXT, child, address, 0);
+        if libc::ptrace(libc::PTRACE_POKETEXT, child, address, code & !0xff | BREAKPOINT) != 0 {
+            return;
+        }
+        libc::ptrace(libc::PTRACE_CONT, child, 0, 0);
+        if libc::waitpid(child, &raw mut status, 0) != child || !libc::WIFSTOPPED(status) {
+            return;
+        }
+        libc::ptrace(libc::PTRACE_POKETEXT, child, address, code);
+        let mut registers: libc::user_regs_struct = std::mem::zeroed();
+        libc::ptrace(libc::PTRACE_GETREGS, child, 0, &raw mut registers);
+        // The breakpoint's own byte was run.
+        if registers.rip == address + 1 {
+            registers.rip = address;
+            libc::ptrace(libc::PTRACE_SETREGS, child, 0, &raw const registers);
+        }
+    }
+}
+
+/// Unwind tables are not searched on other machines.
+#[cfg(not(target_arch = "x86_64"))]
+pub fn run_to(_: u32, _: u64) {}
+
 /// Lets a stopped child run on.
 pub fn detach(pid: u32) {
     // SAFETY: this request takes no addresses.

@@ -1,0 +1,132 @@
+//! The unwind tables of the traced process, written to where programs look for them.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::mappings::{self, FileId, Mapping, Origin};
+use super::maps::Maps;
+use super::user_symbols;
+use crate::error::Result;
+use crate::kernel::{FrameRegister, Kernel, Rule, UnwindTable};
+use crate::plan::{MapId, Plan, Role, unwind};
+
+/// What has been written so far, and for which mappings.
+pub struct Unwinding {
+    ranges: MapId,
+    rows: MapId,
+    used: u32,
+    files: HashMap<FileId, Option<Written>>,
+    shown: Vec<Mapping>,
+    looked: Instant,
+    /// Programs see another number of the process than we do.
+    is_renamed: bool,
+}
+
+struct Written {
+    table: UnwindTable,
+    first: u32,
+    count: u32,
+}
+
+/// Libraries may be loaded at any time; this is how often that is looked for.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Unwinding {
+    /// `None` if no program of the plan asks for such stacks.
+    pub fn new(plan: &Plan, kernel: &dyn Kernel) -> Option<Unwinding> {
+        let find = |role: &Role| plan.maps.iter().find(|(_, map)| map.role == *role).map(|(id, _)| id);
+        Some(Unwinding {
+            ranges: find(&Role::UnwindRanges)?,
+            rows: find(&Role::UnwindRows)?,
+            used: 0,
+            files: HashMap::new(),
+            shown: Vec::new(),
+            looked: Instant::now(),
+            is_renamed: kernel.pid_namespace().is_some(),
+        })
+    }
+
+    /// Looks at the process's mappings again, if it is time to.
+    pub fn follow(&mut self, pid: u32, maps: &Maps) -> Result<()> {
+        if self.looked.elapsed() < LOOK { Ok(()) } else { self.look(pid, maps) }
+    }
+
+    /// Writes the tables of what the process has mapped.
+    pub fn look(&mut self, pid: u32, maps: &Maps) -> Result<()> {
+        self.looked = Instant::now();
+        let code = mappings::of_process(pid);
+        if code.is_empty() || code == self.shown {
+            return Ok(());
+        }
+        let mut ranges = vec![range([u64::from(if self.is_renamed { 0 } else { pid }), 0, 0], 0, 0)];
+        for mapping in &code {
+            if let Some(entry) = self.range(pid, mapping, maps)? {
+                ranges.push(entry);
+            }
+        }
+        ranges.resize(unwind::RANGES as usize, range([u64::MAX, 0, 0], 0, 0));
+        self.shown = code;
+        maps.write_from(self.ranges, 0, &ranges.concat())
+    }
+
+    /// The entry for a mapping; files without a table have none.
+    fn range(&mut self, pid: u32, mapping: &Mapping, maps: &Maps) -> Result<Option<Vec<u8>>> {
+        let Origin::File { id, path, offset } = &mapping.origin else { return Ok(None) };
+        if !self.files.contains_key(id) {
+            let written = self.write(pid, mapping, path, maps)?;
+            self.files.insert(id.clone(), written);
+        }
+        let Some(Some(written)) = self.files.get(id) else { return Ok(None) };
+        let Some(address) = written.table.address_of(*offset) else { return Ok(None) };
+        let addresses = &mapping.addresses;
+        let place = [addresses.start, addresses.end, addresses.start.wrapping_sub(address)];
+        Ok(Some(range(place, written.first, written.count)))
+    }
+
+    fn write(&mut self, pid: u32, mapping: &Mapping, path: &str, maps: &Maps) -> Result<Option<Written>> {
+        let Some(bytes) = user_symbols::open(pid, mapping, path) else { return Ok(None) };
+        let Some(table) = UnwindTable::read(&bytes) else { return Ok(None) };
+        let (first, count) = (self.used, table.rows.len() as u32);
+        if count > unwind::ROWS - first {
+            return Ok(None);
+        }
+        let rows: Vec<u8> =
+            table.rows.iter().flat_map(|row| [row.pc, packed(row.rule)]).flat_map(u32::to_ne_bytes).collect();
+        maps.write_from(self.rows, first, &rows)?;
+        self.used += count;
+        Ok(Some(Written { table, first, count }))
+    }
+}
+
+fn range(place: [u64; 3], first: u32, count: u32) -> Vec<u8> {
+    place.into_iter().flat_map(u64::to_ne_bytes).chain([first, count].into_iter().flat_map(u32::to_ne_bytes)).collect()
+}
+
+/// What does not fit ends the stack.
+fn packed(rule: Rule) -> u32 {
+    let (kind, offset, saved) = match rule {
+        Rule::Stop => (unwind::STOP, 0, None),
+        Rule::Linkage => (unwind::IN_LINKAGE, 0, None),
+        Rule::Above { register: FrameRegister::StackPointer, offset, saved } => (unwind::BY_SP, offset, saved),
+        Rule::Above { register: FrameRegister::FramePointer, offset, saved } => (unwind::BY_BP, offset, saved),
+    };
+    let (words, slot) = (offset / 8, saved.map_or(0, |bytes| bytes / 8));
+    let fits = offset % 8 == 0 && saved.is_none_or(|bytes| bytes % 8 == 0 && bytes > 0);
+    if !fits || i64::from(slot) > unwind::SLOTS || words >= 1 << (32 - unwind::OFFSET_SHIFT) {
+        return unwind::STOP as u32;
+    }
+    kind as u32 | slot << unwind::SLOT_SHIFT | words << unwind::OFFSET_SHIFT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_fit_a_word() {
+        let above = |offset, saved| Rule::Above { register: FrameRegister::StackPointer, offset, saved };
+        assert_eq!(packed(above(8, None)), 1 | 1 << 10);
+        assert_eq!(packed(above(64, Some(16))), 1 | 2 << 2 | 8 << 10);
+        assert_eq!((packed(above(12, None)), packed(above(1 << 30, None)), packed(Rule::Linkage)), (0, 0, 3));
+    }
+}
