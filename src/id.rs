@@ -49,6 +49,10 @@ impl<I: Id, T> IdVec<I, T> {
         self.items.iter()
     }
 
+    pub fn values_mut(&mut self) -> std::slice::IterMut<'_, T> {
+        self.items.iter_mut()
+    }
+
     pub fn get(&self, id: I) -> Option<&T> {
         self.items.get(id.index())
     }

@@ -17,6 +17,8 @@ use crate::source::Span;
 use crate::types::{Aggregate, MapValue, StackType, Type};
 use crate::value::Value;
 
+pub use crate::kernel::ProgKind;
+
 crate::ids! {
     /// A map of the plan.
     MapId;
@@ -262,21 +264,6 @@ pub trait Host {
     fn remember_process(&mut self, pid: u32);
     /// Ends the watchpoints at an address; tells whether there were any.
     fn unwatch(&mut self, address: u64) -> bool;
-}
-
-/// The BPF program type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ProgKind {
-    Kprobe,
-    Tracepoint,
-    RawTracepoint,
-    PerfEvent,
-    /// Runs on no packet but the one that `BPF_PROG_TEST_RUN` makes up.
-    Xdp,
-    /// Bound to one function when loaded.
-    Tracing,
-    /// Run on each object of a kind as a file is read, which is where its records go.
-    Iterator,
 }
 
 /// A place in the kernel (or in a program) that a unit is attached to.

@@ -7,8 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::Helper;
-pub use super::call::{Arg, Callee, FunctionId};
+pub use super::call::{Arg, Callee, FunctionId, Kfunc};
 use super::fold::{Fact, Facts, Folded, Origin, holds, mirrored};
 use super::lir::{Block, Effect, Op, fits};
 use super::number::{Key, Numbering};
@@ -342,11 +341,12 @@ impl Asm {
     }
 
     /// A call that gives the same result throughout the run: numbered.
-    pub fn call_constant(&mut self, helper: Helper, args: &[Arg]) -> VReg {
+    pub fn call_constant(&mut self, callee: impl Into<Callee>, args: &[Arg]) -> VReg {
+        let callee = callee.into();
         let args: Vec<_> = args.iter().map(|&arg| self.fixed_argument(arg)).collect();
         let fact = Fact { origin: Origin::Opaque, ones: u64::MAX };
-        self.numbered(Key::Call(helper, args.clone()), |asm| {
-            asm.define(fact, |to| Op::Call { callee: Callee::Helper(helper), args, to, effect: Effect::Pure })
+        self.numbered(Key::Call(callee, args.clone()), |asm| {
+            asm.define(fact, |to| Op::Call { callee, args, to, effect: Effect::Pure })
         })
     }
 

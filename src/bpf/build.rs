@@ -198,7 +198,7 @@ impl Asm {
                 let base = Base::Reg(self.fixed_reg(reg));
                 self.argument(Arg::Address(Place { base, offset }))
             }
-            Arg::Imm(_) | Arg::Address(_) | Arg::Map(_) | Arg::Function(_) => self.argument(arg),
+            Arg::Imm(_) | Arg::Address(_) | Arg::Map(_) | Arg::KernelVar(_) | Arg::Function(_) => self.argument(arg),
         }
     }
 
@@ -206,6 +206,7 @@ impl Asm {
         match arg {
             Arg::Imm(value) => Argument::Imm(value),
             Arg::Map(map) => Argument::Map(map),
+            Arg::KernelVar(id) => Argument::KernelVar(id),
             Arg::Function(function) => Argument::Function(function),
             Arg::Address(place) => {
                 let place = self.locate(place);

@@ -8,8 +8,18 @@ use crate::plan::MapId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Callee {
     Helper(Helper),
+    /// A function of the kernel that programs may call.
+    Kernel(Kfunc),
     /// A function of this program.
     Function(FunctionId),
+}
+
+/// A function of the kernel that is no helper: it has no number of its own, but is known by its type among the running kernel's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Kfunc {
+    pub name: &'static str,
+    /// Its id in the kernel's BTF.
+    pub id: u32,
 }
 
 /// Argument of a call; everything but `Reg` is made in the argument register itself, just before the call.
@@ -19,6 +29,8 @@ pub enum Arg {
     Imm(i64),
     Address(Place),
     Map(MapId),
+    /// Address of a variable of the kernel, by its id in the kernel's BTF (`BPF_PSEUDO_BTF_ID`).
+    KernelVar(u32),
     /// Address of a function of this program (`BPF_PSEUDO_FUNC`).
     Function(FunctionId),
 }
@@ -30,6 +42,12 @@ pub struct FunctionId(pub u32);
 impl From<Helper> for Callee {
     fn from(helper: Helper) -> Self {
         Callee::Helper(helper)
+    }
+}
+
+impl From<Kfunc> for Callee {
+    fn from(function: Kfunc) -> Self {
+        Callee::Kernel(function)
     }
 }
 

@@ -65,7 +65,7 @@ fn callees(function: &Function) -> impl Iterator<Item = usize> + '_ {
     calls.flat_map(|(callee, args)| {
         let called = match callee {
             Callee::Function(id) => Some(id.0 as usize),
-            Callee::Helper(_) => None,
+            Callee::Helper(_) | Callee::Kernel(_) => None,
         };
         let handed_over = args.iter().filter_map(|arg| match arg {
             Argument::Function(id) => Some(id.0 as usize),
@@ -230,6 +230,7 @@ impl Body<'_> {
     fn call(&mut self, callee: Callee) {
         match callee {
             Callee::Helper(helper) => self.push(Insn::call(helper)),
+            Callee::Kernel(function) => self.push(Insn::call_kernel(function.id)),
             Callee::Function(id) => {
                 self.out.function_references.push((self.out.here(), id));
                 self.push(Insn::call_function());
@@ -330,6 +331,7 @@ impl Body<'_> {
             Argument::Frame(slot, offset) => self.frame_address(to, slot, offset),
             Argument::Map(map) => self.wide(to, Wide::MapFd, 0, RelocTarget::Map(map)),
             Argument::MapValue(map, offset) => self.wide(to, Wide::MapValue, offset, RelocTarget::MapValue(map)),
+            Argument::KernelVar(id) => self.out.insns.extend(Insn::wide(to, Wide::KernelVar, id.into())),
             Argument::Function(id) => {
                 self.out.function_references.push((self.out.here(), id));
                 self.out.insns.extend(Insn::wide(to, Wide::Function, 0));

@@ -33,6 +33,7 @@ pub enum Wide {
     Value = 0,
     MapFd = 1,
     MapValue = 2,
+    KernelVar = 3,
     Function = 4,
 }
 
@@ -86,6 +87,10 @@ pub enum Decoded {
         right: Source,
     },
     Call(Helper),
+    /// A function of the kernel, by its id in the kernel's BTF.
+    CallKernel {
+        id: i32,
+    },
     /// A function of the same program, so many instructions behind the next one.
     CallFunction {
         distance: i32,
@@ -111,6 +116,8 @@ const CALL: u8 = 0x80;
 const EXIT: u8 = 0x90;
 /// The source register field of a call within the program (`BPF_PSEUDO_CALL`).
 const PSEUDO_CALL: u8 = 1;
+/// That of a call of a kernel function (`BPF_PSEUDO_KFUNC_CALL`).
+const PSEUDO_KFUNC_CALL: u8 = 2;
 
 impl Insn {
     pub fn alu(op: Alu, to: Reg, from: Source) -> Insn {
@@ -160,6 +167,11 @@ impl Insn {
 
     pub fn call(helper: Helper) -> Insn {
         Insn { code: JMP | CALL, imm: helper.0 as i32, ..Insn::default() }
+    }
+
+    /// A call of the kernel function of this id.
+    pub fn call_kernel(id: u32) -> Insn {
+        Insn { code: JMP | CALL, regs: fields(Reg(0), PSEUDO_KFUNC_CALL), imm: id as i32, ..Insn::default() }
     }
 
     /// A call of a function of the same program; the distance is still to be filled in.
@@ -216,6 +228,7 @@ impl Insn {
             CALL => match self.from().0 {
                 0 => Decoded::Call(Helper(self.imm as u32)),
                 PSEUDO_CALL => Decoded::CallFunction { distance: self.imm },
+                PSEUDO_KFUNC_CALL => Decoded::CallKernel { id: self.imm },
                 _ => return None,
             },
             EXIT => Decoded::Exit,
@@ -278,6 +291,7 @@ impl fmt::Display for Insn {
                 write!(f, "if {left} {} {right} goto pc{off:+}", cond_text(cond))
             }
             Decoded::Call(helper) => write!(f, "call {helper}"),
+            Decoded::CallKernel { id } => write!(f, "call kernel-function#{id}"),
             Decoded::CallFunction { distance } => write!(f, "call pc{distance:+}"),
             Decoded::Exit => f.write_str("exit"),
         }
@@ -410,6 +424,7 @@ mod tests {
             (Insn { off: -2, ..Insn::jump() }, [5, 0, 254, 255, 0, 0, 0, 0], "goto pc-2"),
             (Insn::call(Helper::KTIME_GET_NS), [0x85, 0, 0, 0, 5, 0, 0, 0], "call bpf_ktime_get_ns#5"),
             (Insn { imm: -3, ..Insn::call_function() }, [0x85, 0x10, 0, 0, 253, 255, 255, 255], "call pc-3"),
+            (Insn::call_kernel(65486), [0x85, 0x20, 0, 0, 0xce, 0xff, 0, 0], "call kernel-function#65486"),
             (Insn::exit(), [0x95, 0, 0, 0, 0, 0, 0, 0], "exit"),
         ];
         for (insn, bytes, text) in cases {

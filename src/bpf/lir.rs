@@ -117,6 +117,7 @@ pub(super) enum Argument {
     Frame(Slot, i32),
     Map(MapId),
     MapValue(MapId, i32),
+    KernelVar(u32),
     Function(FunctionId),
 }
 

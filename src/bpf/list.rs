@@ -79,6 +79,7 @@ impl Listing<'_> {
         match reloc.map(|reloc| &reloc.to) {
             Some(RelocTarget::Map(map)) => format!("map[{}]", self.map(*map)),
             Some(RelocTarget::MapValue(map)) => format!("map[{}][0]+{high}", self.map(*map)),
+            None if kind == Wide::KernelVar as u8 => format!("kernel-variable#{}", first.imm),
             None if kind == Wide::Function as u8 => format!("subprog[{:+}]", first.imm),
             None => format!("{:#x}", u64::from(first.imm as u32) | u64::from(high as u32) << 32),
         }

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Helper;
-use super::asm::{Alu, Operand, Place, Size, VReg};
+use super::asm::{Alu, Callee, Operand, Place, Size, VReg};
 use super::lir::Argument;
 
 /// A pure operation on values that do not change.
@@ -12,7 +11,7 @@ pub(super) enum Key {
     Alu(Alu, Operand, Operand),
     /// The number says how often memory had changed before the load.
     Load(Size, Place, u32),
-    Call(Helper, Vec<Argument>),
+    Call(Callee, Vec<Argument>),
 }
 
 /// The values available at the current point of one function.

@@ -140,8 +140,8 @@ impl Btf {
         self.field_within(id, name, DEPTH)
     }
 
-    /// The type of what lies in these bytes of a structure, if it is one whole number or pointer, or part of an array of numbers, that
-    /// neither a union nor a bit field has a share in.
+    /// The type of what the verifier finds in these bytes of a structure, if it is a whole pointer, or a number or array of numbers that
+    /// they are a part of. Of what shares its place in a union, the verifier looks at the first.
     pub fn plain_at(&self, id: TypeId, offset: u32, size: u32) -> Option<TypeId> {
         self.plain_within(id, offset, size, DEPTH)
     }
@@ -226,25 +226,23 @@ impl Btf {
 
     fn plain_within(&self, id: TypeId, offset: u32, size: u32, depth: usize) -> Option<TypeId> {
         let depth = depth.checked_sub(1)?;
-        let (member, start) = self.members(id).find_map(|member| {
+        let (member, start, end) = self.members(id).find_map(|member| {
             let start = member.bit_offset / 8;
-            let holds = start <= offset && offset + size <= start.checked_add(self.size_of(member.ty)?)?;
-            holds.then_some((member, start))
+            let end = start.checked_add(self.size_of(member.ty)?)?;
+            (start <= offset && offset < end).then_some((member, start, end))
         })?;
-        if member.bitfield.is_some() {
+        if member.bitfield.is_some() || end < offset + size {
             return None;
         }
         let record = self.record(self.strip(member.ty))?;
         match record.kind {
-            Kind::Struct => self.plain_within(member.ty, offset - start, size, depth),
+            Kind::Struct | Kind::Union => self.plain_within(member.ty, offset - start, size, depth),
             Kind::Array => {
                 let element = self.strip(self.array(&record).0);
                 (self.kind(element) == Some(Kind::Int)).then_some(element)
             }
-            Kind::Int | Kind::Enum | Kind::Enum64 | Kind::Ptr => {
-                let is_whole = offset == start && self.size_of(member.ty) == Some(size);
-                is_whole.then(|| self.strip(member.ty))
-            }
+            Kind::Int | Kind::Enum | Kind::Enum64 => Some(self.strip(member.ty)),
+            Kind::Ptr => (offset == start && offset + size == end).then(|| self.strip(member.ty)),
             _ => None,
         }
     }

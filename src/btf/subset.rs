@@ -83,6 +83,10 @@ const FUNCTIONS: &[&str] = &[
     "vfs_write",
     "vfs_open",
     "do_nanosleep",
+    "bpf_rdonly_cast",
+    "bpf_task_from_pid",
+    "bpf_task_release",
+    "bpf_path_d_path",
     "tcp_sendmsg",
     "__traceiter_sched_switch",
     "__traceiter_sched_process_exec",
@@ -90,6 +94,7 @@ const FUNCTIONS: &[&str] = &[
     "__traceiter_sys_enter",
     "__traceiter_sys_exit",
 ];
+const VARS: &[&str] = &["process_counts"];
 const ENUMS: &[&str] = &["pid_type", "hrtimer_mode", "zone_type"];
 
 /// How much of a type is kept.
@@ -172,7 +177,8 @@ impl<'a> Subset<'a> {
             let name = self.string(name);
             return words.extend([name, is_union << 31 | 7 << 24, 0]);
         }
-        let refers = record.kind.is_modifier() || matches!(record.kind, Kind::Ptr | Kind::Func | Kind::FuncProto);
+        let refers =
+            record.kind.is_modifier() || matches!(record.kind, Kind::Ptr | Kind::Func | Kind::FuncProto | Kind::Var);
         let size_or_type = if refers { number(record.target()) } else { record.size_or_type };
         // What follows the header, as (name, type, other) words, is rewritten by kind.
         let (stride, name_at, type_at): (u32, Option<u32>, Option<u32>) = match record.kind {
@@ -181,10 +187,10 @@ impl<'a> Subset<'a> {
             Kind::Enum => (2, Some(0), None),
             Kind::Enum64 => (3, Some(0), None),
             Kind::Array => (3, None, Some(0)),
-            Kind::Int => (1, None, None),
+            Kind::Int | Kind::Var => (1, None, None),
             _ => (0, None, None),
         };
-        let count = if matches!(record.kind, Kind::Array | Kind::Int) { 1 } else { record.len };
+        let count = if matches!(record.kind, Kind::Array | Kind::Int | Kind::Var) { 1 } else { record.len };
         let rest: Vec<u32> = (0..stride * count).map(|index| raw(record.rest + 4 * index as usize)).collect();
         words.push(0);
         let header = words.len() - 1;
@@ -217,7 +223,13 @@ impl<'a> Subset<'a> {
 
 fn roots(btf: &Btf) -> Vec<TypeId> {
     let of = |names: &[&str], kind| names.iter().filter_map(|name| btf.find(name, kind)).collect::<Vec<_>>();
-    let parts = [(STRUCTS, Kind::Struct), (TYPEDEFS, Kind::Typedef), (FUNCTIONS, Kind::Func), (ENUMS, Kind::Enum)];
+    let parts = [
+        (STRUCTS, Kind::Struct),
+        (TYPEDEFS, Kind::Typedef),
+        (FUNCTIONS, Kind::Func),
+        (VARS, Kind::Var),
+        (ENUMS, Kind::Enum),
+    ];
     let ints = (1..btf.base.layout.count()).map(TypeId).filter(|id| btf.kind(*id) == Some(Kind::Int));
     parts.into_iter().flat_map(|(names, kind)| of(names, kind)).chain(ints).collect()
 }

@@ -1,6 +1,7 @@
 //! What the compiler knows of a value or of the kernel: constants, all of them.
 
 use super::Builtin;
+use crate::btf::Kind;
 use crate::check::{self, Call, Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
@@ -73,6 +74,14 @@ pub const ROWS: &[Builtin] = &[
         kfunc_exist,
     ),
     Builtin::function(
+        "kfunc_allowed",
+        "\"name\"",
+        (1, 1),
+        "Whether probes of this kind may call this function of the kernel, here.",
+        "begin { print(kfunc_allowed(\"bpf_rdonly_cast\")); }",
+        kfunc_allowed,
+    ),
+    Builtin::function(
         "has_field",
         "value | typeof(type), name",
         (2, 2),
@@ -104,6 +113,13 @@ fn kfunc_exist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let name = cx.literal_str(&call.args[0], "kfunc_exist()")?;
     let exists = cx.kernel.btf().is_some_and(|btf| btf.func(&String::from_utf8_lossy(&name)).is_some());
     Ok(truth(exists, call))
+}
+
+fn kfunc_allowed(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let name = cx.literal_str(&call.args[0], "kfunc_allowed()")?;
+    let function = cx.kernel.btf().and_then(|btf| btf.find(&String::from_utf8_lossy(&name), Kind::Func));
+    let is_allowed = function.is_some_and(|function| cx.may_call(function));
+    Ok(truth(is_allowed, call))
 }
 
 fn has_field(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {

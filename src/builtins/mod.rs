@@ -11,6 +11,7 @@ mod memory;
 mod meta;
 mod names;
 mod net;
+mod objects;
 mod output;
 mod pinned;
 mod probe;
@@ -89,6 +90,7 @@ pub static TABLES: &[&[Builtin]] = &[
     names::ROWS,
     net::ROWS,
     symbols::ROWS,
+    objects::ROWS,
     stacks::ROWS,
     maps::ROWS,
     aggregate::ROWS,

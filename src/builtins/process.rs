@@ -2,7 +2,8 @@
 
 use super::{Builtin, binary};
 use crate::bpf::Helper;
-use crate::check::{Call, Cx, Emit, Fallible};
+use crate::btf::Kind;
+use crate::check::{Call, Cx, Emit, Fallible, kind_of};
 use crate::diag::Diagnostic;
 use crate::error::Result;
 use crate::ir::{BinaryOp, Expr, ExprKind, Seen, Stmt, StmtKind};
@@ -73,10 +74,12 @@ pub const ROWS: &[Builtin] = &[
         "tracepoint:raw_syscalls:sys_enter { @[gid] = count(); }",
         gid,
     ),
-    Builtin::value(
+    Builtin::function(
         "comm",
-        "Name of the current thread, at most 15 characters.",
-        "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); }",
+        "[task | pid]",
+        (0, 1),
+        "Name of the current thread, at most 15 characters, or of the task given, or (in tracepoints and timers since 6.12) of the thread of this number in the initial PID namespace.",
+        "tracepoint:raw_syscalls:sys_enter { @[comm] = count(); } begin { print(comm(curtask)); }",
         comm,
     ),
     Builtin::value(
@@ -188,8 +191,38 @@ fn gid(_: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     Ok(binary(BinaryOp::Shr, helper(Helper::GET_CURRENT_UID_GID, Type::U64, call), 32, Type::U64))
 }
 
-fn comm(_: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    Ok(Expr::new(ExprKind::Comm, Type::Str(16), call.span))
+fn comm(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let Some(of) = call.args.first() else { return Ok(Expr::new(ExprKind::Comm, NAME, call.span)) };
+    let of = cx.scalar(of)?;
+    match &of.ty {
+        Type::Ptr(..) => of_task(cx, call, &["comm"]),
+        Type::Int(_) => comm_of(cx, call, of),
+        other => {
+            let message = format!("Only integer supported for comm()'s pid ({} provided)", kind_of(other));
+            let hint = "comm takes the number of a thread, or a pointer to a struct task_struct";
+            Err(cx.error(Diagnostic::error(of.span, message).hint(hint)))
+        }
+    }
+}
+
+/// A task's name with its NUL.
+const NAME: Type = Type::Str(16);
+
+/// The kernel is asked for the task of this number, which it must be given back.
+fn comm_of(cx: &mut Cx<'_>, call: &Call<'_>, pid: Expr) -> Fallible<Expr> {
+    let name = cx.kernel.btf().and_then(|btf| btf.field(btf.find("task_struct", Kind::Struct)?, "comm"));
+    let functions = (cx.kernel_function("bpf_task_from_pid"), cx.kernel_function("bpf_task_release"));
+    let ((Some(given), Some(taken)), Some(name)) = (functions, name) else {
+        let message =
+            format!("comm(pid) asks bpf_task_from_pid() of the kernel, which {} probes may not, here", cx.probe.name());
+        let diagnostic = Diagnostic::error(call.span, message)
+            .hint("from fentry and iter it is allowed since kernel 6.2, from tracepoint, interval, profile and software since 6.12")
+            .hint("where the task itself is at hand, comm(task) gives its name on any kernel: comm(curtask.real_parent)");
+        return Err(cx.error(diagnostic));
+    };
+    let args = vec![Expr::new(ExprKind::Convert(pid), Type::I32, call.span)];
+    let object = ExprKind::OfObject { given, args, taken, offset: name.bit_offset / 8 };
+    Ok(Expr::new(object, NAME, call.span))
 }
 
 fn curtask(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {

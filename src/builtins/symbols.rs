@@ -1,11 +1,12 @@
 //! Addresses and the names of what lies there.
 
 use super::{Builtin, process};
+use crate::btf::Kind;
 use crate::check::{Call, Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
 use crate::plan::Attach;
-use crate::types::Type;
+use crate::types::{Space, Type};
 
 pub const ROWS: &[Builtin] = &[
     Builtin::function(
@@ -31,6 +32,14 @@ pub const ROWS: &[Builtin] = &[
         "Address of a kernel symbol.",
         "begin { printf(\"%x\\n\", kaddr(\"schedule\")); }",
         kaddr,
+    ),
+    Builtin::function(
+        "percpu_kaddr",
+        "\"name\"[, cpu]",
+        (1, 2),
+        "Address of this CPU's copy of a per-CPU variable of the kernel, or of that of the CPU given (0 if there is no such CPU).",
+        "begin { print(*percpu_kaddr(\"process_counts\")); }",
+        percpu_kaddr,
     ),
     Builtin::function(
         "uaddr",
@@ -64,6 +73,20 @@ fn kaddr(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     }
 }
 
+fn percpu_kaddr(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let name = cx.literal_str(&call.args[0], "percpu_kaddr()")?;
+    let name = String::from_utf8_lossy(&name).into_owned();
+    let cpu = call.args.get(1).map(|_| cx.number_arg(call, 1)).transpose()?;
+    let of_kernel = cx.kernel.types_are_its_own();
+    let Some(var) = cx.kernel.btf().filter(|_| of_kernel).and_then(|btf| btf.find(&name, Kind::Var)) else {
+        let message = format!("Could not resolve variable \"{name}\" from BTF");
+        let hint = "the kernel's types tell of per-CPU variables only; of others, kaddr() gives the address";
+        return Err(cx.error(Diagnostic::error(call.args[0].span, message).hint(hint)));
+    };
+    let address = ExprKind::PerCpuAddress { var: var.0, cpu };
+    Ok(Expr::new(address, Type::pointer(Type::U64, Space::Kernel), call.span))
+}
+
 fn uaddr(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let name = cx.literal_str(&call.args[0], "uaddr()")?;
     let name = String::from_utf8_lossy(&name).into_owned();
@@ -77,7 +100,7 @@ fn uaddr(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         binary.functions.iter().find(|function| function.name == name).map(|function| function.offset)
     });
     match found {
-        Some(offset) => Ok(Expr::int(offset as i64, Type::pointer(Type::U64, crate::types::Space::User), call.span)),
+        Some(offset) => Ok(Expr::int(offset as i64, Type::pointer(Type::U64, Space::User), call.span)),
         None => {
             let message = format!("Could not resolve symbol: {path}:{name}");
             Err(cx.error(Diagnostic::error(call.args[0].span, message)))

@@ -6,6 +6,8 @@ use super::env::{Env, VarKey};
 use super::functions::Functions;
 use super::{Fallible, Options, Reported};
 use crate::bpf::Helper;
+use crate::bpf::asm::Kfunc;
+use crate::btf::{Kind, TypeId};
 use crate::builtins::Builtin;
 use crate::config::{Config, Unstable};
 use crate::diag::{Diagnostic, Severity};
@@ -253,6 +255,18 @@ impl Cx<'_> {
     /// Whether the statement being lowered stands in a loop.
     pub fn in_loop(&self) -> bool {
         self.loops > 0
+    }
+
+    /// Whether programs of this kind may call a function of the kernel.
+    pub fn may_call(&self, function: TypeId) -> bool {
+        let from = self.probe.kind;
+        self.kernel.types_are_its_own() && self.kernel.has(Feature::Call { function, from })
+    }
+
+    /// A function of the kernel, if programs of this kind may call it.
+    pub fn kernel_function(&self, name: &'static str) -> Option<Kfunc> {
+        let function = self.kernel.btf()?.find(name, Kind::Func)?;
+        self.may_call(function).then_some(Kfunc { name, id: function.0 })
     }
 
     /// Records an error.

@@ -1,6 +1,7 @@
 //! Addresses as numbers, and scalars at places that need not be aligned.
 
 use super::maps::Found;
+use super::memory::argument;
 use super::state::{Gen, Generated, Storage, at, size_of};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Base, Operand, Place, Size};
@@ -46,6 +47,17 @@ impl Gen<'_> {
         let address = match self.look_up(map, key)? {
             Found::Always(place) => self.asm.address(place),
             Found::Maybe(pointer) => pointer,
+        };
+        Ok(self.as_number(address.into()))
+    }
+
+    pub fn per_cpu_address(&mut self, var: u32, cpu: Option<&Expr>) -> Generated<Operand> {
+        let address = match cpu {
+            None => self.asm.call(Helper::THIS_CPU_PTR, &[Arg::KernelVar(var)]),
+            Some(cpu) => {
+                let cpu = argument(self.scalar(cpu)?);
+                self.asm.call(Helper::PER_CPU_PTR, &[Arg::KernelVar(var), cpu])
+            }
         };
         Ok(self.as_number(address.into()))
     }

@@ -59,7 +59,10 @@ fn describe(expr: &Expr, to: &mut String) -> bool {
         ExprKind::Ctx => write!(to, "the context").is_ok(),
         ExprKind::CtxLoad { offset } => write!(to, "ctx+{offset}").is_ok(),
         ExprKind::Comm => write!(to, "current comm").is_ok(),
-        ExprKind::FromTask { hops, offset } => write!(to, "from the task {hops:?} {offset}").is_ok(),
+        ExprKind::Follow { from, hops, offset, .. } => {
+            write!(to, "follow {hops:?} {offset}").ok();
+            describe(from, to)
+        }
         ExprKind::NamespacedPid { device, inode } => write!(to, "pid {device} {inode}").is_ok(),
         ExprKind::Call(helper, args) => {
             write!(to, "call {helper:?}").ok();

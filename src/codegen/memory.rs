@@ -87,9 +87,12 @@ impl Gen<'_> {
             }
             ExprKind::Zero => self.clear(to, expr.ty.size()),
             ExprKind::Compose(parts) => self.compose(parts, to, expr.ty.size(), padding)?,
-            ExprKind::FromTask { hops, offset } => {
-                let from = self.task_field(hops, *offset);
-                self.copy(to, from, expr.ty.size());
+            ExprKind::Follow { from, cast, hops, offset } => {
+                let from = self.led_to(from, *cast, hops, *offset)?;
+                self.copy(to, from.place, expr.ty.size());
+            }
+            ExprKind::OfObject { given, args, taken, offset } => {
+                self.of_object(*given, args, *taken, *offset, to, expr.ty.size())?;
             }
             ExprKind::Comm => {
                 // Some kernels leave what follows the NUL as it was.
@@ -99,6 +102,7 @@ impl Gen<'_> {
                 self.asm.call(Helper::GET_CURRENT_COMM, &[Arg::Address(to), Arg::Imm(i64::from(expr.ty.size()))]);
             }
             ExprKind::ReadStr { addr, max } => self.read_text(addr, max.as_ref(), to, expr, padding)?,
+            ExprKind::PathName { base, offset } => self.path_name(base, *offset, to, expr.ty.size(), padding)?,
             ExprKind::StrConcat(left, right) => self.concat(left, right, to, expr.ty.size(), padding)?,
             ExprKind::ReadBuf { addr, len } => self.read_bytes(addr, len, to, expr, padding)?,
             ExprKind::Load { addr, offset } => self.probe_read(to, expr.ty.size(), addr, *offset, expr.span)?,

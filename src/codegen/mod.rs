@@ -11,6 +11,7 @@ mod cache;
 mod calls;
 mod capture;
 mod faults;
+mod follow;
 mod loops;
 mod maps;
 mod memory;

@@ -6,7 +6,7 @@ use super::memory::Padding;
 use super::state::{Gen, Generated, Storage, at, size_of};
 use super::strings::Wanted;
 use crate::bpf::Helper;
-use crate::bpf::asm::{Alu, Arg, Base, Operand, Place, Size, VReg};
+use crate::bpf::asm::{Alu, Arg, Operand, Size, VReg};
 use crate::ir::{Expr, ExprKind, UnaryOp};
 use crate::plan::{Faults, ProgKind};
 use crate::source::Span;
@@ -30,10 +30,15 @@ impl Gen<'_> {
             }
             ExprKind::Call(helper, args) => self.helper(*helper, args),
             ExprKind::NamespacedPid { .. } | ExprKind::Load { .. } => self.remembered(expr),
-            ExprKind::FromTask { hops, offset } => {
-                let place = self.task_field(hops, *offset);
-                let value = self.asm.load_pure(size_of(&expr.ty), place);
+            ExprKind::Follow { from, cast, hops, offset } => {
+                let from = self.led_to(from, *cast, hops, *offset)?;
+                let value = self.load_led(size_of(&expr.ty), from);
                 Ok(self.extended(value.into(), &expr.ty))
+            }
+            ExprKind::OfObject { .. } => {
+                let to = self.stack(8);
+                self.write_memory(expr, to, Padding::Free)?;
+                Ok(self.load_from(to, &expr.ty))
             }
             ExprKind::Unary(UnaryOp::Negate, of) => {
                 let of = self.scalar(of)?;
@@ -96,6 +101,7 @@ impl Gen<'_> {
                 Ok(self.load_from(place, &expr.ty))
             }
             ExprKind::Address(var) => Ok(self.variable_address(*var)),
+            ExprKind::PerCpuAddress { var, cpu } => self.per_cpu_address(*var, cpu.as_ref()),
             ExprKind::MapAddress { map, key } => self.map_address(*map, key.as_ref()),
             ExprKind::Cond { cond, then, otherwise } => self.choice(cond, then, otherwise),
             ExprKind::Invoke { function, args } => self.invoke(*function, args, None),
@@ -111,6 +117,7 @@ impl Gen<'_> {
             | ExprKind::ReadBuf { .. }
             | ExprKind::Terminate(_)
             | ExprKind::StrConcat(..)
+            | ExprKind::PathName { .. }
             | ExprKind::Resize(_) => {
                 let place = self.place_of(expr)?;
                 Ok(self.asm.address(place).into())
@@ -142,14 +149,6 @@ impl Gen<'_> {
         let result =
             if helper.is_constant() { self.asm.call_constant(helper, &values) } else { self.asm.call(helper, &values) };
         Ok(result.into())
-    }
-
-    /// Where a field of the current task, or of what its pointers lead to, lies.
-    pub(super) fn task_field(&mut self, hops: &[u32], offset: u32) -> Place {
-        let task = self.asm.call_constant(Helper::GET_CURRENT_TASK_BTF, &[]);
-        let from =
-            hops.iter().fold(task, |from, hop| self.asm.load_pure(Size::B8, at(Place::new(Base::Reg(from), 0), *hop)));
-        at(Place::new(Base::Reg(from), 0), offset)
     }
 
     /// A read that is done once for all its uses.

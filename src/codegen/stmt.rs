@@ -83,14 +83,14 @@ impl Gen<'_> {
 
     /// The new value may be made of the old one, so anything but a plain read is built elsewhere first.
     fn assign_memory(&mut self, place: Place, value: &Expr) -> Generated<()> {
-        use crate::ir::ExprKind::{Bytes, Comm, FromTask, Load, MapGet, ReadBuf, ReadStr, Str, Zero};
+        use crate::ir::ExprKind::{Bytes, Comm, Follow, Load, MapGet, ReadBuf, ReadStr, Str, Zero};
         if matches!(
             *value.kind,
             Str(_)
                 | Bytes(_)
                 | Zero
                 | Comm
-                | FromTask { .. }
+                | Follow { .. }
                 | ReadStr { .. }
                 | ReadBuf { .. }
                 | Load { .. }

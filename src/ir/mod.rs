@@ -10,6 +10,7 @@ mod walk;
 pub use walk::{rewrite, walk, walk_statements};
 
 use crate::bpf::Helper;
+use crate::bpf::asm::Kfunc;
 use crate::id::IdVec;
 use crate::plan::{ActionId, CounterId, MapId, Plan, ProgKind, Refusals, Target};
 use crate::source::Span;
@@ -224,6 +225,12 @@ pub enum ExprKind {
     MapLen(MapId),
     /// The address of a variable in the kernel's memory; it holds until the program ends.
     Address(VarId),
+    /// The address of a CPU's own copy of a per-CPU variable of the kernel, named by its id in the kernel's BTF: this CPU's, or 0 of
+    /// one that there is not.
+    PerCpuAddress {
+        var: u32,
+        cpu: Option<Expr>,
+    },
     /// The address of a value in its map; 0 if the key is missing.
     MapAddress {
         map: MapId,
@@ -298,10 +305,19 @@ pub enum ExprKind {
         addr: Expr,
         offset: i64,
     },
-    /// The value so many bytes into what the pointers at the hops' offsets lead to, one after the other, from the current task on.
-    /// The verifier knows these pointers: plain loads follow them.
-    FromTask {
+    /// The value so many bytes into what the pointers at the hops' offsets lead to, one after the other, from where `from` points on.
+    /// The verifier knows these pointers, by itself or by the cast: plain loads follow them. Fault: zero.
+    Follow {
+        from: Expr,
+        cast: Option<Cast>,
         hops: Vec<u32>,
+        offset: u32,
+    },
+    /// So many bytes from the offset of the object that a kernel function gives, which another is to take back. Zero if it gives none.
+    OfObject {
+        given: Kfunc,
+        args: Vec<Expr>,
+        taken: Kfunc,
         offset: u32,
     },
     /// Zero if the key is missing.
@@ -350,6 +366,12 @@ pub enum ExprKind {
         addr: Expr,
         max: Option<Expr>,
     },
+    /// The name of the file that a `struct path` is of, so many bytes from where a pointer leads that the verifier trusts. Empty if
+    /// there is none, or it is too long.
+    PathName {
+        base: Expr,
+        offset: u32,
+    },
     /// One text after the other, cut to the type's size, zero-padded.
     StrConcat(Expr, Expr),
     /// Bytes at an address: type `Buf`, as many as `len` says up to the type's capacity.
@@ -361,6 +383,14 @@ pub enum ExprKind {
     Terminate(Expr),
     /// A text or array converted to a longer (zero-padded) or shorter (cut, NUL kept) one of the same kind; tuples and records element by element.
     Resize(Expr),
+}
+
+/// What a pointer is to be taken for by the verifier: a structure, by its id in the kernel's BTF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cast {
+    /// `bpf_rdonly_cast`, which costs nothing when the program runs.
+    pub by: Kfunc,
+    pub to: u32,
 }
 
 /// How the slots of all CPUs become one number.

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::{
     BinaryOp, Block, CompareOp, Expr, ExprKind, Function, Probe, Program, StepOp, Stmt, StmtKind, Takes, UnaryOp, VarId,
 };
+use crate::bpf::Helper;
 use crate::plan::{MapId, Plan, Role};
 use crate::types::Sign;
 
@@ -225,10 +226,18 @@ impl<'a> Printer<'a> {
             ExprKind::Bytes(bytes) => format!("bytes{bytes:?}"),
             ExprKind::Compose(parts) => self.compose(parts),
             ExprKind::Comm => "comm".to_string(),
-            ExprKind::FromTask { hops, offset } => {
+            ExprKind::Follow { from, hops, offset, .. } => {
                 let hops: String = hops.iter().map(|hop| format!("+{hop}->")).collect();
-                format!("curtask{hops}+{offset}")
+                let from = match *from.kind {
+                    ExprKind::Call(Helper::GET_CURRENT_TASK_BTF, _) => "curtask".to_string(),
+                    _ => one(from),
+                };
+                format!("{from}{hops}+{offset}")
             }
+            ExprKind::PerCpuAddress { var, cpu: None } => format!("this_cpu(#{var})"),
+            ExprKind::PerCpuAddress { var, cpu: Some(cpu) } => format!("per_cpu(#{var}, {})", one(cpu)),
+            ExprKind::PathName { base, offset } => format!("path_name({} + {offset})", one(base)),
+            ExprKind::OfObject { given, args, offset, .. } => format!("{}+{offset}", self.call(given.name, args)),
             ExprKind::ReadStr { addr, .. } => format!("text[{}]({})", expr.ty, one(addr)),
             ExprKind::ReadBuf { addr, len } => format!("bytes[{}]({}, {})", expr.ty, one(addr), one(len)),
         }

@@ -38,7 +38,9 @@ pub fn rewrite(block: &mut Block, f: &mut dyn FnMut(&mut Expr)) {
 macro_rules! parts_of_expr {
     ($kind:expr, $each:ident, $f:ident) => {
         match $kind {
-            ExprKind::Call(_, args) | ExprKind::Invoke { args, .. } => args.$each().for_each($f),
+            ExprKind::Call(_, args) | ExprKind::Invoke { args, .. } | ExprKind::OfObject { args, .. } => {
+                args.$each().for_each($f)
+            }
             ExprKind::Unary(_, of)
             | ExprKind::Convert(of)
             | ExprKind::Resize(of)
@@ -52,6 +54,8 @@ macro_rules! parts_of_expr {
             | ExprKind::LinearBucket { value: of, .. }
             | ExprKind::Field { base: of, .. }
             | ExprKind::Load { addr: of, .. }
+            | ExprKind::Follow { from: of, .. }
+            | ExprKind::PathName { base: of, .. }
             | ExprKind::MapHas { key: of, .. } => $f(of),
             ExprKind::Binary { left, right, .. }
             | ExprKind::Compare { left, right, .. }
@@ -69,6 +73,7 @@ macro_rules! parts_of_expr {
             }
             ExprKind::MapGet { key, .. }
             | ExprKind::MapDelete { key, .. }
+            | ExprKind::PerCpuAddress { cpu: key, .. }
             | ExprKind::MapAddress { key, .. }
             | ExprKind::Merge { key, .. } => key.$each().for_each($f),
             ExprKind::SlotSum { key, index, .. } => {
@@ -98,7 +103,6 @@ macro_rules! parts_of_expr {
             | ExprKind::Zero
             | ExprKind::Str(_)
             | ExprKind::Bytes(_)
-            | ExprKind::FromTask { .. }
             | ExprKind::Comm => {}
         }
     };

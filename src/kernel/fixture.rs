@@ -1,6 +1,6 @@
 //! A folder of files as a [`Kernel`], so that checking and code generation are tested alike on every machine.
 //!
-//! The folder holds `version` (`6.18`), `cpus` (`4`), `features` (names of [`Feature`], one a line), `functions` (one a line),
+//! The folder holds `version` (`6.18`), `cpus` (`4`), `features` (names of [`Feature`], one a line; `Call NAME KIND` for [`Feature::Call`]), `functions` (one a line),
 //! `symbols` (as `/proc/kallsyms`), `cgroups` (a path and its id a line), `tracepoints/CATEGORY/EVENT/format` and `btf`, all of them copied from a kernel, and
 //! `binaries/NAME.txt`: the path, then `function offset size` and
 //! `marker provider name offset semaphore arguments` lines (its first megabyte is mapped at address 0). All but `version` may be missing.
@@ -18,6 +18,9 @@ use crate::btf::Btf;
 use crate::btf::build::Builder;
 use crate::error::{Error, Result};
 use crate::names;
+
+/// How a line begins that names a function which programs may call.
+const CALL: &str = "Call ";
 
 /// A kernel that exists on paper.
 pub struct Fixture {
@@ -47,8 +50,22 @@ impl Fixture {
 
     /// The same kernel without a feature.
     pub fn without(mut self, feature: Feature) -> Fixture {
-        self.features.retain(|name| *name != format!("{feature:?}"));
+        let name = self.name_of(feature);
+        self.features.retain(|known| *known != name);
         self
+    }
+
+    /// The same kernel, whose functions no program may call.
+    pub fn without_calls(mut self) -> Fixture {
+        self.features.retain(|name| !name.starts_with(CALL));
+        self
+    }
+
+    fn name_of(&self, feature: Feature) -> String {
+        match (feature, &self.btf) {
+            (Feature::Call { function, from }, Some(btf)) => format!("{CALL}{} {from:?}", btf.name(function)),
+            (feature, _) => format!("{feature:?}"),
+        }
     }
 
     /// Path and lines of each program.
@@ -73,11 +90,15 @@ impl Kernel for Fixture {
     }
 
     fn has(&self, feature: Feature) -> bool {
-        self.features.iter().any(|name| *name == format!("{feature:?}"))
+        self.features.contains(&self.name_of(feature))
     }
 
     fn btf(&self) -> Option<&Btf> {
         self.btf.as_ref()
+    }
+
+    fn types_are_its_own(&self) -> bool {
+        true
     }
 
     fn tracepoint(&self, category: &str, event: &str) -> Result<Option<TracepointFormat>> {

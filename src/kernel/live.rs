@@ -17,8 +17,8 @@ use crate::errno;
 use crate::error::{Error, Result};
 
 /// Tells by trying whether the kernel accepts a program or link of this kind, given its types. Asked only for
-/// [`Feature::KprobeMulti`], [`Feature::UprobeMulti`], [`Feature::Trampolines`] and [`Feature::Iterators`], which no file and no version
-/// tells.
+/// [`Feature::KprobeMulti`], [`Feature::UprobeMulti`], [`Feature::Trampolines`], [`Feature::Iterators`] and [`Feature::Call`], which no
+/// file and no version tells.
 pub type Probe = fn(Feature, Option<&Btf>) -> bool;
 
 /// The running kernel.
@@ -27,11 +27,19 @@ pub struct Live {
     tracefs: Tracefs,
     version: OnceLock<(u32, u32)>,
     btf: OnceLock<Option<Btf>>,
+    types: Types,
     symbols: OnceLock<Kallsyms>,
     events: OnceLock<Vec<String>>,
     functions: OnceLock<Vec<String>>,
     features: Mutex<HashMap<Feature, bool>>,
     binaries: Mutex<HashMap<String, Arc<Binary>>>,
+}
+
+/// Whose types are at hand.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Types {
+    Own,
+    OfAFile,
 }
 
 impl Live {
@@ -41,6 +49,7 @@ impl Live {
             tracefs: Tracefs::default(),
             version: OnceLock::new(),
             btf: OnceLock::new(),
+            types: Types::Own,
             symbols: OnceLock::new(),
             events: OnceLock::new(),
             functions: OnceLock::new(),
@@ -58,7 +67,7 @@ impl Live {
     /// The same kernel, with its types read from a file.
     pub fn with_types(self, path: &str) -> Result<Live> {
         let btf = Btf::open_at(Path::new(path))?;
-        Ok(Live { btf: OnceLock::from(Some(btf)), ..self })
+        Ok(Live { btf: OnceLock::from(Some(btf)), types: Types::OfAFile, ..self })
     }
 
     /// The same kernel, with the functions that may be traced from a file, one a line, as the kernel's own list has them.
@@ -98,16 +107,17 @@ impl Live {
             Feature::KprobeMulti => self.has(Feature::Kprobes) && (self.probe)(feature, None),
             Feature::UprobeMulti | Feature::Trampolines => (self.probe)(feature, None),
             Feature::Iterators => (self.probe)(feature, self.btf()),
+            Feature::Call { .. } => self.version() >= (5, 13) && (self.probe)(feature, self.btf()),
             Feature::PerfLink | Feature::FuncIp | Feature::Cookie => self.version() >= (5, 15),
             Feature::RawTracepointCookie => self.version() >= (6, 10),
             Feature::Loop => self.version() >= (5, 17),
             Feature::LoopRounds => self.version() >= (6, 7),
-            Feature::LargeKeys | Feature::TaskPointers => self.version() >= (5, 11),
+            Feature::TaskPointers => self.version() >= (5, 11) && self.types_are_its_own(),
+            Feature::LargeKeys => self.version() >= (5, 11),
             Feature::PerCpuLookup => self.version() >= (5, 19),
             Feature::ForEachMapElem => self.version() >= (5, 13),
             Feature::UnallocatedHash | Feature::TaiClock => self.version() >= (6, 1),
             Feature::RawTracepointsUnpreempted => self.version() < (7, 0),
-            Feature::SortedTypes => self.version() >= (7, 0),
             Feature::ModuleBtf => fs::read_dir("/sys/kernel/btf").is_ok_and(|entries| entries.count() > 1),
         }
     }
@@ -152,6 +162,10 @@ impl Kernel for Live {
 
     fn btf(&self) -> Option<&Btf> {
         self.btf.get_or_init(|| Btf::open().ok()).as_ref()
+    }
+
+    fn types_are_its_own(&self) -> bool {
+        self.types == Types::Own
     }
 
     fn tracepoint(&self, category: &str, event: &str) -> Result<Option<TracepointFormat>> {

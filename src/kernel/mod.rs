@@ -21,8 +21,8 @@ mod with_types;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::btf::Btf;
 use crate::btf::build::Builder;
+use crate::btf::{Btf, TypeId};
 use crate::error::Result;
 
 pub use dwarf::types::{Described, DescribedParam, Namesakes, Passing};
@@ -43,6 +43,8 @@ pub trait Kernel {
     fn has(&self, feature: Feature) -> bool;
     /// The kernel's own types; `None` if it has no BTF.
     fn btf(&self) -> Option<&Btf>;
+    /// Whether those types are the running kernel's, whose verifier means the same by their numbers.
+    fn types_are_its_own(&self) -> bool;
     /// The record of one tracepoint; `None` if there is no such event.
     fn tracepoint(&self, category: &str, event: &str) -> Result<Option<TracepointFormat>>;
     /// All `category:event`, sorted.
@@ -97,9 +99,6 @@ pub enum Feature {
     FuncIp,
     /// `bpf_get_current_task_btf`, whose pointer programs may follow by plain loads (5.11).
     TaskPointers,
-    /// The verifier finds types by their names without looking through all of them (7.0). Before, to follow one pointer of a task
-    /// could take it 40 ms.
-    SortedTypes,
     /// Programs on raw tracepoints keep their processor until they are done (before 7.0). Since then a task that has to give it away in
     /// the midst of one keeps all others there from running the program meanwhile: their hits are missed.
     RawTracepointsUnpreempted,
@@ -116,6 +115,26 @@ pub enum Feature {
     /// Programs run on each object of a kind (5.8).
     Iterators,
     ModuleBtf,
+    /// Programs of a kind may call this function of the kernel, one that is no helper (5.13).
+    Call {
+        function: TypeId,
+        from: ProgKind,
+    },
+}
+
+/// The BPF program type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProgKind {
+    Kprobe,
+    Tracepoint,
+    RawTracepoint,
+    PerfEvent,
+    /// Runs on no packet but the one that `BPF_PROG_TEST_RUN` makes up.
+    Xdp,
+    /// Bound to one function when loaded.
+    Tracing,
+    /// Run on each object of a kind as a file is read, which is where its records go.
+    Iterator,
 }
 
 /// Fields of a tracepoint's record, as its `format` file (or BTF's `trace_event_raw_*`) tells.

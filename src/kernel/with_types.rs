@@ -22,6 +22,10 @@ impl Kernel for WithTypes<'_> {
         Some(self.types)
     }
 
+    fn types_are_its_own(&self) -> bool {
+        self.kernel.types_are_its_own()
+    }
+
     fn version(&self) -> (u32, u32) {
         self.kernel.version()
     }

@@ -9,11 +9,12 @@
 //! them in the worst case. perf's tracepoints lose none there, but for those of single system calls. So system calls are then served by
 //! perf's event of all of them, and other events as they are.
 
+mod follow;
 mod intervals;
 mod needs;
 mod syscalls;
-mod task;
 
+use crate::btf::TypeId;
 use crate::ir::{Probe, Program};
 use crate::kernel::{Feature, Kernel};
 use crate::plan::{Attach, Plan, ProgKind, Target};
@@ -37,7 +38,7 @@ pub fn choose(program: Program, kernel: &dyn Kernel) -> Program {
         chosen.extend(raw);
         chosen.extend(perf);
     }
-    task::read_directly(&mut chosen, kernel);
+    follow::read_directly(&mut chosen, kernel, plan.faults);
     Program { probes: chosen, plan }
 }
 
@@ -62,7 +63,7 @@ impl Chooser<'_> {
     fn split(&self, mut probe: Probe, plan: &mut Plan) -> (Vec<Probe>, Option<Probe>) {
         let needs = Needs::of(&probe);
         // A kernel stack would begin elsewhere.
-        if needs.kernel_stack {
+        if needs.kernel_stack || !self.may_call(&needs) {
             return (Vec::new(), Some(probe));
         }
         let mut raw = Vec::new();
@@ -74,6 +75,12 @@ impl Chooser<'_> {
         }
         let rest = (!probe.targets.is_empty()).then_some(probe);
         (raw, rest)
+    }
+
+    /// Whether raw tracepoints may call what the probe does.
+    fn may_call(&self, needs: &Needs) -> bool {
+        let from = ProgKind::RawTracepoint;
+        needs.calls.iter().all(|id| self.kernel.has(Feature::Call { function: TypeId(*id), from }))
     }
 
     /// Takes the events out of a probe that need no record.

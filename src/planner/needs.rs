@@ -11,6 +11,8 @@ pub struct Needs {
     pub kernel_stack: bool,
     /// The number of the target among those of the program.
     pub cookie: bool,
+    /// Functions of the kernel that are called.
+    pub calls: BTreeSet<u32>,
 }
 
 /// What is used of the memory that the kernel hands to the program.
@@ -27,19 +29,23 @@ impl Needs {
     pub fn of(probe: &Probe) -> Needs {
         let mut fields = BTreeSet::new();
         let mut addresses = 0usize;
-        let (mut kernel_stack, mut cookies) = (false, 0usize);
+        let (mut kernel_stack, mut cookies, mut calls) = (false, 0usize, BTreeSet::new());
         walk(&probe.body, &mut |expr| match &*expr.kind {
             ExprKind::Ctx => addresses += 1,
             ExprKind::CtxLoad { offset } => {
                 fields.insert(*offset);
             }
             ExprKind::Call(Helper::GET_ATTACH_COOKIE, _) => cookies += 1,
+            ExprKind::OfObject { given, taken, .. } => calls.extend([given.id, taken.id]),
             _ => kernel_stack |= is_kernel_stack(expr),
         });
         for function in probe.functions.values() {
             // What functions are handed is not looked into.
             addresses += usize::from(function.takes == Takes::ContextToo);
-            walk(&function.body, &mut |expr| kernel_stack |= is_kernel_stack(expr));
+            walk(&function.body, &mut |expr| match &*expr.kind {
+                ExprKind::OfObject { given, taken, .. } => calls.extend([given.id, taken.id]),
+                _ => kernel_stack |= is_kernel_stack(expr),
+            });
         }
         // Each cookie is asked for with the context's address, which is all that it is used for.
         let context = match (addresses - cookies, fields.is_empty()) {
@@ -47,7 +53,7 @@ impl Needs {
             (0, false) => Context::Fields(fields),
             _ => Context::Whole,
         };
-        Needs { context, kernel_stack, cookie: cookies > 0 }
+        Needs { context, kernel_stack, cookie: cookies > 0, calls }
     }
 }
 

@@ -4,11 +4,12 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
+use super::load::program_type;
 use super::sys::{link, program};
-use crate::bpf::unit::Insn;
+use crate::bpf::insn::{Insn, Reg, Source};
 use crate::btf::{Btf, Kind, TypeId};
 use crate::kernel::Feature;
-use crate::plan::Point;
+use crate::plan::{Point, ProgKind};
 
 /// `BPF_PROG_TYPE_KPROBE`.
 const KPROBE: u32 = 2;
@@ -25,6 +26,7 @@ pub fn probe(feature: Feature, btf: Option<&Btf>) -> bool {
         Feature::UprobeMulti => refuses_with(libc::EBADF, uprobe_on_folder()),
         Feature::Trampolines => refuses_with(libc::EINVAL, trampoline_at_number()),
         Feature::Iterators => btf.is_some_and(visits_tasks),
+        Feature::Call { function, from } => btf.is_some_and(|btf| may_call(function, from, btf)),
         Feature::Kprobes
         | Feature::PerfLink
         | Feature::Loop
@@ -39,7 +41,6 @@ pub fn probe(feature: Feature, btf: Option<&Btf>) -> bool {
         | Feature::TaiClock
         | Feature::RawTracepointsUnpreempted
         | Feature::TaskPointers
-        | Feature::SortedTypes
         | Feature::ModuleBtf => false,
     }
 }
@@ -72,6 +73,37 @@ fn visits_tasks(btf: &Btf) -> bool {
         load(program::NewProgram { kind: TRACING, expected_attach_type: link::TRACE_ITER, type_id, ..trial() })
     };
     btf.find("bpf_iter_task", Kind::Func).is_some_and(|id| load_for(id).is_ok())
+}
+
+/// The verifier first asks whether programs of this kind may call the function at all, and then what they hand over. The log tells how far
+/// it came.
+fn may_call(function: TypeId, from: ProgKind, btf: &Btf) -> bool {
+    let (expected_attach_type, bound) = match from {
+        ProgKind::Tracing => (link::TRACE_FENTRY, btf.find("bpf_fentry_test1", Kind::Func)),
+        ProgKind::Iterator => (link::TRACE_ITER, btf.find("bpf_iter_task", Kind::Func)),
+        ProgKind::Kprobe | ProgKind::Tracepoint | ProgKind::RawTracepoint | ProgKind::PerfEvent | ProgKind::Xdp => {
+            (0, None)
+        }
+    };
+    let zero = |register| Insn::mov(Reg(register), Source::Imm(0));
+    let mut insns: Vec<Insn> = (1..=5).map(zero).collect();
+    insns.push(Insn::call_kernel(function.0));
+    insns.extend(NOTHING);
+    let new = program::NewProgram {
+        kind: program_type(from),
+        expected_attach_type,
+        type_id: bound.map_or(0, |TypeId(id)| id),
+        insns: &insns,
+        ..trial()
+    };
+    let mut log = vec![0; 16 << 10];
+    match program::load(&new, &mut log) {
+        Ok(_) => true,
+        Err(_) => {
+            let log = String::from_utf8_lossy(&log);
+            log.contains("(85) call ") && !["is not allowed", "reserved fields"].iter().any(|no| log.contains(no))
+        }
+    }
 }
 
 fn for_link(expected_attach_type: u32) -> io::Result<OwnedFd> {

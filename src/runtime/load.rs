@@ -64,7 +64,7 @@ impl Loader<'_> {
         let blob = program::load_btf(&btf.blob).ok();
         let described = blob.as_ref().map(|fd| (fd.as_fd(), &btf));
         let new = |btf| NewProgram {
-            kind: kind(unit.kind),
+            kind: program_type(unit.kind),
             expected_attach_type: purpose.expected_attach_type,
             type_id: purpose.type_id,
             insns: &insns,
@@ -88,7 +88,7 @@ impl Loader<'_> {
         let blob = program::load_btf(&btf.blob).ok();
         let bound = unit.targets.first().map(Purpose::of);
         let new = NewProgram {
-            kind: kind(unit.kind),
+            kind: program_type(unit.kind),
             expected_attach_type: bound.map_or(0, |bound| bound.expected_attach_type),
             type_id: bound.map_or(0, |bound| bound.type_id),
             insns: &insns,
@@ -174,6 +174,10 @@ impl Failed {
 fn advice(log: &str) -> &'static str {
     if log.contains("too large") || log.contains("too complex") || log.contains("stack") && log.contains("exceeds") {
         "make the program smaller: fewer or shorter loops, shorter strings (max_strlen), or two probes instead of one"
+    } else if log.contains("failed to find the address for kernel symbol") {
+        "this kernel does not tell the addresses of its variables: it was built without CONFIG_KALLSYMS_ALL"
+    } else if log.contains("helper call is not allowed in probe") {
+        "path() may be used in few functions only, which a name's lookup cannot disturb: security_file_open, security_file_permission, security_inode_getattr, vfs_truncate, vfs_fallocate, dentry_open, filp_close"
     } else if log.contains("unknown func") || log.contains("program of this type cannot use helper") {
         "this kernel lacks something that the probe uses; `rtrace --info` tells what it supports"
     } else {
@@ -204,7 +208,7 @@ fn last_words(log: &str) -> String {
 }
 
 /// `enum bpf_prog_type` of `include/uapi/linux/bpf.h`.
-fn kind(kind: ProgKind) -> u32 {
+pub fn program_type(kind: ProgKind) -> u32 {
     match kind {
         ProgKind::Kprobe => 2,
         ProgKind::Tracepoint => 5,

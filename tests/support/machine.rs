@@ -16,6 +16,11 @@ pub trait World {
     /// Runs a helper; the arguments that the program did not set are `None`. Callbacks are run by [`Machine::callback`].
     fn call(&mut self, machine: &mut Machine, helper: Helper, args: [Option<u64>; 5]) -> Result<u64, String>;
 
+    /// Runs a function of the kernel that is no helper.
+    fn call_kernel(&mut self, id: i32, _args: [Option<u64>; 5]) -> Result<u64, String> {
+        Err(format!("a call of the kernel function {id}, which there is not"))
+    }
+
     /// The value that stands for a map in calls.
     fn map(&mut self, machine: &mut Machine, map: MapId) -> Result<u64, String>;
 
@@ -154,6 +159,11 @@ impl Machine {
             Decoded::Call(helper) => {
                 let args = [regs[1], regs[2], regs[3], regs[4], regs[5]];
                 regs[0] = Some(world.call(self, helper, args)?);
+                regs[1..=5].fill(None);
+            }
+            Decoded::CallKernel { id } => {
+                let args = [regs[1], regs[2], regs[3], regs[4], regs[5]];
+                regs[0] = Some(world.call_kernel(id, args)?);
                 regs[1..=5].fill(None);
             }
             Decoded::CallFunction { distance } => {

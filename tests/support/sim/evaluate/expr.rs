@@ -70,6 +70,9 @@ impl Evaluator<'_> {
             ExprKind::MapDelete { map, key } => u64::from(self.delete(*map, key.as_ref())?),
             ExprKind::MapLen(map) => self.store.map(*map).entries.len() as u64,
             ExprKind::Address(var) => self.address_of(*var),
+            ExprKind::PerCpuAddress { var, .. } => {
+                return broken(format!("the variable {var} of a kernel that has none"));
+            }
             ExprKind::MapAddress { map, key } => match self.entry(*map, key.as_ref())? {
                 Some(key) => self.hold(Held::Entry(*map, key)),
                 None => 0,
@@ -124,7 +127,9 @@ impl Evaluator<'_> {
             | ExprKind::Bytes(_)
             | ExprKind::Compose(_)
             | ExprKind::Comm
-            | ExprKind::FromTask { .. }
+            | ExprKind::Follow { .. }
+            | ExprKind::OfObject { .. }
+            | ExprKind::PathName { .. }
             | ExprKind::ReadStr { .. }
             | ExprKind::ReadBuf { .. }
             | ExprKind::StrConcat(..)

@@ -1,6 +1,5 @@
 //! Values as bytes: composed, resized, read from the fake kernel's memory.
 
-use rtrace::bpf::Helper;
 use rtrace::ir::{Expr, ExprKind};
 use rtrace::types::{Sign, Type};
 
@@ -17,8 +16,8 @@ impl Evaluator<'_> {
     }
 
     /// A pointer that leads nowhere leads on to zeros.
-    fn task_field(&mut self, hops: &[u32], offset: u32, size: usize) -> Run<Vec<u8>> {
-        let mut from = self.call(Helper::GET_CURRENT_TASK_BTF, &[])?;
+    fn follow(&mut self, from: &Expr, hops: &[u32], offset: u32, size: usize) -> Run<Vec<u8>> {
+        let mut from = self.number(from)?;
         for hop in hops {
             from = super::word(&self.scene.follow(from.wrapping_add(u64::from(*hop)), 8));
         }
@@ -44,7 +43,9 @@ impl Evaluator<'_> {
             ExprKind::Str(text) => text.clone(),
             ExprKind::Bytes(bytes) => [&(bytes.len() as u32).to_le_bytes()[..], bytes].concat(),
             ExprKind::Compose(parts) => self.compose(parts, size)?,
-            ExprKind::FromTask { hops, offset } => self.task_field(hops, *offset, size)?,
+            ExprKind::Follow { from, hops, offset, .. } => self.follow(from, hops, *offset, size)?,
+            ExprKind::PathName { .. } => return broken("the name of a file, of which there are none".to_string()),
+            ExprKind::OfObject { given, .. } => return broken(format!("a call of {}, which there is not", given.name)),
             ExprKind::Comm => self.scene.comm().to_vec(),
             ExprKind::ReadStr { addr, max } => {
                 let address = self.number(addr)?;
