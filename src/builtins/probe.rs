@@ -101,7 +101,18 @@ fn text(text: Vec<u8>, call: &Call<'_>) -> Expr {
     Expr::new(ExprKind::Str(text), ty, call.span)
 }
 
+/// Functions of programs go by the names they were attached by: a process may be gone before its addresses have names.
 fn func(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    match (&cx.context.function, cx.context.space) {
+        (Some(_), Space::User) => return Ok(cx.target_function(call.span)),
+        (Some(function), Space::Kernel) => {
+            if let Some(address) = cx.kernel.symbol(function) {
+                cx.alone();
+                return Ok(Expr { ty: Type::KSym, ..Expr::int(address as i64, Type::U64, call.span) });
+            }
+        }
+        (Some(_), Space::Unknown) | (None, _) => {}
+    }
     let func = offered(cx, call, |context| context.func.clone(), "'kprobe', 'kretprobe', 'uprobe' and 'uretprobe'")?;
     Ok(if func.ty == Type::USym { process::announced(cx, func) } else { func })
 }

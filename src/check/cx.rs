@@ -185,8 +185,19 @@ impl Cx<'_> {
         }
     }
 
-    /// Full name of the attach point. Targets that share a program are told apart by their numbers, where the kernel can.
+    /// Full name of the attach point.
     pub fn target_name(&mut self, span: Span) -> Expr {
+        self.target_text(|_, target| target.name.clone(), span)
+    }
+
+    /// The traced function, by the name that the attach point has for it.
+    pub fn target_function(&mut self, span: Span) -> Expr {
+        let context = self.probe.context;
+        self.target_text(|kernel, target| context(kernel, target).function.unwrap_or_default(), span)
+    }
+
+    /// What is known of the target by itself. Those that share a program are told apart by their numbers, where the kernel can.
+    fn target_text(&mut self, of: impl Fn(&dyn Kernel, &Target) -> String, span: Span) -> Expr {
         if self.targets.len() > 1 {
             let cookie = match self.probe.kind {
                 ProgKind::RawTracepoint => Some(Feature::RawTracepointCookie),
@@ -194,19 +205,18 @@ impl Cx<'_> {
                 ProgKind::Tracing | ProgKind::Iterator | ProgKind::Xdp => None,
             };
             if cookie.is_some_and(|cookie| self.kernel.has(cookie)) {
-                return self.name_by_number(span);
+                let texts = self.targets.iter().map(|target| of(self.kernel, target).into_bytes());
+                return self.text_by_number((0..).zip(texts).collect(), span);
             }
             self.sharing = Sharing::Impossible;
         }
-        let name = self.target().name.as_bytes().to_vec();
-        let ty = Type::Str(name.len() as u32 + 1);
-        Expr::new(ExprKind::Str(name), ty, span)
+        let text = of(self.kernel, self.target()).into_bytes();
+        let ty = Type::Str(text.len() as u32 + 1);
+        Expr::new(ExprKind::Str(text), ty, span)
     }
 
-    fn name_by_number(&mut self, span: Span) -> Expr {
-        let rows = (0..).zip(self.targets).map(|(number, target)| (number, target.name.clone().into_bytes()));
-        let rows: Vec<(u32, Vec<u8>)> = rows.collect();
-        let size = rows.iter().map(|(_, name)| name.len() as u32 + 1).max().unwrap_or(1);
+    fn text_by_number(&mut self, rows: Vec<(u32, Vec<u8>)>, span: Span) -> Expr {
+        let size = rows.iter().map(|(_, text)| text.len() as u32 + 1).max().unwrap_or(1);
         let map = self.env.plan.shared_map(Map {
             kind: MapKind::Array,
             key_size: 4,
@@ -222,8 +232,13 @@ impl Cx<'_> {
 
     /// How the target is attached. Each target gets a program of its own then.
     pub fn target_attach(&mut self) -> &Attach {
-        self.sharing = Sharing::Impossible;
+        self.alone();
         &self.target().attach
+    }
+
+    /// Has each target get a program of its own.
+    pub fn alone(&mut self) {
+        self.sharing = Sharing::Impossible;
     }
 
     /// The target, or the first of several that may share the program.

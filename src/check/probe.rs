@@ -264,7 +264,7 @@ impl Lowering<'_> {
     fn by_context(&self, of: &'static ProbeType, targets: &[Target]) -> Vec<Vec<Target>> {
         let mut groups: Vec<(Context, Vec<Target>)> = Vec::new();
         for target in targets {
-            let context = (of.context)(self.kernel, target);
+            let context = Context { function: None, ..(of.context)(self.kernel, target) };
             match groups.iter_mut().find(|(known, _)| *known == context) {
                 Some((_, group)) => group.push(target.clone()),
                 None => groups.push((context, vec![target.clone()])),

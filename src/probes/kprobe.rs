@@ -230,10 +230,14 @@ fn context(kernel: &dyn Kernel, target: &Target) -> Context {
     let func = match (kernel.has(Feature::FuncIp) && offset == 0, context.retval.is_some()) {
         (true, _) => Some(registers::function_address(span)),
         (false, false) => Some(registers::program_counter(span)),
-        // Older kernels do not tell where a function that returns began.
+        // Older kernels do not tell where a function that returns began, but the target does.
         (false, true) => None,
     };
-    Context { func: func.map(symbol), ..context }
+    let function = match &target.attach {
+        Attach::Kprobe { function, .. } if func.is_none() => Some(function.to_string()),
+        _ => None,
+    };
+    Context { func: func.map(symbol), function, ..context }
 }
 
 /// Arguments by name, where the kernel's types name them: they are in registers, and then on the stack, only at the entry.
@@ -329,6 +333,7 @@ mod tests {
         let back = context(&kernel, &expand(&kernel, "kretprobe:vfs_read").unwrap()[0]);
         assert!(back.args.is_empty() && back.retval.is_some());
         let older = fixture().without(Feature::FuncIp);
-        assert!(context(&older, &expand(&older, "kretprobe:vfs_read").unwrap()[0]).func.is_none());
+        let back = context(&older, &expand(&older, "kretprobe:vfs_read").unwrap()[0]);
+        assert_eq!((back.func, back.function.as_deref()), (None, Some("vfs_read")));
     }
 }

@@ -92,6 +92,8 @@ pub struct Context {
     pub retval: Option<Expr>,
     /// The traced function's address: type `KSym` or `USym`.
     pub func: Option<Expr>,
+    /// Its name, where the target alone tells it. Unlike the rest, it may be another one for targets that are alike.
+    pub function: Option<String>,
     /// `reg("name")`: name and byte offset in the context; empty where there are no registers.
     pub registers: &'static [(&'static str, u32)],
     /// The C type of the program's context, as `ctx` has it.

@@ -4,6 +4,7 @@ use super::place::{self, Place};
 use super::{Context, ContextField, Likeness, PidFilter, ProbeType, Request, fault, no_fields, program, registers};
 use crate::btf::Btf;
 use crate::btf::build::Builder;
+use crate::demangle::demangle;
 use crate::diag::Diagnostic;
 use crate::error;
 use crate::ir::{Expr, ExprKind};
@@ -82,14 +83,15 @@ fn missing(request: &Request<'_>, of: &ProbeType) -> Diagnostic {
 fn context(kernel: &dyn Kernel, target: &Target) -> Context {
     let span = target.span;
     let is_return = matches!(target.attach, Attach::Uprobe { at: Point::Return, .. });
+    let function = function(target);
     if !is_return {
         let func = registers::user_symbol(registers::program_counter(span), span);
-        return Context { func: Some(func), ..registers::entry(Space::User, span) };
+        return Context { func: Some(func), function, ..registers::entry(Space::User, span) };
     }
     // Only the kernel knows where a function that returns began, and tells it since uprobe_multi came.
     let func =
         kernel.has(Feature::UprobeMulti).then(|| registers::user_symbol(registers::function_address(span), span));
-    let plain = Context { func, ..registers::returned(Space::User, span) };
+    let plain = Context { func, function, ..registers::returned(Space::User, span) };
     match (result(kernel, target), &plain.retval) {
         (Some(ty), Some(value)) => {
             let retval = Some(Expr::new(ExprKind::Convert(value.clone()), ty, span));
@@ -97,6 +99,13 @@ fn context(kernel: &dyn Kernel, target: &Target) -> Context {
         }
         _ => plain,
     }
+}
+
+/// The function's name in the source; an offset or address is not a function.
+fn function(target: &Target) -> Option<String> {
+    let (_, symbol) = target.name.rsplit_once(':')?;
+    let is_name = !symbol.contains('+') && !symbol.starts_with(|c: char| c.is_ascii_digit());
+    is_name.then(|| demangle(symbol).map_or(symbol.to_string(), |name| name.full))
 }
 
 /// The type of a function's result, where that is known and fits a register.
@@ -239,11 +248,15 @@ mod tests {
     }
 
     #[test]
-    fn func_is_a_user_symbol() {
+    fn func_is_a_name_or_else_a_user_symbol() {
         let kernel = fixture();
         let context = context(&kernel, &expand(&kernel, "uprobe:bash:main").unwrap()[0]);
         let func = context.func.unwrap();
         assert!(func.ty == Type::USym && matches!(*func.kind, ExprKind::Compose(_)));
-        assert_eq!(context.space, Space::User);
+        assert_eq!((context.space, context.function.as_deref()), (Space::User, Some("main")));
+        let within = super::context(&kernel, &expand(&kernel, "uprobe:bash:readline+4").unwrap()[0]);
+        assert!(within.function.is_none() && within.func.is_some());
+        let mangled = super::context(&kernel, &expand(&kernel, "uprobe:calc:_ZN2ns3addEil").unwrap()[0]);
+        assert_eq!(mangled.function.as_deref(), Some("ns::add(int, long)"));
     }
 }
