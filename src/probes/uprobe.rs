@@ -108,11 +108,15 @@ fn function(target: &Target) -> Option<String> {
     is_name.then(|| demangle(symbol).map_or(symbol.to_string(), |name| name.full))
 }
 
-/// The type of a function's result, where that is known and fits a register.
+/// The type of a function's result, where that is known and fits a register. Pointers to what has no members stay numbers, as those that
+/// are passed are: programs compare them.
 fn result(kernel: &dyn Kernel, target: &Target) -> Option<Type> {
     let Attach::Uprobe { path, offset, .. } = &target.attach else { return None };
     let ty = kernel.btf()?.to_type(kernel.described(path, *offset)?.result?, Space::User);
-    ty.is_scalar().then_some(ty)
+    match &ty {
+        Type::Ptr(to, _) => matches!(**to, Type::Struct(_)).then_some(ty),
+        _ => ty.is_scalar().then_some(ty),
+    }
 }
 
 /// Parameters by name, which only debug information knows. Those on the stack, and those after them, are not offered.

@@ -70,15 +70,17 @@ pub fn without_case() -> Vec<String> {
 pub fn table() -> String {
     let users = users();
     let outcomes: Vec<Outcomes> = KERNELS.iter().map(|kernel| outcomes(kernel)).collect();
-    let mut text = format!("| | cases | {} |\n| --- | --- |{}\n", KERNELS.join(" | "), " --- |".repeat(KERNELS.len()));
+    let mut text = format!("| | {} |\n| --- |{}\n", KERNELS.join(" | "), " --- |".repeat(KERNELS.len()));
     for (group, rows) in rows() {
-        text.push_str(&format!("| **{group}** | |{}\n", " |".repeat(KERNELS.len())));
+        text.push_str(&format!("| **{group}** |{}\n", " |".repeat(KERNELS.len())));
         for (shown, key) in rows {
             let cases = users.get(&key).cloned().unwrap_or_default();
             let cells: Vec<String> = outcomes.iter().map(|of| verdict(of, &cases)).collect();
-            let without = WITHOUT_CASE.iter().find(|(name, _)| *name == key).map(|(_, why)| format!("none: {why}"));
-            let count = without.unwrap_or_else(|| cases.len().to_string());
-            text.push_str(&format!("| {shown} | {count} | {} |\n", cells.join(" | ")));
+            let why = WITHOUT_CASE
+                .iter()
+                .find(|(name, _)| *name == key)
+                .map_or(String::new(), |(_, why)| format!(" ({why})"));
+            text.push_str(&format!("| {shown}{why} | {} |\n", cells.join(" | ")));
         }
     }
     text

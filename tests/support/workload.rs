@@ -63,8 +63,10 @@ fn full_backlog() {
     // SAFETY: the call takes numbers only.
     unsafe { libc::listen(std::os::fd::AsRawFd::as_raw_fd(&listener), 0) };
     let address = listener.local_addr().expect("an address");
-    let _queued = TcpStream::connect(address).expect("room for one");
-    assert!(TcpStream::connect_timeout(&address, Duration::from_millis(2500)).is_err(), "there was room for two");
+    // One may come in before the kernel has counted the one before.
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(2500));
+    let queued: Vec<TcpStream> = std::iter::repeat_with(connect).take(4).map_while(Result::ok).collect();
+    assert!((1..4).contains(&queued.len()), "there was room for {}", queued.len());
 }
 
 /// Five texts over a UNIX socket.
