@@ -119,7 +119,7 @@ pub enum Format {
     #[default]
     Text,
     Json,
-    /// Nothing but maps that count stacks.
+    /// Nothing but the maps that a picture is made of.
     Picture(Picture),
 }
 
@@ -290,7 +290,7 @@ fn exclude(invocation: &Invocation) -> Result<(), Fault> {
         && matches!(invocation.mode, Mode::Run | Mode::Shell | Mode::Live)
         && !is_run
     {
-        let why = "USAGE: -f folded, flamegraph and pprof show what a program has counted when it ends: rtrace -f flamegraph -e PROGRAM";
+        let why = "USAGE: -f folded, flamegraph, pprof and svg show what a program has counted when it ends: rtrace -f flamegraph -e PROGRAM";
         return Err(Fault::Wrong(why.to_string()));
     }
     if invocation.command.is_some() && invocation.program.is_none() {
@@ -336,7 +336,9 @@ mod tests {
         );
         assert_eq!(
             failed("-f xml"),
-            wrong("Invalid output format \"xml\"\nValid formats: 'text', 'json', 'folded', 'flamegraph', 'pprof'")
+            wrong(
+                "Invalid output format \"xml\"\nValid formats: 'text', 'json', 'folded', 'flamegraph', 'pprof', 'svg'"
+            )
         );
         assert_eq!(failed("-p 0 -e x"), wrong("Failed to attach to pid: no process has the number 0"));
         assert!(matches!(failed("-c ls"), Fault::Wrong(why) if why.contains("-c needs a program")));

@@ -93,6 +93,7 @@ impl Map {
             Role::User { key: Some(_), value: MapValue::Aggregate(Aggregate::Quantiles), .. } => {
                 self.kind == MapKind::PerCpuHash
             }
+            Role::User { value: MapValue::Aggregate(Aggregate::Heat { .. }), .. } => true,
             _ => false,
         }
     }

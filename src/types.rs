@@ -160,6 +160,8 @@ pub enum Aggregate {
     LHist { min: i64, max: i64, step: i64 },
     /// `[epoch, value, mark]` for each of `count` intervals of so many nanoseconds, a ring; `mark` is 0 without a value.
     Series { interval: u64, count: u32, keep: Keep, sign: Sign },
+    /// `[bucket; log2_buckets(bits)]` for each interval of so many nanoseconds, which has an entry of its own.
+    Heat { interval: u64, bits: u8 },
     /// `[greatest, set, count]`, a count for each [`QUANTILE_BLOCK`] buckets, then the buckets of a logarithmic histogram with
     /// [`QUANTILE_BITS`]. In a map with keys each block is an entry of its own: `[greatest, set, count]` and its buckets.
     Quantiles,
@@ -326,7 +328,7 @@ impl Aggregate {
         match *self {
             Aggregate::Count | Aggregate::Sum(_) => 8,
             Aggregate::Min(_) | Aggregate::Max(_) | Aggregate::Avg(_) | Aggregate::Stats(_) => 16,
-            Aggregate::Hist { bits } => 8 * log2_buckets(bits),
+            Aggregate::Hist { bits } | Aggregate::Heat { bits, .. } => 8 * log2_buckets(bits),
             Aggregate::LHist { min, max, step } => 8 * (2 + ((max - min) / step) as u32),
             Aggregate::Series { count, .. } => 8 * SERIES_WORDS * count,
             Aggregate::Quantiles => 8 * (QUANTILE_BUCKETS_AT + log2_buckets(QUANTILE_BITS)),
@@ -456,6 +458,7 @@ impl fmt::Display for MapValue {
                 Aggregate::Hist { .. } => "hist_t",
                 Aggregate::LHist { .. } => "lhist_t",
                 Aggregate::Series { .. } => "tseries_t",
+                Aggregate::Heat { .. } => "heatmap_t",
                 Aggregate::Quantiles => "quantiles_t",
             }),
         }

@@ -48,6 +48,7 @@ pub enum Value {
     Histogram(Histogram),
     Series(Series),
     Quantiles(Quantiles),
+    Heat(Heat),
 }
 
 /// One frame of a stack, or one of the inlined functions within it.
@@ -87,6 +88,19 @@ pub struct Quantiles {
     /// Buckets that are not empty, in their order (see [`crate::types::log2_bucket`]), each with its count.
     pub buckets: Vec<(u32, u64)>,
     /// What values are divided by when they are shown.
+    pub div: u64,
+}
+
+/// A merged `heatmap`: a logarithmic histogram for each interval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heat {
+    /// Nanoseconds.
+    pub interval: u64,
+    /// Of the buckets, as in [`Aggregate::Hist`].
+    pub bits: u8,
+    /// The number of each interval since 1970 and its counts, oldest first; intervals without values are left out.
+    pub columns: Vec<(u64, Vec<u64>)>,
+    /// What counts are divided by when they are shown.
     pub div: u64,
 }
 

@@ -49,7 +49,7 @@ pub fn sink(invocation: &Invocation, config: &Config) -> Result<(Box<dyn Sink>, 
 
 /// Documents are of use as a whole only, and take the place of older ones when they are complete.
 fn target(invocation: &Invocation) -> Result<(Target, Style)> {
-    let is_document = matches!(invocation.format, Format::Picture(Picture::Flamegraph | Picture::Pprof));
+    let is_document = matches!(invocation.format, Format::Picture(Picture::Flamegraph | Picture::Pprof | Picture::Svg));
     let Some(path) = &invocation.output else {
         if invocation.format == Format::Picture(Picture::Pprof) && std::io::stdout().is_terminal() {
             return Err(Error::usage("a profile for pprof is no text for a terminal").hint("-o profile.pb.gz"));

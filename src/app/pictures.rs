@@ -9,22 +9,29 @@ use rtrace::types::{Aggregate, MapValue, Type};
 /// Said before the program runs, and not after an hour of it.
 pub fn check(format: Format, plan: &Plan) -> Result<()> {
     let Format::Picture(picture) = format else { return Ok(()) };
-    let is_drawn = |(key, value): (&Type, &MapValue)| has_stack(key) && is_number(value);
-    if keyed_maps(plan).any(is_drawn) {
+    let is_drawn = |(key, value): (Option<&Type>, &MapValue)| match picture {
+        Picture::Folded | Picture::Flamegraph | Picture::Pprof => key.is_some_and(has_stack) && is_number(value),
+        Picture::Svg => matches!(value, MapValue::Aggregate(Aggregate::Heat { .. })),
+    };
+    if maps(plan).any(is_drawn) {
         return Ok(());
     }
     let name = match picture {
         Picture::Folded => "folded",
         Picture::Flamegraph => "flamegraph",
         Picture::Pprof => "pprof",
+        Picture::Svg => {
+            let error = Error::usage("-f svg draws heat maps, and the program has none");
+            return Err(error.hint("for instance tracepoint:syscalls:sys_exit_read { @ = heatmap(args.ret, 1s); }"));
+        }
     };
     let message = format!("-f {name} shows numbers by stack, and no map has a stack in its key");
     Err(Error::usage(message).hint("for instance profile:hz:99 { @[kstack] = count(); }"))
 }
 
-fn keyed_maps(plan: &Plan) -> impl Iterator<Item = (&Type, &MapValue)> {
+fn maps(plan: &Plan) -> impl Iterator<Item = (Option<&Type>, &MapValue)> {
     plan.maps.values().filter_map(|map| match &map.role {
-        Role::User { key: Some(key), value, .. } => Some((key, value)),
+        Role::User { key, value, .. } => Some((key.as_ref(), value)),
         _ => None,
     })
 }
@@ -43,7 +50,11 @@ fn is_number(value: &MapValue) -> bool {
             | Aggregate::Max(_)
             | Aggregate::Avg(_)
             | Aggregate::Stats(_) => true,
-            Aggregate::Hist { .. } | Aggregate::LHist { .. } | Aggregate::Series { .. } | Aggregate::Quantiles => false,
+            Aggregate::Hist { .. }
+            | Aggregate::LHist { .. }
+            | Aggregate::Series { .. }
+            | Aggregate::Heat { .. }
+            | Aggregate::Quantiles => false,
         },
     }
 }

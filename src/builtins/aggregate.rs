@@ -109,16 +109,20 @@ fn totals(value: Expr) -> Vec<Step> {
 
 fn hist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
     let value = cx.scalar(&call.args[0])?;
-    let bits = match call.args.get(1) {
-        Some(bits) => cx.literal_int(bits, "hist() k")?,
-        None => 0,
-    };
-    if !(0..=5).contains(&bits) {
-        return Err(cx.error(Diagnostic::error(call.args[1].span, format!("hist: bits {bits} must be 0..5"))));
-    }
-    let bits = bits as u8;
+    let bits = bits(cx, call, 1)?;
     let bucket = ExprKind::Log2Bucket { value, bits };
     Ok(Update::whole(Aggregate::Hist { bits }, vec![one_more(bucket, call)]))
+}
+
+/// How finely powers of two are split, if that is said by this argument.
+pub(super) fn bits(cx: &mut Cx<'_>, call: &Call<'_>, index: usize) -> Fallible<u8> {
+    let Some(arg) = call.args.get(index) else { return Ok(0) };
+    let name = call.builtin.name;
+    let bits = cx.literal_int(arg, &format!("{name}() k"))?;
+    if !(0..=5).contains(&bits) {
+        return Err(cx.error(Diagnostic::error(arg.span, format!("{name}: bits {bits} must be 0..5"))));
+    }
+    Ok(bits as u8)
 }
 
 fn quantiles(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
@@ -168,7 +172,7 @@ fn lhist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
     Ok(Update::whole(Aggregate::LHist { min, max, step }, vec![one_more(bucket, call)]))
 }
 
-fn one_more(bucket: ExprKind, call: &Call<'_>) -> Step {
+pub(super) fn one_more(bucket: ExprKind, call: &Call<'_>) -> Step {
     let index = Expr::new(bucket, Type::U64, call.span);
     Step { index, op: StepOp::Add, value: number(1, call.span) }
 }

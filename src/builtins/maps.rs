@@ -11,7 +11,7 @@ use crate::kernel::Feature;
 use crate::plan::{Action, Host, MapId, MapUse};
 use crate::source::Span;
 use crate::syntax::ast;
-use crate::types::{MapValue, Side, Sign, Type, quantile_blocks};
+use crate::types::{Aggregate, MapValue, Side, Sign, Type, quantile_blocks};
 use crate::value::Value;
 
 pub const ROWS: &[Builtin] = &[
@@ -103,6 +103,7 @@ fn emptied(
 fn delete(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let key = if call.args.len() == 2 { Some(entry(cx, call)?.1) } else { None };
     let map = cx.map_arg(&call.args[0], "delete")?;
+    whole_only(cx, call, &map)?;
     let key = match (key, &map.key, &map.key_type) {
         (Some(_), Some(_), _) => {
             let message = "delete() takes the key in brackets or as its second argument, not both";
@@ -133,6 +134,14 @@ fn delete(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     })
 }
 
+/// The intervals of a heat map that a key has are not known while programs run.
+fn whole_only(cx: &mut Cx<'_>, call: &Call<'_>, map: &MapArg) -> Fallible<()> {
+    let MapValue::Aggregate(Aggregate::Heat { .. }) = map.value else { return Ok(()) };
+    let message = format!("{}() does not support maps of type {}", call.builtin.name, map.value);
+    let hint = format!("print({0}) shows all of it, clear({0}) empties it", map.name);
+    Err(cx.error(Diagnostic::error(map.span, message).hint(hint)))
+}
+
 /// Does something with all parts that a key may have; whether it was true of any of them.
 fn any_part(cx: &mut Cx<'_>, key: Expr, span: Span, act: impl Fn(Expr) -> ExprKind) -> Expr {
     let mut block = Block::new();
@@ -152,6 +161,7 @@ fn any_part(cx: &mut Cx<'_>, key: Expr, span: Span, act: impl Fn(Expr) -> ExprKi
 
 fn has_key(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let (map, key) = entry(cx, call)?;
+    whole_only(cx, call, &map)?;
     let of_entry = |key| ExprKind::MapHas { map: map.map, key };
     Ok(match cx.plan().maps[map.map].is_parted() {
         true => any_part(cx, key, call.span, of_entry),

@@ -5,6 +5,7 @@ mod commands;
 mod control;
 mod effects;
 mod getopt;
+mod heatmap;
 mod join;
 mod maps;
 mod memory;
@@ -96,6 +97,7 @@ pub static TABLES: &[&[Builtin]] = &[
     aggregate::ROWS,
     quantiles::ROWS,
     tseries::ROWS,
+    heatmap::ROWS,
     output::ROWS,
     watch::ROWS,
     join::ROWS,

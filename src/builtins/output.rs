@@ -158,7 +158,11 @@ fn print(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     if let ast::ExprKind::Map { keys: Some(_), .. } = &*call.args[0].kind {
         let map = cx.map_arg(&call.args[0], "print")?;
         if let MapValue::Aggregate(
-            Aggregate::Hist { .. } | Aggregate::LHist { .. } | Aggregate::Series { .. } | Aggregate::Quantiles,
+            Aggregate::Hist { .. }
+            | Aggregate::LHist { .. }
+            | Aggregate::Series { .. }
+            | Aggregate::Heat { .. }
+            | Aggregate::Quantiles,
         ) = map.value
         {
             return Err(no_single_value(cx, call, &map));

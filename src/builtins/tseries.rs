@@ -39,12 +39,12 @@ fn tseries(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
     Ok(Update::whole(aggregate, steps(cx, call, value, (interval, count), keep)?))
 }
 
-fn limit(cx: &mut Cx<'_>, call: &Call<'_>, index: usize, name: &str) -> Fallible<i64> {
-    let value = cx.expr(&call.args[index])?;
+pub(super) fn limit(cx: &mut Cx<'_>, call: &Call<'_>, index: usize, name: &str) -> Fallible<i64> {
+    let (value, of) = (cx.expr(&call.args[index])?, call.builtin.name);
     let message = match *value.kind {
         ExprKind::Int(1..) => return Ok(if let ExprKind::Int(number) = *value.kind { number } else { 0 }),
-        ExprKind::Int(0) => format!("tseries() {name} must be >= 1 (0 provided)"),
-        _ => format!("tseries: invalid {name} value (must be non-negative literal)"),
+        ExprKind::Int(0) => format!("{of}() {name} must be >= 1 (0 provided)"),
+        _ => format!("{of}: invalid {name} value (must be non-negative literal)"),
     };
     Err(cx.error(Diagnostic::error(call.args[index].span, message)))
 }
@@ -104,7 +104,7 @@ fn steps(
 }
 
 /// Wall-clock time, so that intervals begin at round times; or what a map says, for scripts that are to be tested.
-fn time(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+pub(super) fn time(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     if let Some(map) = cx.options.clock_map.clone() {
         let map = ast::Expr { kind: Box::new(ast::ExprKind::Map { name: map, keys: None }), span: call.span };
         return cx.scalar(&map);

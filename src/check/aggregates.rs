@@ -61,7 +61,11 @@ impl Cx<'_> {
                 let ty = record.ty.clone();
                 Expr::new(ExprKind::Seq(block, record), ty, span)
             }
-            Aggregate::Hist { .. } | Aggregate::LHist { .. } | Aggregate::Series { .. } | Aggregate::Quantiles => {
+            Aggregate::Hist { .. }
+            | Aggregate::LHist { .. }
+            | Aggregate::Series { .. }
+            | Aggregate::Heat { .. }
+            | Aggregate::Quantiles => {
                 let ty = MapValue::Aggregate(of);
                 let diagnostic = Diagnostic::error(span, format!("{name} is a '{ty}': it is no single value"));
                 let diagnostic = diagnostic.hint(format!("print({name}) shows all of it"));

@@ -10,7 +10,7 @@ use crate::diag::{Diagnostic, Severity};
 use crate::kernel::{Feature, Kernel};
 use crate::plan::{Cause, CounterId, Map, MapId, MapKind, Plan, Role};
 use crate::source::Span;
-use crate::types::{MapValue, Type};
+use crate::types::{Aggregate, MapValue, Type};
 
 /// Survives from pass to pass, but for the plan and the diagnostics, which each pass makes anew.
 #[derive(Default)]
@@ -350,15 +350,16 @@ impl Env {
 }
 
 fn user_map(name: &str, info: &MapInfo, value: &MapValue, declared: Option<Declared>, config: &Config) -> Map {
+    let entries = declared.map_or(u32::try_from(config.max_map_keys).unwrap_or(u32::MAX), |declared| declared.entries);
+    let is_heat = matches!(value, MapValue::Aggregate(Aggregate::Heat { .. }));
     let (key, max_entries) = match &info.keyed {
-        Keyed::Scalar => (None, 1),
-        Keyed::By(ty) => {
-            let default = u32::try_from(config.max_map_keys).unwrap_or(u32::MAX);
-            (Some(ty.clone()), declared.map_or(default, |declared| declared.entries))
-        }
+        // Each interval is an entry.
+        Keyed::Scalar => (None, if is_heat { entries } else { 1 }),
+        Keyed::By(ty) => (Some(ty.clone()), entries),
     };
     let kind = match (&key, value, declared) {
         (None, MapValue::Plain(_), _) => MapKind::Array,
+        (None, MapValue::Aggregate(_), _) if is_heat => MapKind::PerCpuHash,
         (None, MapValue::Aggregate(_), _) => MapKind::PerCpuArray,
         (Some(_), _, Some(declared)) => declared.kind,
         (Some(_), MapValue::Plain(_), None) => MapKind::Hash,
@@ -380,6 +381,9 @@ const ENTRIES: u32 = 1 << 18;
 fn spread(map: Map) -> Map {
     let (true, Role::User { value: MapValue::Aggregate(of), .. }) = (map.is_parted(), &map.role) else { return map };
     let (key_size, value_size) = (map.part_offset() + 8, of.part_size());
-    let max_entries = map.max_entries.saturating_mul(PARTS).min(map.max_entries.max(ENTRIES));
+    let max_entries = match of {
+        Aggregate::Quantiles => map.max_entries.saturating_mul(PARTS).min(map.max_entries.max(ENTRIES)),
+        _ => map.max_entries,
+    };
     Map { key_size, value_size, max_entries, ..map }
 }

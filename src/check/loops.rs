@@ -78,6 +78,7 @@ impl Cx<'_> {
                         | Aggregate::Hist { .. }
                         | Aggregate::LHist { .. }
                         | Aggregate::Series { .. }
+                        | Aggregate::Heat { .. }
                         | Aggregate::Quantiles,
                     ),
                 ),

@@ -236,6 +236,9 @@ impl Cx<'_> {
             (MapValue::Aggregate(Aggregate::Hist { .. }), MapValue::Aggregate(Aggregate::Hist { .. })) => {
                 "Different bits in a single hist unsupported".to_string()
             }
+            (MapValue::Aggregate(Aggregate::Heat { .. }), MapValue::Aggregate(Aggregate::Heat { .. })) => {
+                "Different heatmap intervals or bits in a single map unsupported".to_string()
+            }
             (MapValue::Aggregate(Aggregate::Series { .. }), MapValue::Aggregate(Aggregate::Series { .. })) => {
                 "Different tseries bounds in a single map unsupported".to_string()
             }

@@ -169,6 +169,7 @@ impl Cx<'_> {
                 | Aggregate::Hist { .. }
                 | Aggregate::LHist { .. }
                 | Aggregate::Series { .. }
+                | Aggregate::Heat { .. }
                 | Aggregate::Quantiles),
             ) => {
                 let of = MapValue::Aggregate(of);

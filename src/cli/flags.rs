@@ -78,7 +78,7 @@ pub const FLAGS: &[Flag] = &[
         Some('f'),
         "format",
         "FORMAT",
-        "output format: text, json; of stacks: folded, flamegraph (SVG), pprof",
+        "output format: text, json; of stacks: folded, flamegraph, pprof; of heat maps: svg",
         format,
     ),
     flag(Some('B'), "buffering", "MODE", "buffering of the output: line, full, none", |to, value| {
@@ -253,6 +253,7 @@ fn format(to: &mut Invocation, value: &str) -> Result<(), String> {
         ("folded", Format::Picture(Picture::Folded)),
         ("flamegraph", Format::Picture(Picture::Flamegraph)),
         ("pprof", Format::Picture(Picture::Pprof)),
+        ("svg", Format::Picture(Picture::Svg)),
     ];
     let names: Vec<String> = formats.iter().map(|(name, _)| format!("'{name}'")).collect();
     let wrong = || format!("Invalid output format \"{value}\"\nValid formats: {}", names.join(", "));

@@ -71,7 +71,7 @@ fn bound(bucket: &Bucket) -> String {
     }
 }
 
-fn borders(shape: Aggregate, index: u32) -> (Option<i64>, Option<i64>) {
+pub(super) fn borders(shape: Aggregate, index: u32) -> (Option<i64>, Option<i64>) {
     match shape {
         Aggregate::Hist { bits } => log2_borders(bits, index),
         Aggregate::LHist { min, max, step } => linear_borders(min, max, step, index),
@@ -82,6 +82,7 @@ fn borders(shape: Aggregate, index: u32) -> (Option<i64>, Option<i64>) {
         | Aggregate::Avg(_)
         | Aggregate::Stats(_)
         | Aggregate::Series { .. }
+        | Aggregate::Heat { .. }
         | Aggregate::Quantiles => (None, None),
     }
 }
@@ -110,7 +111,7 @@ fn linear_borders(min: i64, max: i64, step: i64, index: u32) -> (Option<i64>, Op
     }
 }
 
-fn label(shape: Aggregate, bucket: &Bucket) -> String {
+pub(super) fn label(shape: Aggregate, bucket: &Bucket) -> String {
     let number = |value: i64| match shape {
         Aggregate::Hist { bits } => log2_label(bits, log2_bucket(value, bits)),
         Aggregate::LHist { step, .. } if step % 1024 == 0 => scaled(value),

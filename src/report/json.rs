@@ -11,7 +11,8 @@ use crate::config::Config;
 use crate::diag::Severity;
 use crate::errno;
 use crate::error::Result;
-use crate::value::{Entries, MapReport, Value};
+use crate::types::Aggregate;
+use crate::value::{Entries, Histogram, MapReport, Value};
 
 /// Integers beyond this are quoted: not every reader keeps them exactly.
 const EXACT: i128 = 1 << 53;
@@ -137,6 +138,7 @@ fn kind(value: &Value) -> &'static str {
         Value::Histogram(_) => "hist",
         Value::Series(_) => "tseries",
         Value::Quantiles(_) => "quantiles",
+        Value::Heat(_) => "heatmap",
         Value::Average { .. } | Value::Stats { .. } => "stats",
         _ => "map",
     }
@@ -202,11 +204,21 @@ fn json(value: &Value, config: &Config) -> String {
         }
         Value::Series(of) => {
             let point = |(epoch, value): &(u64, i128)| {
-                let start = quoted(series::start(of, *epoch).as_bytes());
+                let start = quoted(series::start(of.interval, *epoch).as_bytes());
                 format!("{{\"interval_start\":{start},\"value\":{}}}", self::number(*value))
             };
             let points: Vec<String> = of.points.iter().map(point).collect();
             format!("[{}]", points.join(","))
+        }
+        Value::Heat(of) => {
+            let column = |(epoch, counts): &(u64, Vec<u64>)| {
+                let start = series::start(of.interval, *epoch);
+                let shape = Aggregate::Hist { bits: of.bits };
+                let histogram = Histogram { shape, counts: counts.clone(), div: of.div };
+                let buckets = json(&Value::Histogram(histogram), config);
+                format!("{{\"interval_start\":\"{start}\",\"buckets\":{buckets}}}")
+            };
+            format!("[{}]", of.columns.iter().map(column).collect::<Vec<_>>().join(","))
         }
         Value::Quantiles(of) => {
             let values: Vec<String> = quantiles::values(of)

@@ -2,6 +2,8 @@
 
 mod flamegraph;
 mod folded;
+mod heatmap;
+mod heatmap_svg;
 pub mod histogram;
 pub mod hlog;
 pub mod json;

@@ -1,8 +1,10 @@
-//! Output formats that show nothing but stacks: as lines at once, or all of them in one document at the end.
+//! Output formats that show nothing but stacks, or nothing but heat maps: as lines at once, or all of them in one document at the
+//! end.
 
 use std::io::Write;
 use std::time::Instant;
 
+use super::heatmap_svg::Gallery;
 use super::pprof::Period;
 use super::stacks::{Profile, stacks};
 use super::text::TextSink;
@@ -12,34 +14,39 @@ use crate::error::Result;
 use crate::strftime;
 use crate::value::{MapReport, Value};
 
-/// What the maps that count stacks become.
+/// What maps become: those that count stacks, or heat maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Picture {
     Folded,
     Flamegraph,
     Pprof,
+    /// Heat maps.
+    Svg,
 }
 
-/// Writes the maps that count stacks to `out`; everything else is said aside.
+/// Writes the maps that the picture is of to `out`; everything else is said aside.
 pub struct PictureSink {
     picture: Picture,
     out: Box<dyn Write>,
     aside: TextSink,
     config: Config,
     profile: Profile,
+    gallery: Gallery,
     start_ns: i128,
     started: Instant,
 }
 
 impl PictureSink {
     pub fn new(picture: Picture, out: Box<dyn Write>, aside: TextSink, config: Config) -> Self {
-        let (profile, start_ns, started) = (Profile::default(), strftime::now(), Instant::now());
-        Self { picture, out, aside, config, profile, start_ns, started }
+        let (profile, gallery) = (Profile::default(), Gallery::default());
+        let (start_ns, started) = (strftime::now(), Instant::now());
+        Self { picture, out, aside, config, profile, gallery, start_ns, started }
     }
 
     fn document(&self) -> Result<Vec<u8>> {
         match self.picture {
             Picture::Folded => Ok(Vec::new()),
+            Picture::Svg => self.gallery.draw(),
             Picture::Flamegraph => flamegraph::draw(&self.profile),
             Picture::Pprof => {
                 let start_ns = u64::try_from(self.start_ns).unwrap_or(0);
@@ -64,18 +71,20 @@ impl Sink for PictureSink {
     }
 
     fn map(&mut self, map: &MapReport) -> Result<()> {
-        let Some(stacks) = stacks(map, &self.config) else { return self.aside.map(map) };
-        match self.picture {
-            Picture::Folded => written(self.out.write_all(&folded::lines(&stacks))),
-            Picture::Flamegraph | Picture::Pprof => {
+        match (self.picture, stacks(map, &self.config)) {
+            (Picture::Folded, Some(stacks)) => written(self.out.write_all(&folded::lines(&stacks))),
+            (Picture::Flamegraph | Picture::Pprof, Some(stacks)) => {
                 self.profile.update(&map.name, stacks);
                 Ok(())
             }
+            (Picture::Svg, _) if self.gallery.update(map, &self.config) => Ok(()),
+            (Picture::Folded | Picture::Flamegraph | Picture::Pprof | Picture::Svg, _) => self.aside.map(map),
         }
     }
 
     fn emptied(&mut self, map: &str) -> Result<()> {
         self.profile.emptied(map);
+        self.gallery.emptied(map);
         Ok(())
     }
 

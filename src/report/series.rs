@@ -36,8 +36,8 @@ pub fn text(series: &Series) -> String {
 }
 
 /// When an interval begins, as JSON has it.
-pub fn start(series: &Series, epoch: u64) -> String {
-    strftime::format("%Y-%m-%d %H:%M:%S.%k", i128::from(epoch) * i128::from(series.interval))
+pub fn start(interval: u64, epoch: u64) -> String {
+    strftime::format("%Y-%m-%d %H:%M:%S.%k", i128::from(epoch) * i128::from(interval))
 }
 
 impl Scale {

@@ -5,8 +5,8 @@ use std::io::Write;
 
 use super::testing::{self, Mood};
 use super::{
-    Benchmark, Chattiness, Excerpt, Loss, Manner, Message, Sink, Testing, Warnings, histogram, quantiles, series,
-    written,
+    Benchmark, Chattiness, Excerpt, Loss, Manner, Message, Sink, Testing, Warnings, heatmap, histogram, quantiles,
+    series, written,
 };
 use crate::config::{Config, ControlCharacters};
 use crate::diag::{Severity, Style};
@@ -48,6 +48,11 @@ impl TextSink {
         }
         if let Value::Series(of) = value {
             let rows = series::text(of);
+            let drawing = if rows.is_empty() { Vec::new() } else { [heading, b":\n", rows.as_bytes(), b"\n"].concat() };
+            return self.put(&drawing);
+        }
+        if let Value::Heat(of) = value {
+            let rows = heatmap::text(of, self.manner.style);
             let drawing = if rows.is_empty() { Vec::new() } else { [heading, b":\n", rows.as_bytes(), b"\n"].concat() };
             return self.put(&drawing);
         }
@@ -180,6 +185,7 @@ pub fn plain(value: &Value, config: &Config) -> Vec<u8> {
         Value::Histogram(of) => histogram::text(of).into_bytes(),
         Value::Series(of) => series::text(of).into_bytes(),
         Value::Quantiles(of) => quantiles::text(of).into_bytes(),
+        Value::Heat(of) => heatmap::text(of, Style::Plain).into_bytes(),
     }
 }
 

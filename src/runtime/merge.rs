@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::types::{Aggregate, Keep, QUANTILE_BLOCK, QUANTILE_BUCKETS_AT, QUANTILE_PART_AT, SERIES_WORDS, Sign};
-use crate::value::{Histogram, Quantiles, Series, Value};
+use crate::types::{
+    Aggregate, Keep, QUANTILE_BLOCK, QUANTILE_BUCKETS_AT, QUANTILE_PART_AT, SERIES_WORDS, Sign, log2_buckets,
+};
+use crate::value::{Heat, Histogram, Quantiles, Series, Value};
 
 /// Merges an aggregation's slots.
 pub fn merge<'s>(of: Aggregate, slots: impl Iterator<Item = &'s [u8]>) -> Value {
@@ -24,6 +26,8 @@ pub fn merge<'s>(of: Aggregate, slots: impl Iterator<Item = &'s [u8]>) -> Value 
         Aggregate::Series { interval, keep, sign, .. } => {
             Value::Series(Series { interval, points: points(slots, of.size() as usize / 8, keep, sign) })
         }
+        // Its slots are always those of parts.
+        Aggregate::Heat { interval, bits } => Value::Heat(heat(interval, bits, Vec::new())),
         Aggregate::Hist { .. } | Aggregate::LHist { .. } => {
             Value::Histogram(Histogram { shape: of, counts: sums(slots, of.size() as usize / 8), div: 1 })
         }
@@ -42,8 +46,17 @@ pub fn merge_parts(of: Aggregate, parts: Vec<Part<'_>>) -> Value {
     let parts = parts.into_iter().map(|part| (part.number, part.slots.into_iter().map(words).collect())).collect();
     match of {
         Aggregate::Quantiles => Value::Quantiles(quantiles_of_parts(parts)),
+        Aggregate::Heat { interval, bits } => Value::Heat(heat(interval, bits, parts)),
         _ => merge(of, std::iter::empty()),
     }
+}
+
+fn heat(interval: u64, bits: u8, mut parts: Vec<(u64, Vec<Vec<u64>>)>) -> Heat {
+    parts.sort_by_key(|(epoch, _)| *epoch);
+    let buckets = log2_buckets(bits) as usize;
+    let columns = parts.into_iter().map(|(epoch, slots)| (epoch, sums(slots.into_iter(), buckets)));
+    let columns = columns.filter(|(_, counts)| counts.iter().any(|count| *count > 0)).collect();
+    Heat { interval, bits, columns, div: 1 }
 }
 
 fn quantiles_of_parts(mut parts: Vec<(u64, Vec<Vec<u64>>)>) -> Quantiles {

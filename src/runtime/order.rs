@@ -67,6 +67,7 @@ pub fn divide(value: &mut Value, by: u64) {
         | Value::Stack { .. }
         | Value::Stats { .. } => {}
         Value::Quantiles(of) => of.div = by,
+        Value::Heat(of) => of.div = by,
         Value::Series(of) => of.points.iter_mut().for_each(|(_, value)| *value /= i128::from(by)),
     }
 }
@@ -86,6 +87,7 @@ fn rank(ty: &MapValue, value: &Value) -> i128 {
         Value::Average { count, total } | Value::Stats { count, total } => *total / i128::from(*count).max(1),
         Value::Histogram(of) => of.counts.iter().map(|count| i128::from(*count)).sum(),
         Value::Quantiles(of) => i128::from(of.count()),
+        Value::Heat(of) => of.columns.iter().flat_map(|(_, counts)| counts).map(|count| i128::from(*count)).sum(),
         Value::Series(of) => of.points.last().map_or(0, |(epoch, _)| i128::from(*epoch)),
         _ => 0,
     }
