@@ -22,6 +22,8 @@ pub struct Config {
     pub perf_rb_pages: u64,
     pub print_maps_on_exit: bool,
     pub cpp_demangle: bool,
+    /// Whether stacks of processes are shown with places in the source and functions that were put into others.
+    pub show_debug_info: bool,
     pub missing_probes: MissingProbes,
     pub stack_mode: StackMode,
     pub str_trunc_trailer: String,
@@ -112,6 +114,7 @@ impl Default for Config {
             perf_rb_pages: 0,
             print_maps_on_exit: true,
             cpp_demangle: true,
+            show_debug_info: false,
             missing_probes: MissingProbes::Error,
             stack_mode: StackMode::Bpftrace,
             str_trunc_trailer: "..".to_string(),

@@ -60,14 +60,26 @@ pub struct Frame {
     pub offset: u64,
     /// File or kernel module that holds it.
     pub module: Option<String>,
+    /// `file.c:12`, where that was asked for.
+    pub place: Option<String>,
+    pub kind: FrameKind,
     /// The file's build id and the offset in it, where they were asked for.
     pub build: Option<(String, u64)>,
+}
+
+/// How a function came to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FrameKind {
+    Called,
+    /// The compiler put it into its caller.
+    Inlined,
 }
 
 impl Frame {
     /// Nothing is known of this address.
     pub fn bare(address: u64) -> Frame {
-        Frame { address, symbol: None, offset: 0, module: None, build: None }
+        let kind = FrameKind::Called;
+        Frame { address, symbol: None, offset: 0, module: None, place: None, kind, build: None }
     }
 }
 

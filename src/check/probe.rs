@@ -47,6 +47,7 @@ pub fn expand<'a>(program: &'a ast::Program, kernel: &dyn Kernel, config: &Confi
                     found.retain(|target| is_wanted(target, options));
                     passed_over |= found.is_empty();
                     warnings.extend(probes::hot_warning(&found, point.span));
+                    warnings.extend(probes::moving_stacks(&found, kernel, point.span));
                     targets.push((of, found));
                 }
                 Err(Missing::Fault(fault)) => faults.push(fault),

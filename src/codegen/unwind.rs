@@ -8,15 +8,16 @@ use crate::bpf::asm::{Alu, Arg, Base, Cond, Label, Operand, Place, Size, VReg};
 use crate::plan::{CounterId, MapId, Role, unwind};
 use crate::types::StackType;
 
-/// Where in the working memory what is kept from frame to frame lies: registers, whether there are tables for this process, a zero
-/// that the verifier takes for any number, the hash of the frames, and the frames.
+/// Where in the working memory what is kept from frame to frame lies: registers, whether there are tables for this process, how far
+/// the searches are, the hash of the frames, and the frames.
 const IP: u32 = 0;
 const SP: u32 = 8;
 const BP: u32 = 16;
 const KNOWN: u32 = 24;
-const ZERO: u32 = 32;
-const HASH: u32 = 40;
-const FRAMES: u32 = 48;
+const RANGE: u32 = 32;
+const ROW: u32 = 40;
+const HASH: u32 = 48;
+const FRAMES: u32 = 56;
 
 /// Registers in `struct pt_regs` of x86-64.
 const REGISTERS: [(u32, i32); 3] = [(IP, 128), (SP, 152), (BP, 32)];
@@ -83,7 +84,6 @@ impl Gen<'_> {
             let value = self.asm.load(Size::B8, Place::new(Base::Reg(saved), from));
             self.asm.store(Size::B8, at(work, to), value.into());
         }
-        self.asm.store(Size::B8, at(work, ZERO), Operand::Imm(0));
     }
 
     /// Other processes have other code at the same addresses.
@@ -172,55 +172,57 @@ impl Gen<'_> {
 
     /// Finds the mapping, then the row of its table, then what that says.
     fn by_tables(&mut self, step: &Step, tables: Tables) {
-        let range = self.variable_of_any_number(step.work);
-        for distance in unwind::steps(unwind::RANGES) {
-            let past = self.asm.label();
-            let now = self.asm.get(range);
-            let next = self.asm.alu(Alu::Add, now.into(), Operand::Imm(distance));
-            self.enter();
-            let entry = self.entry(tables.ranges, next, past);
-            let begins = self.asm.load(Size::B8, Place::new(Base::Reg(entry), unwind::BEGIN));
-            self.asm.branch(Cond::Gt, begins.into(), step.at.into(), past);
-            self.asm.set(range, next);
-            self.leave();
-            self.asm.place(past);
-        }
-        let index = self.asm.get(range);
-        self.asm.branch(Cond::Eq, index.into(), Operand::Imm(0), step.by_pointer);
-        let entry = Base::Reg(self.entry(tables.ranges, index.into(), step.by_pointer));
+        let none = Operand::Imm(0);
+        self.descend(step.work, RANGE, unwind::RANGES, |code, next, past| {
+            let entry = code.entry(tables.ranges, next, past);
+            let begins = code.asm.load(Size::B8, Place::new(Base::Reg(entry), unwind::BEGIN));
+            code.unless_below(step.at.into(), begins.into(), past);
+        });
+        let range = self.asm.load(Size::B8, at(step.work, RANGE));
+        self.asm.branch(Cond::Eq, range.into(), none, step.by_pointer);
+        let entry = Base::Reg(self.entry(tables.ranges, range.into(), step.by_pointer));
         let end = self.asm.load(Size::B8, Place::new(entry, unwind::END));
         self.asm.branch(Cond::Ge, step.at.into(), end.into(), step.by_pointer);
         let bias = self.asm.load(Size::B8, Place::new(entry, unwind::BIAS));
         let first = self.asm.load(Size::B4, Place::new(entry, unwind::FIRST));
         let count = self.asm.load(Size::B4, Place::new(entry, unwind::COUNT));
         let relative = self.asm.alu(Alu::Sub, step.at.into(), bias.into());
-        let row = self.variable_of_any_number(step.work);
-        for distance in unwind::steps(unwind::ROWS) {
-            let past = self.asm.label();
-            let now = self.asm.get(row);
-            let next = self.asm.alu(Alu::Add, now.into(), Operand::Imm(distance));
-            self.asm.branch(Cond::Le, count.into(), next, past);
-            self.enter();
-            let number = self.asm.alu(Alu::Add, first.into(), next);
-            let entry = self.entry(tables.rows, number, past);
-            let begins = self.asm.load(Size::B4, Place::new(Base::Reg(entry), unwind::PC));
-            self.asm.branch(Cond::Gt, begins.into(), relative, past);
-            self.asm.set(row, next);
-            self.leave();
-            self.asm.place(past);
-        }
-        let row = self.asm.get(row);
+        self.descend(step.work, ROW, unwind::ROWS, |code, next, past| {
+            let last = code.asm.alu(Alu::Sub, count.into(), Operand::Imm(1));
+            code.unless_below(last, next, past);
+            let number = code.asm.alu(Alu::Add, first.into(), next);
+            let entry = code.entry(tables.rows, number, past);
+            let begins = code.asm.load(Size::B4, Place::new(Base::Reg(entry), unwind::PC));
+            code.unless_below(relative, begins.into(), past);
+        });
+        let row = self.asm.load(Size::B8, at(step.work, ROW));
         let number = self.asm.alu(Alu::Add, first.into(), row.into());
         let entry = self.entry(tables.rows, number, step.by_pointer);
         let rule = self.asm.load(Size::B4, Place::new(Base::Reg(entry), unwind::RULE));
         self.apply(step, rule);
     }
 
-    /// A number that the verifier cannot follow, so that it does not walk each way of a search on its own. It is zero.
-    fn variable_of_any_number(&mut self, work: Place) -> VReg {
-        let (variable, zero) = (self.asm.variable(), self.asm.load(Size::B8, at(work, ZERO)));
-        self.asm.set(variable, zero.into());
-        variable
+    /// Finds the last entry that `check` does not leave: it is come to in steps, each half as far as the one before. What was found
+    /// so far is kept in memory, and nothing else depends on the way: some verifiers would walk each way on its own.
+    fn descend(&mut self, work: Place, found: u32, entries: u32, check: impl Fn(&mut Self, Operand, Label)) {
+        self.asm.store(Size::B8, at(work, found), Operand::Imm(0));
+        for distance in unwind::steps(entries) {
+            let past = self.asm.label();
+            self.enter();
+            let now = self.asm.load(Size::B8, at(work, found));
+            let next = self.asm.alu(Alu::Add, now.into(), Operand::Imm(distance));
+            check(self, next, past);
+            self.asm.store(Size::B8, at(work, found), next);
+            self.leave();
+            self.asm.place(past);
+        }
+    }
+
+    /// Goes elsewhere if a number is less than another, neither being as large as 2^63. The verifier learns nothing about them.
+    fn unless_below(&mut self, number: Operand, other: Operand, elsewhere: Label) {
+        let difference = self.asm.alu(Alu::Sub, number, other);
+        let is_below = self.asm.alu(Alu::Shr, difference, Operand::Imm(63));
+        self.asm.branch(Cond::Ne, is_below, Operand::Imm(0), elsewhere);
     }
 
     /// Where a rule says the caller's frame begins, and what is kept there.

@@ -59,9 +59,9 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "show_debug_info",
         old: &[],
-        doc: "accepted; inlined frames are not shown",
-        set: Setter::Build,
-        get: Some(|_| Shown::Truth(false)),
+        doc: "whether user stacks show inlined functions and places in the source, where there is debug information",
+        set: Setter::Bool(|config, value| config.show_debug_info = value),
+        get: Some(|config| Shown::Truth(config.show_debug_info)),
     },
     Key {
         name: "log_size",

@@ -10,7 +10,8 @@ use object::{File, Object, ObjectSegment, ObjectSymbol, SymbolFlags};
 use super::dwarf::types::Importer;
 use super::dwarf::{self, Debug, Sections};
 use super::{
-    Binary, DescribedFunction, Function, Segment, Wanted, address_in, archive, debug_files, markers, offset_in, paths,
+    Binary, DescribedFunction, Function, Segment, Stacks, Wanted, address_in, archive, debug_files, markers, offset_in,
+    paths,
 };
 use crate::btf::build::Builder;
 use crate::error::{Error, Result};
@@ -51,7 +52,9 @@ fn parse(path: &str, bytes: &[u8], start: u64) -> Result<Binary> {
     functions.sort_unstable_by(|a, b| (&a.name, a.offset).cmp(&(&b.name, b.offset)));
     functions.dedup_by(|a, b| a.name == b.name && a.offset == b.offset);
     let markers = markers::read(&file, beside.as_ref().unwrap_or(&file), &segments);
-    Ok(Binary { path: path.to_string(), functions, markers, segments })
+    let is_go = [".go.buildinfo", ".gopclntab"].iter().any(|name| file.section_by_name(name).is_some());
+    let stacks = if is_go { Stacks::Moving } else { Stacks::Fixed };
+    Ok(Binary { path: path.to_string(), functions, markers, segments, stacks })
 }
 
 /// The file that has the symbols of a stripped one; `None` if it has its own, or nobody has them.

@@ -3,7 +3,7 @@
 //! The folder holds `version` (`6.18`), `cpus` (`4`), `features` (names of [`Feature`], one a line; `Call NAME KIND` for [`Feature::Call`]), `functions` (one a line),
 //! `symbols` (as `/proc/kallsyms`), `cgroups` (a path and its id a line), `tracepoints/CATEGORY/EVENT/format` and `btf`, all of them copied from a kernel, and
 //! `binaries/NAME.txt`: the path, then `function offset size` and
-//! `marker provider name offset semaphore arguments` lines (its first megabyte is mapped at address 0). All but `version` may be missing.
+//! `marker provider name offset semaphore arguments` lines, and `go` if it is written in Go (its first megabyte is mapped at address 0). All but `version` may be missing.
 
 use std::fs;
 use std::ops::Range;
@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use super::kallsyms::Kallsyms;
 use super::{
-    Binary, DescribedFunction, Feature, Function, Kernel, Marker, Segment, TracepointFormat, Wanted, dwarf, tracefs,
+    Binary, DescribedFunction, Feature, Function, Kernel, Marker, Segment, Stacks, TracepointFormat, Wanted, dwarf,
+    tracefs,
 };
 use crate::btf::Btf;
 use crate::btf::build::Builder;
@@ -135,7 +136,8 @@ impl Kernel for Fixture {
         let functions = lines.lines().filter_map(parse_function).collect();
         let markers = lines.lines().filter_map(parse_marker).collect();
         let segments = vec![Segment { address: 0, offset: 0, size: 1 << 20 }];
-        Ok(Arc::new(Binary { path, functions, markers, segments }))
+        let stacks = if lines.lines().any(|line| line == "go") { Stacks::Moving } else { Stacks::Fixed };
+        Ok(Arc::new(Binary { path, functions, markers, segments, stacks }))
     }
 
     fn describe(&self, _: &str, _: &Wanted, _: &mut Builder) -> Result<Vec<DescribedFunction>> {

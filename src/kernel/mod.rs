@@ -12,6 +12,7 @@ pub mod live;
 mod markers;
 pub mod mounts;
 mod paths;
+mod source_lines;
 mod symbols;
 mod sys;
 pub mod tracefs;
@@ -29,6 +30,7 @@ pub use dwarf::types::{Described, DescribedParam, Namesakes, Passing};
 pub use fixture::Fixture;
 pub use instructions::begins_at;
 pub use live::Live;
+pub use source_lines::SourceFrame;
 pub use symbols::Symbols;
 pub use unwind::{FrameRegister, Rule, UnwindTable};
 pub use with_types::WithTypes;
@@ -165,6 +167,15 @@ pub struct Binary {
     pub markers: Vec<Marker>,
     /// What of the file is mapped where.
     pub segments: Vec<Segment>,
+    pub stacks: Stacks,
+}
+
+/// What a program does with its stacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stacks {
+    Fixed,
+    /// Go copies them elsewhere when they grow.
+    Moving,
 }
 
 /// A loaded part of an ELF file.

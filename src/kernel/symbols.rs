@@ -1,11 +1,13 @@
 //! The functions of a program or library by address, and its build id: what its addresses are named by.
 
+use std::cell::OnceCell;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use object::elf::{SHF_EXECINSTR, STB_GLOBAL, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE};
 use object::{File, Object, ObjectSection, ObjectSymbol, SectionFlags, SymbolFlags};
 
+use super::source_lines::{SourceFrame, SourceLines};
 use super::{Segment, address_in, elf};
 use crate::mapped::Bytes;
 
@@ -13,6 +15,8 @@ use crate::mapped::Bytes;
 pub struct Symbols {
     segments: Vec<Segment>,
     build_id: Option<String>,
+    path: PathBuf,
+    lines: OnceCell<Option<SourceLines>>,
     /// The file, and the one that has its full symbols.
     texts: Vec<Bytes>,
     /// By address, each once.
@@ -45,7 +49,8 @@ impl Symbols {
             found.collect(&file, full, 1);
         }
         let functions = found.sorted();
-        Some(Symbols { segments, build_id, texts: [Some(bytes), full].into_iter().flatten().collect(), functions })
+        let texts = [Some(bytes), full].into_iter().flatten().collect();
+        Some(Symbols { segments, build_id, path: path.to_path_buf(), lines: OnceCell::new(), texts, functions })
     }
 
     /// The function at an offset of the file, and how far in it that is.
@@ -57,6 +62,13 @@ impl Symbols {
         let name = str::from_utf8(&self.texts[function.text][function.name.clone()]).ok()?;
         // Symbols of several versions are written `name@VERSION` in the full table.
         Some((name.split('@').next()?, address - function.addresses.start))
+    }
+
+    /// What of the source ran at an offset of the file, as far as debug information tells; see [`SourceLines::find`].
+    pub fn source(&self, offset: u64) -> Vec<SourceFrame> {
+        let lines = self.lines.get_or_init(|| SourceLines::read(&self.texts[0], &self.path));
+        let address = address_in(&self.segments, offset);
+        lines.as_ref().zip(address).map_or(Vec::new(), |(lines, address)| lines.find(address))
     }
 
     pub fn build_id(&self) -> Option<&str> {

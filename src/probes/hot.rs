@@ -1,7 +1,9 @@
-//! Patterns over kernel functions that take in what runs all the time, or where tracing must not be: worth a warning.
+//! What is worth a warning: patterns over kernel functions that take in what runs all the time, or where tracing must not be, and
+//! returns from functions whose stacks move.
 
 use crate::diag::Diagnostic;
-use crate::plan::{Attach, Target};
+use crate::kernel::{Kernel, Stacks};
+use crate::plan::{Attach, Point, Target};
 use crate::source::Span;
 
 /// Beginnings of the names of functions that run with locks held, at every interrupt, or millions of times a second.
@@ -52,6 +54,21 @@ fn function(target: &Target) -> Option<&str> {
     }
 }
 
+/// A warning, if the kernel would change return addresses on stacks that move.
+pub fn moving_stacks(targets: &[Target], kernel: &dyn Kernel, span: Span) -> Option<Diagnostic> {
+    let moves = |target: &Target| match &target.attach {
+        Attach::Uprobe { path, at: Point::Return, .. } => {
+            kernel.binary(path).is_ok_and(|binary| binary.stacks == Stacks::Moving)
+        }
+        _ => false,
+    };
+    let target = targets.iter().find(|target| moves(target))?;
+    let message = format!("{} is a return from a function written in Go, which this can crash", target.name);
+    let hint = "the kernel puts a return address of its own on the stack, and Go moves stacks: probe the function's entry, or its \
+                returns by their offsets (uprobe:PROGRAM:FUNCTION+OFFSET)";
+    Some(Diagnostic::warning(span, message).hint(hint))
+}
+
 fn is_hot(function: &str) -> bool {
     HOT.iter().any(|start| function.starts_with(start))
 }
@@ -59,7 +76,6 @@ fn is_hot(function: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Point;
 
     fn targets(names: impl Iterator<Item = String>) -> Vec<Target> {
         let attach = |function| Attach::Kprobe { module: None, function, offset: 0, at: Point::Entry };

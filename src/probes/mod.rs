@@ -149,7 +149,7 @@ pub static TYPES: &[&ProbeType] = &[
     &watchpoint::WATCHPOINT,
 ];
 
-pub use hot::warning as hot_warning;
+pub use hot::{moving_stacks, warning as hot_warning};
 pub use listing::{arguments, declare, list, list_verbose, with_arguments};
 pub use rawtracepoint::event_exists as raw_event_exists;
 

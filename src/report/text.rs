@@ -12,7 +12,7 @@ use crate::config::{Config, ControlCharacters};
 use crate::diag::{Severity, Style};
 use crate::error::Result;
 use crate::types::StackMode;
-use crate::value::{Entries, Frame, MapReport, Value};
+use crate::value::{Entries, Frame, FrameKind, MapReport, Value};
 
 /// Writes program output to `out` and words about the run to `chatter`.
 pub struct TextSink {
@@ -265,13 +265,22 @@ fn frame(mode: StackMode, frame: &Frame) -> String {
             Some((id, offset)) => format!("{id} {offset:#x}\n"),
             None => format!("{address:#x}\n"),
         },
-        (StackMode::Bpftrace, Some(symbol)) => format!("        {symbol}+{}\n", frame.offset),
+        (StackMode::Bpftrace, Some(symbol)) => format!("        {}\n", named(symbol, frame)),
         (StackMode::Bpftrace, None) => format!("        {address:#x}\n"),
         (StackMode::Perf, symbol) => {
-            let symbol = symbol.as_ref().map_or("[unknown]".to_string(), |name| format!("{name}+{}", frame.offset));
+            let symbol = symbol.as_ref().map_or("[unknown]".to_string(), |name| named(name, frame));
             let module = frame.module.as_ref().map_or(String::new(), |module| format!(" ({module})"));
             format!("\t{address:x} {symbol}{module}\n")
         }
+    }
+}
+
+/// `function+12 file.c:34`, or `function [inlined] file.c:34`; most stacks are shown without places.
+fn named(symbol: &str, frame: &Frame) -> String {
+    let place = frame.place.as_ref().map_or(String::new(), |place| format!(" {place}"));
+    match frame.kind {
+        FrameKind::Called => format!("{symbol}+{}{place}", frame.offset),
+        FrameKind::Inlined => format!("{symbol} [inlined]{place}"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::kernel_symbols::KernelSymbols;
 use super::names::Names;
-use super::user_symbols::{Demangle, UserSymbols};
+use super::user_symbols::{Demangle, Detail, UserSymbols};
 use crate::config::Config;
 use crate::plan::{Plan, Role};
 use crate::types::{MapValue, Side, Type};
@@ -13,13 +13,15 @@ pub struct Symbols {
     kernel: KernelSymbols,
     user: Option<UserSymbols>,
     demangle: Demangle,
+    detail: Detail,
     pub names: Names,
 }
 
 impl Symbols {
     pub fn new(config: &Config) -> Symbols {
         let demangle = if config.cpp_demangle { Demangle::Yes } else { Demangle::No };
-        Symbols { kernel: KernelSymbols::new(), user: None, demangle, names: Names::default() }
+        let detail = if config.show_debug_info { Detail::Source } else { Detail::None };
+        Symbols { kernel: KernelSymbols::new(), user: None, demangle, detail, names: Names::default() }
     }
 
     /// Gets ready for what the plan will want: the kernel's symbols are read in the background, and a process that is seen may be
@@ -79,7 +81,7 @@ impl Symbols {
     }
 
     fn user(&mut self) -> &mut UserSymbols {
-        self.user.get_or_insert_with(|| UserSymbols::new(self.demangle))
+        self.user.get_or_insert_with(|| UserSymbols::new(self.demangle, self.detail))
     }
 }
 

@@ -64,7 +64,7 @@ impl Unwinding {
                 ranges.push(entry);
             }
         }
-        ranges.resize(unwind::RANGES as usize, range([u64::MAX, 0, 0], 0, 0));
+        ranges.resize(unwind::RANGES as usize, range([unwind::NOWHERE, 0, 0], 0, 0));
         self.shown = code;
         maps.write_from(self.ranges, 0, &ranges.concat())
     }

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use super::mappings::{self, FileId, Mapping, Origin};
 use super::perf_map::PerfMap;
 use crate::demangle::demangle;
-use crate::kernel::Symbols;
+use crate::kernel::{SourceFrame, Symbols};
 use crate::mapped::Bytes;
-use crate::value::Frame;
+use crate::value::{Frame, FrameKind};
 
 /// Names addresses, of processes that have ended too, if they were remembered while they lived.
 pub struct UserSymbols {
     demangle: Demangle,
+    detail: Detail,
     processes: HashMap<u32, Noted>,
     images: HashMap<FileId, Image>,
     vdso: Option<Option<Symbols>>,
@@ -26,6 +27,14 @@ pub struct UserSymbols {
 pub enum Demangle {
     Yes,
     No,
+}
+
+/// What is shown of code beside the name of its function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    None,
+    /// Places in the source, and the functions that the compiler put into others.
+    Source,
 }
 
 /// What is known of a process's code.
@@ -52,8 +61,8 @@ const SHORTLY: Duration = Duration::from_millis(20);
 const STATES: usize = 4;
 
 impl UserSymbols {
-    pub fn new(demangle: Demangle) -> UserSymbols {
-        UserSymbols { demangle, processes: HashMap::new(), images: HashMap::new(), vdso: None }
+    pub fn new(demangle: Demangle, detail: Detail) -> UserSymbols {
+        UserSymbols { demangle, detail, processes: HashMap::new(), images: HashMap::new(), vdso: None }
     }
 
     /// Notes what a process has mapped, for the time when it is gone.
@@ -80,7 +89,43 @@ impl UserSymbols {
 
     pub fn frames(&mut self, pid: u32, addresses: &[u64]) -> Vec<Frame> {
         self.look_again(pid, addresses);
-        addresses.iter().map(|address| self.frame(pid, *address)).collect()
+        let frames = |(index, address): (usize, &u64)| {
+            let frame = self.frame(pid, *address);
+            // Those behind the first are return addresses: the line of the call is that of the byte before.
+            let running = if index == 0 { *address } else { address - 1 };
+            match self.detail {
+                Detail::None => vec![frame],
+                Detail::Source => self.detailed(pid, frame, running),
+            }
+        };
+        addresses.iter().enumerate().flat_map(frames).collect()
+    }
+
+    /// The frame with its place in the source, after those of functions that are part of it.
+    fn detailed(&mut self, pid: u32, frame: Frame, running: u64) -> Vec<Frame> {
+        let source = self.file_offset(pid, running).map_or(Vec::new(), |(symbols, offset)| symbols.source(offset));
+        let Some((outer, inlined)) = source.split_last() else { return vec![frame] };
+        let inner = |of: &SourceFrame| {
+            let symbol = of.function.as_deref().map(|name| self.shown(name));
+            let (place, module, kind) = (of.place.clone(), frame.module.clone(), FrameKind::Inlined);
+            Frame { symbol, place, module, kind, ..Frame::bare(frame.address) }
+        };
+        let mut frames: Vec<Frame> = inlined.iter().map(inner).collect();
+        frames.push(Frame { place: outer.place.clone(), ..frame });
+        frames
+    }
+
+    /// The file that an address lies in, and where in it.
+    fn file_offset(&mut self, pid: u32, address: u64) -> Option<(&Symbols, u64)> {
+        let mapping = self.processes.get(&pid)?.mapping(address)?;
+        let Origin::File { id, path, offset } = &mapping.origin else { return None };
+        let offset = address - mapping.addresses.start + offset;
+        Some((self.images.get_mut(id)?.symbols(path)?, offset))
+    }
+
+    fn shown(&self, name: &str) -> String {
+        let shown = Some(name).filter(|_| self.demangle == Demangle::Yes).and_then(demangle);
+        shown.map_or_else(|| name.to_string(), |name| name.full)
     }
 
     /// What is known of a process may be out of date, above all if it lacks an address.
@@ -100,10 +145,8 @@ impl UserSymbols {
     }
 
     fn build(&mut self, pid: u32, address: u64) -> Option<(String, u64)> {
-        let mapping = self.processes.get(&pid)?.mapping(address)?;
-        let Origin::File { id, path, offset } = &mapping.origin else { return None };
-        let symbols = self.images.get_mut(id)?.symbols(path)?;
-        Some((symbols.build_id()?.to_string(), address - mapping.addresses.start + offset))
+        let (symbols, offset) = self.file_offset(pid, address)?;
+        Some((symbols.build_id()?.to_string(), offset))
     }
 
     fn frame(&mut self, pid: u32, address: u64) -> Frame {
@@ -127,9 +170,8 @@ impl UserSymbols {
             }
         };
         let Some((name, offset)) = found else { return bare };
-        let shown = Some(name).filter(|_| self.demangle == Demangle::Yes).and_then(demangle);
-        let symbol = shown.map_or_else(|| name.to_string(), |name| name.full);
-        Frame { symbol: Some(symbol), offset, module: Some(module), ..bare }
+        let name = name.to_string();
+        Frame { symbol: Some(self.shown(&name)), offset, module: Some(module), ..bare }
     }
 }
 
@@ -190,7 +232,7 @@ mod tests {
 
     #[test]
     fn names_our_own_function() {
-        let mut symbols = UserSymbols::new(Demangle::Yes);
+        let mut symbols = UserSymbols::new(Demangle::Yes, Detail::None);
         let address = marked as extern "C" fn() as usize as u64;
         let frames = symbols.frames(std::process::id(), &[address, 1]);
         assert!(frames[0].symbol.as_ref().is_some_and(|name| name.contains("marked")), "{frames:?}");
@@ -206,7 +248,7 @@ mod tests {
     #[test]
     fn a_process_that_ended_keeps_its_names() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let (pid, mut symbols) = (child.id(), UserSymbols::new(Demangle::Yes));
+        let (pid, mut symbols) = (child.id(), UserSymbols::new(Demangle::Yes, Detail::None));
         let libc = |mapping: &&Mapping| matches!(&mapping.origin, Origin::File { path, .. } if path.contains("libc"));
         let since = Instant::now();
         let libc = loop {
