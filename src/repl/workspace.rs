@@ -98,6 +98,7 @@ impl<'k> Workspace<'k> {
     fn start(&mut self, entered: Entered<'_>) -> Result<Program<'k>> {
         let Entered { text, compiled, sources, sink } = entered;
         let options = Options { pool: self.pool.clone(), ..Options::default() };
+        crate::runtime::check_privilege()?;
         let session = Session::start(compiled, sources, self.kernel, options)?;
         session.share(&mut self.pool);
         Ok(Program { text, state: State::Running, session, sink })

@@ -44,6 +44,10 @@ const FILLED_IN_ADVANCE: u64 = 1 << 18;
 /// Entries written by one call.
 const WRITTEN: usize = 1 << 16;
 
+/// What maps hold unless the script asks for more (`max_map_keys`), and up to how many bytes of more are set aside.
+const USUAL_ENTRIES: u32 = 4096;
+const FILLED_AT_ALL: u64 = 1 << 28;
+
 /// Bytes of a page, in which `perf_rb_pages` is counted.
 const PAGE: u64 = 4096;
 /// The ring's size unless the script sets it. A larger one would cost a millisecond of start-up for each 4 MiB.
@@ -233,12 +237,19 @@ fn kind(kind: MapKind) -> u32 {
 fn flags(of: &Map, kernel: &dyn Kernel) -> u32 {
     match (of.kind, &of.role) {
         // Filling a table in advance takes its time, above all one with values for each CPU, yet makes new entries cheaper. Doing
-        // without is safe where the kernel's allocator is.
-        (MapKind::PerCpuHash, _) if kernel.has(Feature::UnallocatedHash) => NO_PREALLOC,
+        // without is safe where the kernel's allocator is, and loses entries only where very many are new at once: whoever asks for
+        // more of them than usual means that.
+        (MapKind::PerCpuHash, _) if kernel.has(Feature::UnallocatedHash) && !is_filled(of, kernel) => NO_PREALLOC,
         (MapKind::Hash, _) if bytes(of) > FILLED_IN_ADVANCE && kernel.has(Feature::UnallocatedHash) => NO_PREALLOC,
         (_, Role::Zeros) => READ_ONLY_FOR_PROGRAMS,
         _ => 0,
     }
+}
+
+/// Whether a table with values for each CPU is to have its entries from the start.
+fn is_filled(of: &Map, kernel: &dyn Kernel) -> bool {
+    let each = u64::from(of.key_size) + u64::from(of.value_size) * u64::from(kernel.cpus());
+    of.max_entries > USUAL_ENTRIES && !of.is_parted() && u64::from(of.max_entries) * each <= FILLED_AT_ALL
 }
 
 /// Bytes of keys and values that a full table holds.

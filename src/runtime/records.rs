@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::ends::{Ends, Heard};
 use super::maps::Maps;
 use super::ring::Ring;
-use super::sys::process;
+use super::sys::process::Precedence;
 use crate::error::Result;
 use crate::plan::{Lane, Plan, Role};
 
@@ -15,7 +15,7 @@ pub struct Records {
     data: Option<Ring>,
     control: Option<Ring>,
     pace: Pace,
-    has_priority: bool,
+    precedence: Option<Precedence>,
 }
 
 /// How records come in.
@@ -56,6 +56,9 @@ const OFTEN: usize = 8;
 /// Bytes of a record with its header.
 const LEAST_RECORD: usize = 16;
 
+/// After how long without a record a flood is over.
+const CALM: Duration = Duration::from_millis(100);
+
 /// Unread bytes that call for haste.
 const BACKLOG: usize = 64 << 10;
 
@@ -66,7 +69,7 @@ impl Records {
             found.map(|(id, _)| Ring::open(maps.fd(id))).transpose()
         };
         let (data, control) = (open(Lane::Data)?, open(Lane::Control)?);
-        Ok(Records { data, control, pace: Pace::Single, has_priority: false })
+        Ok(Records { data, control, pace: Pace::Single, precedence: None })
     }
 
     /// At least as many records as there are now. What programs still send meanwhile may be more.
@@ -117,6 +120,9 @@ impl Records {
     /// Tells how long nothing came.
     pub fn waited(&mut self, time: Duration) {
         self.pace = if time < NAP { Pace::Flood } else { Pace::Single };
+        if time > CALM {
+            self.precedence = None;
+        }
     }
 
     /// Readable while there are records.
@@ -124,12 +130,12 @@ impl Records {
         [&self.data, &self.control].map(|ring| ring.as_ref().map(Ring::fd))
     }
 
-    /// Whoever writes faster than is read gets less of the processor from then on: events are not to be lost for want of it.
+    /// Whoever writes faster than is read has to wait from then on, until the flood is over: events are not to be lost for want of the
+    /// processor.
     fn hurry(&mut self) {
         let unread = self.data.as_ref().map_or(0, Ring::unread);
-        if !self.has_priority && unread > BACKLOG {
-            process::take_priority();
-            self.has_priority = true;
+        if unread > BACKLOG {
+            self.precedence.get_or_insert_with(Precedence::take);
         }
     }
 }

@@ -19,7 +19,6 @@ use super::load::Loader;
 use super::mappings;
 use super::maps::{Maps, Pool};
 use super::order::Choice;
-use super::privilege;
 use super::records::{Drained, Patience, Reader, Records};
 use super::stop::Stop;
 use super::symbols::Symbols;
@@ -152,15 +151,16 @@ const LOOK: Duration = Duration::from_secs(1);
 const RECORDS: usize = 10_000;
 
 impl<'k> Session<'k> {
-    /// Loads, runs the `begin` probes in their order, and attaches. The child runs from the first [`Session::poll`] on.
+    /// Loads, runs the `begin` probes in their order, and attaches. Whether that is allowed, [`super::check_privilege`] tells beforehand; what it
+    /// takes, [`super::raise_limits`] sees to.
+    ///
+    /// The child runs from the first [`Session::poll`] on.
     pub fn start(
         compiled: Compiled,
         sources: &Sources,
         kernel: &'k dyn Kernel,
         options: Options,
     ) -> Result<Session<'k>> {
-        privilege::check()?;
-        privilege::raise_limits(kernel);
         let Compiled { units, plan } = compiled;
         let maps = Maps::create(&plan, kernel, &options.pool)?;
         let (pid, top) = (options.pid, options.top);

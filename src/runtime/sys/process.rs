@@ -215,21 +215,44 @@ pub fn raise(limit: Limit) {
     }
 }
 
-/// Gives this thread precedence over all ordinary ones, but not its children; without the privilege, nothing changes.
-pub fn take_priority() {
-    const HIGHEST: i32 = -20;
-    let wanted = libc::sched_attr {
+/// That of this thread over all ordinary ones, but not of its children, for as long as this lives. A higher nice value alone would not
+/// do: it counts among the processes of one terminal only, and each terminal gets the same share. The kernel itself keeps some time
+/// for the others.
+pub struct Precedence {
+    before: libc::sched_attr,
+}
+
+impl Precedence {
+    /// Without the privilege, nothing changes.
+    pub fn take() -> Precedence {
+        let mut before = policy(libc::SCHED_OTHER, 0);
+        // SAFETY: the structure is valid for the call and as large as it says.
+        unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut before, before.size, 0) };
+        let wanted = policy(libc::SCHED_RR, 1);
+        // SAFETY: likewise.
+        unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const wanted, 0) };
+        Precedence { before }
+    }
+}
+
+impl Drop for Precedence {
+    fn drop(&mut self) {
+        // SAFETY: the structure is valid for the call and as large as it says.
+        unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const self.before, 0) };
+    }
+}
+
+fn policy(policy: i32, priority: u32) -> libc::sched_attr {
+    libc::sched_attr {
         size: size_of::<libc::sched_attr>() as u32,
-        sched_policy: libc::SCHED_OTHER as u32,
+        sched_policy: policy as u32,
         sched_flags: libc::SCHED_FLAG_RESET_ON_FORK as u64,
-        sched_nice: HIGHEST,
-        sched_priority: 0,
+        sched_nice: 0,
+        sched_priority: priority,
         sched_runtime: 0,
         sched_deadline: 0,
         sched_period: 0,
-    };
-    // SAFETY: the structure is valid for the call and as large as it says.
-    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const wanted, 0) };
+    }
 }
 
 /// Nanoseconds since boot, time asleep included.
