@@ -130,17 +130,17 @@ impl Gen<'_> {
         let returned = self.asm.load(Size::B8, place);
         self.asm.branch(Cond::Eq, returned.into(), Operand::Imm(0), go_on);
         match (self.function.role, self.function.returns) {
-            (FunctionRole::LoopBody, _) => self.asm.exit(Operand::Imm(1)),
+            (FunctionRole::LoopBody, _) => self.exit(Operand::Imm(1)),
             (FunctionRole::Main | FunctionRole::Called, Returns::Status) => {
                 let value = self.asm.alu(Alu::Shr, returned.into(), Operand::Imm(1));
-                self.asm.exit(value);
+                self.exit(value);
             }
             (FunctionRole::Main | FunctionRole::Called, Returns::Number) => {
                 let place = self.captured(VALUE);
                 let value = self.asm.load(Size::B8, place);
-                self.asm.exit(value.into());
+                self.exit(value.into());
             }
-            (FunctionRole::Main | FunctionRole::Called, Returns::Memory(_)) => self.asm.exit(Operand::Imm(0)),
+            (FunctionRole::Main | FunctionRole::Called, Returns::Memory(_)) => self.exit(Operand::Imm(0)),
         }
         self.asm.place(go_on);
     }

@@ -60,7 +60,7 @@ impl Gen<'_> {
         let in_use = self.asm.call(Helper::MAP_LOOKUP_ELEM, &[Arg::Map(map), Arg::Address(key)]);
         let there = self.asm.label();
         self.asm.branch(Cond::Ne, in_use.into(), Operand::Imm(0), there);
-        self.asm.exit(Operand::Imm(0));
+        self.exit(Operand::Imm(0));
         self.asm.place(there);
         Arg::Reg(in_use)
     }

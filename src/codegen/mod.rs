@@ -12,6 +12,7 @@ mod calls;
 mod capture;
 mod faults;
 mod follow;
+mod guard;
 mod loops;
 mod maps;
 mod memory;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::cache::Cache;
+use super::guard::Guard;
 use super::{Memory, SharedMaps};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Asm, AsmError, Assembled, Base, Cond, FunctionId, Label, Operand, Place, Size, VReg};
@@ -30,6 +31,7 @@ pub struct Gen<'a> {
     pub function: Function,
     /// The functions of the script that this program calls, by their numbers in the probe.
     pub functions: Vec<FunctionId>,
+    guard: Option<Guard>,
     /// Number of the program, which is its entry in the scratch map.
     index: u32,
     on_stack: u32,
@@ -183,6 +185,7 @@ impl<'a> Gen<'a> {
             loops: Vec::new(),
             function,
             functions: Vec::new(),
+            guard: None,
             index,
             on_stack,
             scratch,
@@ -198,7 +201,20 @@ impl<'a> Gen<'a> {
             // What is called may be in the middle of a statement, whose temporaries must stay.
             self.scratch.transient = self.scratch.most;
         }
+        self.guard = Guard::of(probe, self.kernel);
+        if let Some(Guard { hold, .. }) = self.guard {
+            self.asm.comment("nobody else on this CPU until the end");
+            self.asm.call(hold, &[]);
+        }
         self.body(&probe.body, &[])
+    }
+
+    /// Leaves the current function with this result.
+    pub fn exit(&mut self, result: Operand) {
+        if let (FunctionRole::Main, Some(Guard { release, .. })) = (self.function.role, self.guard) {
+            self.asm.call(release, &[]);
+        }
+        self.asm.exit(result);
     }
 
     /// The body of the current function, up to its end. Parameters are in these registers.
@@ -211,7 +227,7 @@ impl<'a> Gen<'a> {
         }
         self.block(body)?;
         if self.asm.is_reachable() {
-            self.asm.exit(Operand::Imm(0));
+            self.exit(Operand::Imm(0));
         }
         Ok(())
     }
@@ -228,7 +244,7 @@ impl<'a> Gen<'a> {
         let memory = self.asm.call(Helper::MAP_LOOKUP_ELEM, &[Arg::Map(self.shared.scratch), Arg::Address(key)]);
         let there = self.asm.label();
         self.asm.branch(Cond::Ne, memory.into(), Operand::Imm(0), there);
-        self.asm.exit(Operand::Imm(0));
+        self.exit(Operand::Imm(0));
         self.asm.place(there);
         self.function.scratch = Some(memory);
     }

@@ -126,7 +126,7 @@ impl Gen<'_> {
             (None, _) => Operand::Imm(0),
         };
         match self.function.role {
-            FunctionRole::Main | FunctionRole::Called => self.asm.exit(result),
+            FunctionRole::Main | FunctionRole::Called => self.exit(result),
             FunctionRole::LoopBody => self.return_from_loop(result),
         }
         Ok(())
