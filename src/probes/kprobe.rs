@@ -229,7 +229,7 @@ fn context(kernel: &dyn Kernel, target: &Target) -> Context {
     };
     let func = match (kernel.has(Feature::FuncIp) && offset == 0, context.retval.is_some()) {
         (true, _) => Some(registers::function_address(span)),
-        (false, false) => Some(registers::program_counter(span)),
+        (false, false) => Some(registers::kprobe_address(span)),
         // Older kernels do not tell where a function that returns began, but the target does.
         (false, true) => None,
     };

@@ -39,6 +39,8 @@ mod layout {
     pub const STACK_ARGS: i64 = 8;
     pub const RESULT: u32 = 80;
     pub const PC: u32 = 128;
+    /// How far behind a kprobe's place its breakpoint leaves it.
+    pub const BEHIND: i64 = 1;
     pub const SP: u32 = 152;
     pub const CODE_SEGMENT: Option<u32> = Some(136);
 
@@ -107,6 +109,8 @@ mod layout {
     pub const STACK_ARGS: i64 = 0;
     pub const RESULT: u32 = 0;
     pub const PC: u32 = 256;
+    /// How far behind a kprobe's place its breakpoint leaves it.
+    pub const BEHIND: i64 = 0;
     pub const SP: u32 = 248;
     pub const CODE_SEGMENT: Option<u32> = None;
 
@@ -152,6 +156,19 @@ pub fn named(name: &str, span: Span) -> Option<Expr> {
 /// The instruction the probe is on.
 pub fn program_counter(span: Span) -> Expr {
     saved(layout::PC, span)
+}
+
+/// Where a kprobe lies.
+pub fn kprobe_address(span: Span) -> Expr {
+    let behind = Expr::int(layout::BEHIND, Type::U64, span);
+    let kind = ExprKind::Binary {
+        op: BinaryOp::Sub,
+        sign: Sign::Unsigned,
+        left: program_counter(span),
+        right: behind,
+        zero: None,
+    };
+    Expr::new(kind, Type::U64, span)
 }
 
 /// The address of the traced function, which the kernel knows even on return.
