@@ -11,9 +11,10 @@ use crate::debug_types;
 use crate::diag::{Diagnostic, Severity};
 use crate::imports;
 use crate::ir;
-use crate::kernel::{DescribedFunction, Kernel, WithTypes};
+use crate::kernel::{DescribedFunction, Grown, Kernel, WithTypes};
 use crate::macros;
 use crate::planner;
+use crate::probes;
 use crate::source::{Source, Sources, Span};
 use crate::syntax::{self, ast};
 
@@ -59,12 +60,18 @@ impl<'a> Engine<'a> {
     /// Imports, expands macros, and checks what results.
     pub fn check(&mut self, program: &ast::Program) -> Result<Checked, Faults> {
         let program = imports::resolve(program.clone(), &mut self.sources)?;
+        let grown = Grown::of(self.kernel, probes::homes(&program, self.kernel, &self.options));
+        let grown = grown.map_err(|error| vec![Diagnostic::error(Span::default(), error.message)])?;
+        let with_homes = grown.as_ref().map(|grown| grown.over(self.kernel));
+        let kernel: &dyn Kernel = with_homes.as_ref().map_or(self.kernel, |with_homes| with_homes);
         let Resolved { program, types, warnings: mut told } =
-            cdecl::resolve(program, || self.kernel.btf(), &self.headers, &mut self.sources)?;
+            cdecl::resolve(program, || kernel.btf(), &self.headers, &mut self.sources)?;
         let program = macros::expand(program, &mut self.sources)?;
-        let (types, functions) = self.with_debug_types(&program, types)?;
-        let types = types.map(Arc::new);
-        let with_types = types.as_deref().map(|types| WithTypes { kernel: self.kernel, types, functions: &functions });
+        let (types, functions) = self.with_debug_types(&program, kernel, types)?;
+        let types = types.map(Arc::new).or_else(|| grown.as_ref().map(|grown| Arc::clone(&grown.types)));
+        let grafts = kernel.grafts();
+        let with_types =
+            types.as_deref().map(|types| WithTypes { kernel: self.kernel, types, functions: &functions, grafts });
         let kernel = with_types.as_ref().map_or(self.kernel, |with_types| with_types);
         let mut config = Config::default();
         let (mut faults, renamed): (Faults, Faults) =
@@ -97,10 +104,12 @@ impl<'a> Engine<'a> {
     fn with_debug_types(
         &self,
         program: &ast::Program,
+        kernel: &dyn Kernel,
         types: Option<Btf>,
     ) -> Result<(Option<Btf>, Vec<DescribedFunction>), Faults> {
-        let with_types = types.as_ref().map(|types| WithTypes { kernel: self.kernel, types, functions: &[] });
-        let kernel = with_types.as_ref().map_or(self.kernel, |with_types| with_types);
+        let grafts = kernel.grafts();
+        let with_types = types.as_ref().map(|types| WithTypes { kernel, types, functions: &[], grafts });
+        let kernel = with_types.as_ref().map_or(kernel, |with_types| with_types);
         let found = debug_types::find(program, kernel, &self.options).map_err(|error| {
             let problem = Diagnostic::error(Span::default(), error.message);
             vec![error.hint.into_iter().fold(problem, Diagnostic::hint)]

@@ -62,7 +62,7 @@ fn dispatch(invocation: &Invocation) -> Result<u8> {
     if let (Mode::Format, Some(program)) = (invocation.mode, &invocation.program) {
         return format::program(invocation, program);
     }
-    let kernel = Live::new(features::probe).without(&invocation.unused);
+    let kernel = Live::new(features::probe).with_programs(runtime::PROGRAMS).without(&invocation.unused);
     let kernel = match &invocation.traceable {
         Some(path) => kernel.with_functions(path)?,
         None => kernel,

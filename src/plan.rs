@@ -12,6 +12,7 @@ use crate::diag::Place;
 use crate::error::Result;
 use crate::format::Format;
 use crate::id::IdVec;
+use crate::kernel::Home;
 use crate::report::Sink;
 use crate::source::Span;
 use crate::types::{Aggregate, MapValue, StackType, Type};
@@ -111,7 +112,7 @@ impl Map {
         match self.role {
             Role::User { .. } | Role::Stacks(_) => true,
             Role::Ring(_) | Role::Scratch | Role::Counters | Role::Zeros | Role::SeenProcesses => false,
-            Role::Table(_) | Role::UnwindRanges | Role::UnwindRows => false,
+            Role::Table(_) | Role::UnwindRanges | Role::UnwindRows | Role::Over => false,
         }
     }
 }
@@ -142,6 +143,8 @@ pub enum Role {
     UnwindRows,
     /// Texts by number, there before programs run and never changed.
     Table(Vec<(u32, Vec<u8>)>),
+    /// One word, not zero when the session is over: programs that the kernel is slow to let go of do nothing more then.
+    Over,
 }
 
 /// Which ring a record may take.
@@ -276,6 +279,9 @@ pub struct Target {
     pub span: Span,
 }
 
+/// So many waits of the kernel, of up to 80 ms each, are not noticed when probes are let go of.
+pub const FEW_WAITS: usize = 4;
+
 /// How to attach, as data; one case a kernel mechanism.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Attach {
@@ -300,8 +306,9 @@ pub enum Attach {
     KprobeAddress {
         address: u64,
     },
-    /// A trampoline at a kernel function, known by its type among the kernel's.
+    /// A trampoline at a function, known by the number of its type at home.
     Trampoline {
+        home: Home,
         function: String,
         type_id: u32,
         at: Point,

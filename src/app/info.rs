@@ -41,6 +41,7 @@ pub fn text(kernel: &Live) -> String {
         ("kprobe", has(Feature::Kprobes)),
         ("kprobe_multi", has(Feature::KprobeMulti)),
         ("fentry", has(Feature::Trampolines)),
+        ("fentry_multi", has(Feature::TracingMulti)),
         ("iter", has(Feature::Iterators)),
         ("uprobe_multi", has(Feature::UprobeMulti)),
     ];

@@ -304,7 +304,7 @@ impl Writer<'_> {
 }
 
 /// The header, the records and the strings.
-fn image(words: &[u32], strings: &[u8]) -> Vec<u8> {
+pub(super) fn image(words: &[u32], strings: &[u8]) -> Vec<u8> {
     let types = 4 * words.len() as u32;
     let mut bytes = [&MAGIC.to_ne_bytes()[..], &[1, 0]].concat();
     let header = [24, 0, types, types, strings.len() as u32];

@@ -7,6 +7,7 @@
 
 pub mod build;
 mod convert;
+mod graft;
 mod print;
 mod wire;
 
@@ -18,6 +19,7 @@ use crate::mapped::Bytes;
 use crate::types::StructRef;
 use wire::{Layout, Record, word};
 
+pub use graft::{Basis, Foreign, Grafted};
 pub use wire::Kind;
 
 crate::ids! {

@@ -31,6 +31,7 @@ pub enum Kind {
 
 /// Where things are: the strings, and each type's record.
 pub(super) struct Layout {
+    records: std::ops::Range<usize>,
     strings: std::ops::Range<usize>,
     /// Byte offset of each record in the data, by type id; that of `void`, which has none, is 0.
     offsets: Vec<u32>,
@@ -121,7 +122,8 @@ impl Layout {
         if bytes[strings.clone()].last().is_some_and(|last| *last != 0) {
             return Err(broken("the strings do not end with a NUL"));
         }
-        Ok(Layout { strings, offsets: index(&bytes[..types.end], types.start)? })
+        let offsets = index(&bytes[..types.end], types.start)?;
+        Ok(Layout { records: types, strings, offsets })
     }
 
     /// One more than the largest type id.
@@ -144,6 +146,10 @@ impl Layout {
     /// The name's place in the strings, without decoding the rest.
     pub(super) fn name_offset(&self, bytes: &[u8], id: TypeId) -> u32 {
         self.offsets.get(id.0 as usize).map_or(0, |at| word(bytes, *at as usize))
+    }
+
+    pub(super) fn types<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        &bytes[self.records.clone()]
     }
 
     pub(super) fn strings<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
@@ -186,6 +192,11 @@ impl Record {
             size_or_type: word(header, 8),
             rest: at + RECORD,
         })
+    }
+
+    /// Byte offset of the header.
+    pub(super) fn at(&self) -> usize {
+        self.rest - RECORD
     }
 
     /// The type referred to, for kinds that refer to one.

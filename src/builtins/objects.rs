@@ -68,7 +68,7 @@ const LONGEST: u32 = 4096;
 /// Whether the verifier trusts the pointers that programs of this kind are handed.
 fn is_trusted(kind: ProgKind) -> bool {
     match kind {
-        ProgKind::Tracing | ProgKind::Iterator => true,
+        ProgKind::Tracing | ProgKind::ManyTracing | ProgKind::Iterator => true,
         ProgKind::Kprobe | ProgKind::Tracepoint | ProgKind::RawTracepoint | ProgKind::PerfEvent | ProgKind::Xdp => {
             false
         }

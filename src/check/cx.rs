@@ -84,7 +84,9 @@ pub(super) enum Sharing {
     Possible,
     /// It uses what only targets with an equal context have.
     WithinContext,
-    /// It names its target, or fields of it.
+    /// It names arguments, which only targets with equal ones have where it looks for them.
+    WithinFields,
+    /// It names its target.
     Impossible,
 }
 
@@ -165,7 +167,7 @@ impl Cx<'_> {
 
     /// The fields that `args.NAME` can name here.
     pub fn fields(&mut self, span: Span) -> Fallible<Vec<ContextField>> {
-        self.sharing = Sharing::Impossible;
+        self.sharing = self.sharing.max(Sharing::WithinFields);
         if let Some(fields) = &self.fields {
             return Ok(fields.clone());
         }
@@ -202,7 +204,8 @@ impl Cx<'_> {
             let cookie = match self.probe.kind {
                 ProgKind::RawTracepoint => Some(Feature::RawTracepointCookie),
                 ProgKind::Kprobe | ProgKind::Tracepoint | ProgKind::PerfEvent => Some(Feature::Cookie),
-                ProgKind::Tracing | ProgKind::Iterator | ProgKind::Xdp => None,
+                ProgKind::Tracing | ProgKind::ManyTracing => Some(Feature::TracingCookie),
+                ProgKind::Iterator | ProgKind::Xdp => None,
             };
             if cookie.is_some_and(|cookie| self.kernel.has(cookie)) {
                 let texts = self.targets.iter().map(|target| of(self.kernel, target).into_bytes());

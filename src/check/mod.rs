@@ -27,7 +27,7 @@ pub use convert::record;
 pub use cx::{Call, Cx, Emit, provider_word};
 pub use expr::kind_of;
 pub use maps::{MapArg, part_key};
-pub use probe::{exists, targets};
+pub use probe::{exists, filled_in, targets};
 
 use regex_lite::Regex;
 

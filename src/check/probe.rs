@@ -171,7 +171,7 @@ fn expand_point(
 }
 
 /// The attach point with `$1` and `$#` replaced by what the command line gives.
-fn filled_in(point: &ast::AttachPoint, options: &Options) -> ast::AttachPoint {
+pub fn filled_in(point: &ast::AttachPoint, options: &Options) -> ast::AttachPoint {
     let mut parts = Vec::new();
     for part in &point.parts {
         let text = substitute(&part.text, &options.params);
@@ -242,7 +242,11 @@ impl Lowering<'_> {
         let Some((probe, sharing)) = self.body(of, targets) else { return };
         let groups = match sharing {
             Sharing::Possible => return probes.push(probe),
-            Sharing::WithinContext => self.by_context(of, targets),
+            Sharing::WithinContext => groups(targets, |target| self.offer(of, target)),
+            Sharing::WithinFields => groups(targets, |target| {
+                let fields = (of.fields)(self.kernel, target).map_err(|fault| fault.message);
+                (self.offer(of, target), fields)
+            }),
             Sharing::Impossible => targets.iter().map(std::slice::from_ref).map(<[Target]>::to_vec).collect(),
         };
         // What the attempt needed is made anew for each group.
@@ -261,17 +265,9 @@ impl Lowering<'_> {
         Diagnostic::error(self.probe.span, message).hint(hint)
     }
 
-    /// Targets that offer the same to a body, in the order of their first ones.
-    fn by_context(&self, of: &'static ProbeType, targets: &[Target]) -> Vec<Vec<Target>> {
-        let mut groups: Vec<(Context, Vec<Target>)> = Vec::new();
-        for target in targets {
-            let context = Context { function: None, ..(of.context)(self.kernel, target) };
-            match groups.iter_mut().find(|(known, _)| *known == context) {
-                Some((_, group)) => group.push(target.clone()),
-                None => groups.push((context, vec![target.clone()])),
-            }
-        }
-        groups.into_iter().map(|(_, group)| group).collect()
+    /// What a target offers to a body, whatever its function is.
+    fn offer(&self, of: &'static ProbeType, target: &Target) -> Context {
+        Context { function: None, ..(of.context)(self.kernel, target) }
     }
 
     /// The body for targets that share a program, or, if it turns out that they cannot, for nobody. There is none where the
@@ -324,6 +320,19 @@ impl Lowering<'_> {
             ir::Probe { kind: of.kind, targets: targets.to_vec(), vars, functions, body, span: self.probe.span };
         Some((probe, sharing))
     }
+}
+
+/// Targets that offer the same to a body, in the order of their first ones.
+fn groups<T: PartialEq>(targets: &[Target], offer: impl Fn(&Target) -> T) -> Vec<Vec<Target>> {
+    let mut groups: Vec<(T, Vec<Target>)> = Vec::new();
+    for target in targets {
+        let offered = offer(target);
+        match groups.iter_mut().find(|(known, _)| *known == offered) {
+            Some((_, group)) => group.push(target.clone()),
+            None => groups.push((offered, vec![target.clone()])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
 }
 
 fn guarded(cond: Expr, body: Block) -> Block {

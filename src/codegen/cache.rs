@@ -64,6 +64,7 @@ fn describe(expr: &Expr, to: &mut String) -> bool {
             describe(from, to)
         }
         ExprKind::NamespacedPid { device, inode } => write!(to, "pid {device} {inode}").is_ok(),
+        ExprKind::FuncResult => write!(to, "the result").is_ok(),
         ExprKind::Call(helper, args) => {
             write!(to, "call {helper:?}").ok();
             helper.is_constant() && args.iter().all(|arg| describe(arg, to))

@@ -6,7 +6,7 @@ use super::memory::Padding;
 use super::state::{Gen, Generated, Storage, at, size_of};
 use super::strings::Wanted;
 use crate::bpf::Helper;
-use crate::bpf::asm::{Alu, Arg, Operand, Size, VReg};
+use crate::bpf::asm::{Alu, Arg, Base, Operand, Place, Size, VReg};
 use crate::ir::{Expr, ExprKind, UnaryOp};
 use crate::plan::{Faults, ProgKind};
 use crate::source::Span;
@@ -28,8 +28,9 @@ impl Gen<'_> {
                 let value = self.asm.load_pure(size_of(&expr.ty), place);
                 Ok(self.extended(value.into(), &expr.ty))
             }
+            ExprKind::Over(map) => Ok(self.asm.load(Size::B8, Place::new(Base::Map(*map), 0)).into()),
             ExprKind::Call(helper, args) => self.helper(*helper, args),
-            ExprKind::NamespacedPid { .. } | ExprKind::Load { .. } => self.remembered(expr),
+            ExprKind::NamespacedPid { .. } | ExprKind::FuncResult | ExprKind::Load { .. } => self.remembered(expr),
             ExprKind::Follow { from, cast, hops, offset } => {
                 let from = self.led_to(from, *cast, hops, *offset)?;
                 let value = self.load_led(size_of(&expr.ty), from);
@@ -159,6 +160,7 @@ impl Gen<'_> {
         }
         let value = match &*expr.kind {
             ExprKind::NamespacedPid { device, inode } => self.namespaced_pid(*device, *inode),
+            ExprKind::FuncResult => self.func_result(),
             ExprKind::Load { addr, offset } if matches!(*addr.kind, ExprKind::Ctx) => {
                 self.read_context(*offset, &expr.ty)
             }
@@ -194,6 +196,14 @@ impl Gen<'_> {
         self.asm.load(Size::B8, to).into()
     }
 
+    fn func_result(&mut self) -> Operand {
+        let to = self.stack(8);
+        self.asm.store(Size::B8, to, Operand::Imm(0));
+        let ctx = self.ctx(0);
+        self.asm.call(Helper::GET_FUNC_RET, &[Arg::Address(ctx), Arg::Address(to)]);
+        self.asm.load(Size::B8, to).into()
+    }
+
     fn converted(&mut self, of: &Expr, ty: &Type) -> Generated<Operand> {
         if *ty == Type::Bool && of.ty != Type::Bool {
             return self.truth(of);
@@ -210,7 +220,7 @@ impl Gen<'_> {
 
     /// Whether the verifier knows what kernel pointers that the program is given lead to.
     fn is_told_pointers(&self) -> bool {
-        matches!(self.probe.kind, ProgKind::Tracing | ProgKind::Iterator)
+        matches!(self.probe.kind, ProgKind::Tracing | ProgKind::ManyTracing | ProgKind::Iterator)
     }
 
     /// A pointer as a number. The verifier knows the pointers that tracing programs are given, and computes with no such thing; what

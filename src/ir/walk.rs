@@ -95,6 +95,8 @@ macro_rules! parts_of_expr {
             | ExprKind::OutputFile
             | ExprKind::CtxLoad { .. }
             | ExprKind::NamespacedPid { .. }
+            | ExprKind::FuncResult
+            | ExprKind::Over(_)
             | ExprKind::MapLen(_)
             | ExprKind::Stack { .. }
             | ExprKind::StackLen { .. }

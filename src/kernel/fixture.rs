@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use super::kallsyms::Kallsyms;
 use super::{
-    Binary, DescribedFunction, Feature, Function, Kernel, Marker, Segment, Stacks, TracepointFormat, Wanted, dwarf,
-    tracefs,
+    Binary, DescribedFunction, Feature, Function, Home, Kernel, Loaded, Marker, Segment, Stacks, TracepointFormat,
+    Wanted, dwarf, tracefs,
 };
-use crate::btf::Btf;
 use crate::btf::build::Builder;
+use crate::btf::{Btf, Foreign};
 use crate::error::{Error, Result};
 use crate::names;
 
@@ -117,6 +117,14 @@ impl Kernel for Fixture {
 
     fn functions(&self) -> Result<Vec<String>> {
         Ok(lines(&fs::read_to_string(self.root.join("functions")).unwrap_or_default()))
+    }
+
+    fn foreign_types(&self, _: &Home) -> Option<Foreign> {
+        None
+    }
+
+    fn programs(&self) -> Vec<Loaded> {
+        Vec::new()
     }
 
     fn symbol(&self, name: &str) -> Option<u64> {

@@ -10,20 +10,29 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::kallsyms::Kallsyms;
 use super::mounts::Mount;
 use super::tracefs::Tracefs;
-use super::{Binary, DescribedFunction, Feature, Kernel, TracepointFormat, Wanted, dwarf, elf, paths};
+use super::{Binary, DescribedFunction, Feature, Home, Kernel, Loaded, TracepointFormat, Wanted, dwarf, elf, paths};
 use crate::btf::build::Builder;
-use crate::btf::{Btf, Kind};
+use crate::btf::{Basis, Btf, Foreign, Kind};
 use crate::errno;
 use crate::error::{Error, Result};
 
 /// Tells by trying whether the kernel accepts a program or link of this kind, given its types. Asked only for
-/// [`Feature::KprobeMulti`], [`Feature::UprobeMulti`], [`Feature::Trampolines`], [`Feature::Iterators`] and [`Feature::Call`], which no
-/// file and no version tells.
+/// [`Feature::KprobeMulti`], [`Feature::UprobeMulti`], [`Feature::Trampolines`], [`Feature::TracingMulti`], [`Feature::Iterators`] and
+/// [`Feature::Call`], which no file and no version tells.
 pub type Probe = fn(Feature, Option<&Btf>) -> bool;
+
+/// What only the `bpf` system call tells of BPF programs.
+#[derive(Clone, Copy)]
+pub struct Programs {
+    pub all: fn() -> Vec<Loaded>,
+    /// The types of the one with this number.
+    pub types: fn(u32) -> Option<Vec<u8>>,
+}
 
 /// The running kernel.
 pub struct Live {
     probe: Probe,
+    programs: Option<Programs>,
     tracefs: Tracefs,
     version: OnceLock<(u32, u32)>,
     btf: OnceLock<Option<Btf>>,
@@ -46,6 +55,7 @@ impl Live {
     pub fn new(probe: Probe) -> Live {
         Live {
             probe,
+            programs: None,
             tracefs: Tracefs::default(),
             version: OnceLock::new(),
             btf: OnceLock::new(),
@@ -56,6 +66,11 @@ impl Live {
             features: Mutex::default(),
             binaries: Mutex::default(),
         }
+    }
+
+    /// The same kernel, with a way to ask for BPF programs.
+    pub fn with_programs(self, programs: Programs) -> Live {
+        Live { programs: Some(programs), ..self }
     }
 
     /// The same kernel, with features that are not to be used.
@@ -106,19 +121,20 @@ impl Live {
             Feature::Kprobes => Path::new("/sys/bus/event_source/devices/kprobe").exists(),
             Feature::KprobeMulti => self.has(Feature::Kprobes) && (self.probe)(feature, None),
             Feature::UprobeMulti | Feature::Trampolines => (self.probe)(feature, None),
+            Feature::TracingMulti => self.has(Feature::Trampolines) && (self.probe)(feature, None),
             Feature::Iterators => (self.probe)(feature, self.btf()),
             Feature::Call { .. } => self.version() >= (5, 13) && (self.probe)(feature, self.btf()),
             Feature::PerfLink | Feature::FuncIp | Feature::Cookie => self.version() >= (5, 15),
             Feature::RawTracepointCookie => self.version() >= (6, 10),
-            Feature::Loop => self.version() >= (5, 17),
+            Feature::Loop | Feature::FuncResult => self.version() >= (5, 17),
             Feature::LoopRounds => self.version() >= (6, 7),
             Feature::TaskPointers => self.version() >= (5, 11) && self.types_are_its_own(),
             Feature::LargeKeys => self.version() >= (5, 11),
-            Feature::PerCpuLookup => self.version() >= (5, 19),
+            Feature::PerCpuLookup | Feature::TracingCookie => self.version() >= (5, 19),
             Feature::ForEachMapElem => self.version() >= (5, 13),
             Feature::UnallocatedHash | Feature::TaiClock => self.version() >= (6, 1),
             Feature::RawTracepointsUnpreempted => self.version() < (7, 0),
-            Feature::ModuleBtf => fs::read_dir("/sys/kernel/btf").is_ok_and(|entries| entries.count() > 1),
+            Feature::ModuleBtf => fs::read_dir(MODULES).is_ok_and(|entries| entries.count() > 1),
         }
     }
 
@@ -186,6 +202,22 @@ impl Kernel for Live {
         Ok(functions.clone())
     }
 
+    fn foreign_types(&self, home: &Home) -> Option<Foreign> {
+        match home {
+            Home::Kernel => None,
+            Home::Module(name) if name.contains(['/', '.']) => None,
+            Home::Module(name) => {
+                let blob = fs::read(Path::new(MODULES).join(name)).ok()?;
+                Some(Foreign { blob, basis: Basis::Kernel })
+            }
+            Home::Program(id) => Some(Foreign { blob: (self.programs?.types)(*id)?, basis: Basis::Own }),
+        }
+    }
+
+    fn programs(&self) -> Vec<Loaded> {
+        self.programs.map_or(Vec::new(), |programs| (programs.all)())
+    }
+
     fn symbol(&self, name: &str) -> Option<u64> {
         self.symbols().address(name)
     }
@@ -234,6 +266,9 @@ impl Kernel for Live {
         (meta.st_ino() != INITIAL).then(|| (meta.st_dev(), meta.st_ino()))
     }
 }
+
+/// Where the kernel shows its own types and those of its modules.
+const MODULES: &str = "/sys/kernel/btf";
 
 /// Major and minor of `6.18.44-generic`.
 fn parse_version(release: &str) -> Option<(u32, u32)> {

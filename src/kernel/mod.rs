@@ -23,7 +23,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::btf::build::Builder;
-use crate::btf::{Btf, TypeId};
+use crate::btf::{Btf, Foreign, Grafted, TypeId};
 use crate::error::Result;
 
 pub use dwarf::types::{Described, DescribedParam, Namesakes, Passing};
@@ -33,7 +33,7 @@ pub use live::Live;
 pub use source_lines::SourceFrame;
 pub use symbols::Symbols;
 pub use unwind::{FrameRegister, Rule, UnwindTable};
-pub use with_types::WithTypes;
+pub use with_types::{Grown, WithTypes};
 
 /// Everything the compiler needs to know before loading. No method needs more privilege than reading files (and mounting
 /// tracefs, on a machine where nobody has yet).
@@ -53,6 +53,14 @@ pub trait Kernel {
     fn tracepoints(&self) -> Result<Vec<String>>;
     /// Names of all functions that a kprobe can be put on, `module:function` for those of modules, sorted.
     fn functions(&self) -> Result<Vec<String>>;
+    /// The types of a module, or of a BPF program with a function of its own types; `None` if there are none.
+    fn foreign_types(&self, home: &Home) -> Option<Foreign>;
+    /// What [`Kernel::btf`] has beside the kernel's own types and a script's.
+    fn grafts(&self) -> &[(Home, Grafted)] {
+        &[]
+    }
+    /// The BPF programs in the kernel that tell their types.
+    fn programs(&self) -> Vec<Loaded>;
     /// Address of a kernel symbol.
     fn symbol(&self, name: &str) -> Option<u64>;
     /// The files that the name of a program or library stands for: a path, a name on PATH, a library's name, a pattern of them,
@@ -76,6 +84,33 @@ pub trait Kernel {
     fn cgroup(&self, path: &str) -> Result<u64>;
     /// The PID namespace rtrace runs in, as (device, inode); `None` when it is the initial one.
     fn pid_namespace(&self) -> Option<(u64, u64)>;
+}
+
+/// Where a function of the kernel lies.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Home {
+    Kernel,
+    Module(String),
+    /// A BPF program, by its number.
+    Program(u32),
+}
+
+/// The kernel's functions have a type in [`Kernel::btf`], by the number that it has at home.
+pub fn type_at_home(kernel: &dyn Kernel, home: &Home, own: u32) -> Option<TypeId> {
+    match home {
+        Home::Kernel => Some(TypeId(own)),
+        Home::Module(_) | Home::Program(_) => {
+            kernel.grafts().iter().find(|(other, _)| other == home).and_then(|(_, grafted)| grafted.id_of(own))
+        }
+    }
+}
+
+/// A BPF program in the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    pub id: u32,
+    /// Its functions by name, the main one first, each with the number of its type among the program's.
+    pub functions: Vec<(String, u32)>,
 }
 
 /// Something that not every kernel has. Each is probed at most once, when first asked for.
@@ -114,6 +149,12 @@ pub enum Feature {
     TaiClock,
     /// Programs at the entry of and return from kernel functions, called by trampolines.
     Trampolines,
+    /// One such program on many functions (7.2).
+    TracingMulti,
+    /// The `cookie` of links on trampolines (5.19).
+    TracingCookie,
+    /// `bpf_get_func_ret` (5.17).
+    FuncResult,
     /// Programs run on each object of a kind (5.8).
     Iterators,
     ModuleBtf,
@@ -135,6 +176,8 @@ pub enum ProgKind {
     Xdp,
     /// Bound to one function when loaded.
     Tracing,
+    /// For entries of, or returns from, many functions, of whose arguments it sees nothing.
+    ManyTracing,
     /// Run on each object of a kind as a file is read, which is where its records go.
     Iterator,
 }

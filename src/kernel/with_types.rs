@@ -1,20 +1,44 @@
-//! A kernel as a script sees it that defines types of its own, or traces programs whose types are known.
+//! A kernel as a script sees it that defines types of its own, or traces modules and programs whose types are known.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Binary, Described, DescribedFunction, Feature, Kernel, TracepointFormat, Wanted, dwarf};
-use crate::btf::Btf;
+use super::{Binary, Described, DescribedFunction, Feature, Home, Kernel, Loaded, TracepointFormat, Wanted, dwarf};
 use crate::btf::build::Builder;
+use crate::btf::{Btf, Foreign, Grafted};
 use crate::error::Result;
 
 /// Answers as the kernel does, except for types.
 pub struct WithTypes<'a> {
     pub kernel: &'a dyn Kernel,
-    /// The kernel's, and those of the script and of programs that it traces.
+    /// The kernel's, those of modules and BPF programs, and those of the script and of programs that it traces.
     pub types: &'a Btf,
     /// Functions of those programs.
     pub functions: &'a [DescribedFunction],
+    /// Modules and BPF programs that it traces.
+    pub grafts: &'a [(Home, Grafted)],
+}
+
+/// The kernel's types, and behind them those of modules and BPF programs.
+pub struct Grown {
+    pub types: Arc<Btf>,
+    pub grafts: Vec<(Home, Grafted)>,
+}
+
+impl Grown {
+    /// With the types of these, as far as they have any; `None` if there are none.
+    pub fn of(kernel: &dyn Kernel, homes: Vec<Home>) -> Result<Option<Grown>> {
+        let found = homes.into_iter().filter_map(|home| Some((kernel.foreign_types(&home)?, home)));
+        let (foreign, homes): (Vec<Foreign>, Vec<Home>) = found.unzip();
+        let Some(own) = kernel.btf().filter(|_| !homes.is_empty()) else { return Ok(None) };
+        let (types, grafted) = own.with(&foreign)?;
+        Ok(Some(Grown { types: Arc::new(types), grafts: homes.into_iter().zip(grafted).collect() }))
+    }
+
+    /// The kernel as a script sees it that names functions of theirs.
+    pub fn over<'a>(&'a self, kernel: &'a dyn Kernel) -> WithTypes<'a> {
+        WithTypes { kernel, types: &self.types, functions: &[], grafts: &self.grafts }
+    }
 }
 
 impl Kernel for WithTypes<'_> {
@@ -24,6 +48,18 @@ impl Kernel for WithTypes<'_> {
 
     fn types_are_its_own(&self) -> bool {
         self.kernel.types_are_its_own()
+    }
+
+    fn grafts(&self) -> &[(Home, Grafted)] {
+        self.grafts
+    }
+
+    fn foreign_types(&self, home: &Home) -> Option<Foreign> {
+        self.kernel.foreign_types(home)
+    }
+
+    fn programs(&self) -> Vec<Loaded> {
+        self.kernel.programs()
     }
 
     fn version(&self) -> (u32, u32) {

@@ -10,8 +10,10 @@
 //! perf's event of all of them, and other events as they are.
 
 mod follow;
+mod functions;
 mod intervals;
 mod needs;
+mod over;
 mod syscalls;
 
 use crate::btf::TypeId;
@@ -38,7 +40,9 @@ pub fn choose(program: Program, kernel: &dyn Kernel) -> Program {
         chosen.extend(raw);
         chosen.extend(perf);
     }
+    let mut chosen = chosen.into_iter().flat_map(|probe| functions::together(probe, kernel)).collect::<Vec<_>>();
     follow::read_directly(&mut chosen, kernel, plan.faults);
+    over::heed(&mut chosen, &mut plan, kernel);
     Program { probes: chosen, plan }
 }
 

@@ -29,7 +29,7 @@ impl Needs {
     pub fn of(probe: &Probe) -> Needs {
         let mut fields = BTreeSet::new();
         let mut addresses = 0usize;
-        let (mut kernel_stack, mut cookies, mut calls) = (false, 0usize, BTreeSet::new());
+        let (mut kernel_stack, mut cookies, mut functions, mut calls) = (false, 0usize, 0usize, BTreeSet::new());
         walk(&probe.body, &mut |expr| match &*expr.kind {
             ExprKind::Ctx => addresses += 1,
             ExprKind::CtxLoad { offset } => {
@@ -37,6 +37,7 @@ impl Needs {
             }
             ExprKind::Call(Helper::GET_ATTACH_COOKIE, _) => cookies += 1,
             ExprKind::OfObject { given, taken, .. } => calls.extend([given.id, taken.id]),
+            ExprKind::Call(Helper::GET_FUNC_IP, _) => functions += 1,
             _ => kernel_stack |= is_kernel_stack(expr),
         });
         for function in probe.functions.values() {
@@ -47,8 +48,8 @@ impl Needs {
                 _ => kernel_stack |= is_kernel_stack(expr),
             });
         }
-        // Each cookie is asked for with the context's address, which is all that it is used for.
-        let context = match (addresses - cookies, fields.is_empty()) {
+        // Each cookie, and the function's address, is asked for with the context's, which is all that it is used for.
+        let context = match (addresses - cookies - functions, fields.is_empty()) {
             (0, true) => Context::Nothing,
             (0, false) => Context::Fields(fields),
             _ => Context::Whole,

@@ -1,10 +1,10 @@
 //! `fentry` and `fexit`: entry of and return from kernel functions by trampolines, which cost little and know all types.
 
 use super::{Context, ContextField, Likeness, PidFilter, ProbeType, Request, registers, signature};
-use crate::btf::{Btf, Kind, Signature, TypeId};
+use crate::btf::{Btf, Grafted, Kind, Signature, TypeId};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
-use crate::kernel::{Feature, Kernel};
+use crate::kernel::{Feature, Home, Kernel, type_at_home};
 use crate::names;
 use crate::plan::{Attach, Point, ProgKind, Target};
 use crate::source::Span;
@@ -12,8 +12,8 @@ use crate::types::{Space, Type};
 
 pub static FENTRY: ProbeType = ProbeType {
     names: &["fentry", "f", "kfunc"],
-    syntax: "fentry:[vmlinux:]FUNCTION",
-    doc: "Fires when a kernel function is entered, at a third of a kprobe's cost; `args` has its arguments.",
+    syntax: "fentry:[MODULE:]FUNCTION, or fentry:bpf:[ID:]PROGRAM",
+    doc: "Fires when a function of the kernel, a module or a BPF program is entered, at a third of a kprobe's cost; `args` has its arguments.",
     example: "fentry:vfs_read { @[str(args.file.f_path.dentry.d_name.name)] = count(); }",
     kind: ProgKind::Tracing,
     expand: |request| expand(request, &FENTRY, Point::Entry),
@@ -26,8 +26,8 @@ pub static FENTRY: ProbeType = ProbeType {
 
 pub static FEXIT: ProbeType = ProbeType {
     names: &["fexit", "fr", "kretfunc"],
-    syntax: "fexit:[vmlinux:]FUNCTION",
-    doc: "Fires when a kernel function returns; `args` has its arguments and `retval` is its result.",
+    syntax: "fexit:[MODULE:]FUNCTION, or fexit:bpf:[ID:]PROGRAM",
+    doc: "Fires when a function of the kernel, a module or a BPF program returns; `args` has its arguments and `retval` is its result.",
     example: "fexit:vfs_read /retval > 0/ { @[comm] = sum(retval); }",
     kind: ProgKind::Tracing,
     expand: |request| expand(request, &FEXIT, Point::Return),
@@ -41,46 +41,120 @@ pub static FEXIT: ProbeType = ProbeType {
 /// The module that functions of the kernel proper go by.
 const KERNEL: &str = "vmlinux";
 
+/// What BPF programs go by, as if it were a module.
+const PROGRAMS: &str = "bpf";
+
 /// Arguments in registers, which all that trampolines pass on for now must be.
 const ARGUMENTS: u32 = 6;
 
 /// On a kernel without trampolines nothing matches, and [`missing`] says so.
 fn expand(request: &Request<'_>, of: &ProbeType, at: Point) -> Result<Vec<Target>, Diagnostic> {
-    let (module, function) = request.one_or_two(of)?;
+    let parts: Vec<&str> = request.parts(of, 1..=3)?.iter().map(|part| part.text.as_str()).collect();
     let kernel = request.kernel;
     let Some(btf) = kernel.btf().filter(|_| kernel.has(Feature::Trampolines)) else { return Ok(Vec::new()) };
-    if module.is_some_and(|module| !names::matches(module, KERNEL)) {
-        return Ok(Vec::new());
-    }
-    let target = |name: &str, id: TypeId| Target {
-        name: format!("{}:{KERNEL}:{name}", of.name()),
-        attach: Attach::Trampoline { function: name.to_string(), type_id: id.0, at },
+    let target = |home: Home, function: &str, type_id: u32| Target {
+        name: full_name(of, &home, function),
+        attach: Attach::Trampoline { home, function: function.to_string(), type_id, at },
         span: request.point.span,
     };
-    if !names::is_pattern(function) {
-        return Ok(btf.find(function, Kind::Func).map(|id| target(function, id)).into_iter().collect());
+    if let Some(pattern) = ProgramPattern::parse(&parts) {
+        let programs = pattern.matching(kernel).into_iter();
+        return Ok(programs.map(|(id, name, type_id)| target(Home::Program(id), &name, type_id)).collect());
     }
-    let functions = traceable(kernel, btf).map_err(|error| request.fault(error))?;
-    let matching = functions.into_iter().filter(|(name, _)| names::matches(function, name));
-    Ok(matching.map(|(name, id)| target(name, id)).collect())
+    let (module, function) = request.one_or_two(of)?;
+    let may_be_kernel = module.is_none_or(|module| names::matches(module, KERNEL));
+    let of_kernel = || btf.find(function, Kind::Func).filter(|id| !is_grafted(kernel, *id));
+    let mut found = Vec::new();
+    if may_be_kernel && !names::is_pattern(function) {
+        found.extend(of_kernel().map(|id| target(Home::Kernel, function, id.0)));
+    }
+    if may_be_kernel && names::is_pattern(function) {
+        let functions = traceable(kernel, btf).map_err(|error| request.fault(error))?;
+        let matching = functions.into_iter().filter(|(name, _)| names::matches(function, name));
+        found.extend(matching.map(|(name, id)| target(Home::Kernel, name, id.0)));
+    }
+    for (home, grafted) in kernel.grafts() {
+        let Home::Module(name) = home else { continue };
+        if module.map_or(found.is_empty() || names::is_pattern(function), |module| names::matches(module, name)) {
+            let functions = of_module(kernel, btf, name, grafted, function).map_err(|error| request.fault(error))?;
+            found.extend(functions.into_iter().map(|(name, id)| target(home.clone(), name, grafted.own(id))));
+        }
+    }
+    Ok(found)
 }
 
-/// Functions that a trampoline can be put on, by name.
+fn full_name(of: &ProbeType, home: &Home, function: &str) -> String {
+    match home {
+        Home::Kernel => format!("{}:{KERNEL}:{function}", of.name()),
+        Home::Module(module) => format!("{}:{module}:{function}", of.name()),
+        Home::Program(id) => format!("{}:{PROGRAMS}:{id}:{function}", of.name()),
+    }
+}
+
+fn is_grafted(kernel: &dyn Kernel, id: TypeId) -> bool {
+    kernel.grafts().iter().any(|(_, grafted)| grafted.ids.contains(&id.0))
+}
+
+/// BPF programs as an attach point names them: `bpf[:ID]:NAME`.
+pub struct ProgramPattern<'a> {
+    id: &'a str,
+    name: &'a str,
+}
+
+impl<'a> ProgramPattern<'a> {
+    /// `None` if the parts name functions of the kernel.
+    pub fn parse(parts: &[&'a str]) -> Option<ProgramPattern<'a>> {
+        match parts {
+            [PROGRAMS, name] => Some(ProgramPattern { id: "*", name }),
+            [PROGRAMS, id, name] => Some(ProgramPattern { id, name }),
+            _ => None,
+        }
+    }
+
+    /// Number of the program, name of the function, and the number of its type in the program.
+    pub fn matching(&self, kernel: &dyn Kernel) -> Vec<(u32, String, u32)> {
+        let programs = kernel.programs().into_iter();
+        let programs = programs.filter(|program| names::matches(self.id, &program.id.to_string()));
+        let functions = programs
+            .flat_map(|program| program.functions.into_iter().map(move |(name, type_id)| (program.id, name, type_id)));
+        functions.filter(|(_, name, _)| names::matches(self.name, name)).collect()
+    }
+}
+
+/// Functions of the kernel proper that a trampoline can be put on, by name.
 fn traceable<'k>(kernel: &dyn Kernel, btf: &'k Btf) -> crate::error::Result<Vec<(&'k str, TypeId)>> {
     let hooked = kernel.functions()?;
     let is_hooked = |name: &str| hooked.binary_search_by(|known| known.as_str().cmp(name)).is_ok();
-    let fits = |id| btf.signature(id).is_some_and(|signature| is_passed(btf, &signature));
-    let all = btf.all(Kind::Func).filter(|(name, id)| is_hooked(name) && fits(*id));
-    let mut found: Vec<_> = all.collect();
+    let all = btf.all(Kind::Func).filter(|(name, id)| is_hooked(name) && is_passed(btf, *id));
+    let mut found: Vec<_> = all.filter(|(_, id)| !is_grafted(kernel, *id)).collect();
+    found.sort_unstable();
+    found.dedup_by(|a, b| a.0 == b.0);
+    Ok(found)
+}
+
+/// The same of a module, those whose names match.
+fn of_module<'k>(
+    kernel: &dyn Kernel,
+    btf: &'k Btf,
+    module: &str,
+    grafted: &Grafted,
+    pattern: &str,
+) -> crate::error::Result<Vec<(&'k str, TypeId)>> {
+    let hooked = kernel.functions()?;
+    let is_hooked = |name: &str| hooked.binary_search(&format!("{module}:{name}")).is_ok();
+    let all = btf.all_in(grafted.ids.clone(), Kind::Func).filter(|(name, _)| names::matches(pattern, name));
+    let mut found: Vec<_> = all.filter(|(name, id)| is_hooked(name) && is_passed(btf, *id)).collect();
     found.sort_unstable();
     found.dedup_by(|a, b| a.0 == b.0);
     Ok(found)
 }
 
 /// Whether all arguments are numbers and pointers in registers. A parameter without a type stands for any number of them.
-fn is_passed(btf: &Btf, signature: &Signature<'_>) -> bool {
+fn is_passed(btf: &Btf, function: TypeId) -> bool {
     let is_word = |ty| ty != TypeId::VOID && btf.to_type(ty, Space::Kernel).is_scalar();
-    signature.params.len() as u32 <= ARGUMENTS && signature.params.iter().all(|param| is_word(param.ty))
+    btf.signature(function).is_some_and(|signature| {
+        signature.params.len() as u32 <= ARGUMENTS && signature.params.iter().all(|param| is_word(param.ty))
+    })
 }
 
 fn missing(request: &Request<'_>, of: &ProbeType) -> Diagnostic {
@@ -91,45 +165,88 @@ fn missing(request: &Request<'_>, of: &ProbeType) -> Diagnostic {
         let other = if of.name() == FENTRY.name() { "kprobe" } else { "kretprobe" };
         return problem.hint(format!("'{other}:{function}' gives the same answer, on kernels with kprobes"));
     }
+    let parts: Vec<&str> = request.point.parts.iter().skip(1).map(|part| part.text.as_str()).collect();
+    if ProgramPattern::parse(&parts).is_some() {
+        let message = "no BPF program in the kernel has a function of this name";
+        return problem.hint(format!("{message}: rtrace -l '{}:bpf:*' lists those there are", of.name()));
+    }
+    if let [module, _] = parts[..]
+        && !names::matches(module, KERNEL)
+        && !request.kernel.grafts().iter().any(|(home, _)| *home == Home::Module(module.to_string()))
+    {
+        let hint = format!("no module '{module}' is loaded that tells its types (/sys/kernel/btf/{module})");
+        return problem.hint(hint).hint(format!("'kprobe:{module}:{function}' does without types"));
+    }
     let functions = request.kernel.btf().into_iter().flat_map(|btf| btf.all(Kind::Func));
     match names::nearest(function, functions.map(|(name, _)| name)) {
         Some(meant) => problem.hint(format!("did you mean '{}:{meant}'?", of.name())),
-        None => problem.hint("it does not exist, was inlined, or is a module's"),
+        None => problem.hint("it does not exist, was inlined, or must not be traced"),
     }
 }
 
 fn context(kernel: &dyn Kernel, target: &Target) -> Context {
-    let Attach::Trampoline { function, at, .. } = &target.attach else { return Context::default() };
+    let Attach::Trampoline { home, function, at, .. } = &target.attach else { return Context::default() };
     let func = if kernel.has(Feature::FuncIp) {
         Some(registers::function_address(target.span))
     } else {
-        kernel.symbol(function).map(|address| Expr::int(address as i64, Type::U64, target.span))
+        let address = if *home == Home::Kernel { kernel.symbol(function) } else { None };
+        address.map(|address| Expr::int(address as i64, Type::U64, target.span))
     };
     let func = func.map(|func| Expr { ty: Type::KSym, ..func });
-    let retval =
-        if *at == Point::Return { result(kernel, function, target.span).map(|(value, _)| value) } else { None };
+    let retval = if *at == Point::Return { result(kernel, target).map(|(value, _)| value) } else { None };
     Context { func, retval, space: Space::Kernel, likeness: Likeness::Differing, ..Context::default() }
 }
 
 /// The arguments; on return, the result too.
 fn fields(kernel: &dyn Kernel, target: &Target) -> Result<Vec<ContextField>, Diagnostic> {
-    let Attach::Trampoline { function, at, .. } = &target.attach else { return Ok(Vec::new()) };
-    let (btf, signature) = signature::of_function(kernel, function, target)?;
+    let Attach::Trampoline { home, at, .. } = &target.attach else { return Ok(Vec::new()) };
+    let (btf, signature) = typed(kernel, target).ok_or_else(|| signature::without_types(target))?;
     let mut fields = signature::fields(btf, &signature.params, |slot, ty| Some(word(slot, ty, target.span)));
-    if let (Point::Return, Some((value, c_type))) = (at, result(kernel, function, target.span)) {
+    if let Home::Program(_) = home {
+        fields = fields.into_iter().map(|field| as_the_kernel_has_it(btf, field)).collect();
+    }
+    if let (Point::Return, Some((value, c_type))) = (at, result(kernel, target)) {
         fields.push(ContextField { name: "retval".to_string(), c_type, value });
     }
     Ok(fields)
 }
 
-/// The result and its C type; `None` for functions without. It follows the arguments.
-fn result(kernel: &dyn Kernel, function: &str, span: Span) -> Option<(Expr, String)> {
+/// The types and the signature of a target.
+fn typed<'k>(kernel: &'k dyn Kernel, target: &Target) -> Option<(&'k Btf, Signature<'k>)> {
+    let Attach::Trampoline { home, type_id, .. } = &target.attach else { return None };
     let btf = kernel.btf()?;
-    let signature = btf.func(function)?;
+    Some((btf, btf.signature(type_at_home(kernel, home, *type_id)?)?))
+}
+
+/// The context of a BPF program is of another type in the kernel than programs see it: an XDP program's `struct xdp_md` is a
+/// `struct xdp_buff`. The kernel lists these pairs as members of `struct bpf_ctx_convert`.
+fn as_the_kernel_has_it(btf: &Btf, field: ContextField) -> ContextField {
+    let Type::Ptr(pointee, _) = &field.value.ty else { return field };
+    let Type::Struct(seen) = &**pointee else { return field };
+    let pairs: Vec<_> = btf.find("bpf_ctx_convert", Kind::Struct).into_iter().flat_map(|id| btf.members(id)).collect();
+    let of_seen = pairs.chunks_exact(2).find(|pair| btf.type_name(pair[0].ty) == *seen.name);
+    let Some([_, own]) = of_seen else { return field };
+    let ty = Type::pointer(btf.to_type(own.ty, Space::Kernel), Space::Kernel);
+    ContextField { c_type: format!("{} *", btf.type_name(own.ty)), value: Expr { ty, ..field.value }, ..field }
+}
+
+/// The result and its C type; `None` for functions without. It follows the arguments.
+fn result(kernel: &dyn Kernel, target: &Target) -> Option<(Expr, String)> {
+    let (btf, signature) = typed(kernel, target)?;
     let words = |ty| btf.to_type(ty, Space::Kernel).size().div_ceil(8).max(1);
     let slot = signature.params.iter().map(|param| words(param.ty)).sum();
     let ty = btf.to_type(signature.result, Space::Kernel);
-    (ty != Type::Void).then(|| (word(slot, ty, span), btf.type_name(signature.result)))
+    // Of a BPF program's function the kernel may believe neither number nor types of the arguments, and take it to have five.
+    let is_asked_for = !matches!(target.attach, Attach::Trampoline { home: Home::Kernel | Home::Module(_), .. });
+    let value = match is_asked_for && ty.is_scalar() && kernel.has(Feature::FuncResult) {
+        true => Expr::new(
+            ExprKind::Convert(Expr::new(ExprKind::FuncResult, Type::U64, target.span)),
+            ty.clone(),
+            target.span,
+        ),
+        false => word(slot, ty.clone(), target.span),
+    };
+    (ty != Type::Void).then(|| (value, btf.type_name(signature.result)))
 }
 
 /// Numbers are loaded. Pointers are read like foreign memory: loaded, the verifier would know them as such, and forbid to compute with
@@ -147,13 +264,28 @@ fn word(slot: u32, ty: Type, span: Span) -> Expr {
     }
 }
 
-/// The module may be left out of the pattern.
+/// The module may be left out of the pattern. What modules and programs have is listed for those who name them.
 fn list(kernel: &dyn Kernel, of: &ProbeType, pattern: &str) -> Vec<String> {
     let Some(btf) = kernel.btf().filter(|_| kernel.has(Feature::Trampolines)) else { return Vec::new() };
+    let parts: Vec<&str> = pattern.split(':').skip(1).collect();
+    if let Some(programs) = ProgramPattern::parse(&parts) {
+        let matching = programs.matching(kernel).into_iter();
+        return matching.map(|(id, name, _)| full_name(of, &Home::Program(id), &name)).collect();
+    }
     let functions = traceable(kernel, btf).unwrap_or_default().into_iter();
     let matches = |name: &str, module: &str| names::matches(pattern, &format!("{}:{module}{name}", of.name()));
     let found = functions.filter(|(name, _)| matches(name, "") || matches(name, "vmlinux:"));
-    found.map(|(name, _)| format!("{}:{KERNEL}:{name}", of.name())).collect()
+    let mut listed: Vec<String> = found.map(|(name, _)| full_name(of, &Home::Kernel, name)).collect();
+    if let [module, function] = parts[..] {
+        for (home, grafted) in kernel.grafts() {
+            let Home::Module(name) = home else { continue };
+            if names::matches(module, name) {
+                let functions = of_module(kernel, btf, name, grafted, function).unwrap_or_default();
+                listed.extend(functions.into_iter().map(|(function, _)| full_name(of, home, function)));
+            }
+        }
+    }
+    listed
 }
 
 #[cfg(test)]
@@ -171,7 +303,10 @@ mod tests {
         let id = kernel.btf().unwrap().find("vfs_read", Kind::Func).unwrap().0;
         let target = only("f:vfs_read");
         assert_eq!(target.name, "fentry:vmlinux:vfs_read");
-        assert_eq!(target.attach, Attach::Trampoline { function: "vfs_read".into(), type_id: id, at: Point::Entry });
+        assert_eq!(
+            target.attach,
+            Attach::Trampoline { home: Home::Kernel, function: "vfs_read".into(), type_id: id, at: Point::Entry }
+        );
         assert_eq!(only("kretfunc:vmlinux:vfs_re*d").name, "fexit:vmlinux:vfs_read");
         assert!(expand(&kernel, "fentry:ext4:vfs_read").unwrap().is_empty());
         assert_eq!(missing(&kernel, "fentry:vfs_raed").hints, ["did you mean 'fentry:vfs_read'?"]);

@@ -242,11 +242,11 @@ fn context(kernel: &dyn Kernel, target: &Target) -> Context {
 
 /// Arguments by name, where the kernel's types name them: they are in registers, and then on the stack, only at the entry.
 fn fields(kernel: &dyn Kernel, target: &Target) -> Result<Vec<ContextField>, Diagnostic> {
-    let Attach::Kprobe { function, offset: 0, at: Point::Entry, .. } = &target.attach else {
+    let Attach::Kprobe { module, function, offset: 0, at: Point::Entry } = &target.attach else {
         return Err(Diagnostic::error(target.span, "args.NAME can only be used at the entry of a function")
             .hint("reg(\"di\") and so on give the registers here"));
     };
-    let (btf, signature) = signature::of_function(kernel, function, target)?;
+    let (btf, signature) = signature::of_function(kernel, module.as_deref(), function, target)?;
     let words = registers::entry(Space::Kernel, target.span).args;
     let value = |slot: u32, ty| signature::typed(words.get(slot as usize)?.clone(), ty);
     Ok(signature::fields(btf, &signature.params, value))

@@ -1,10 +1,10 @@
 //! `-l` and `-lv`: every attach point whose full name matches a pattern, and what its `args` are.
 
-use super::{ContextField, ProbeType, Request, TYPES, find};
+use super::{ContextField, ProbeType, Request, TYPES, find, homes};
 use crate::btf::{Kind, TypeId};
 use crate::check::Safety;
 use crate::error::{Error, Result};
-use crate::kernel::Kernel;
+use crate::kernel::{Grown, Kernel};
 use crate::names;
 use crate::source::Span;
 use crate::syntax::ast::{AttachPoint, Name};
@@ -19,6 +19,9 @@ pub fn list(kernel: &dyn Kernel, pattern: Option<&str>) -> Result<Vec<String>> {
             continue;
         }
         let pattern = Pattern::new(pattern);
+        let grown = Grown::of(kernel, homes::of_point(&point(&pattern.text), kernel))?;
+        let with_homes = grown.as_ref().map(|grown| grown.over(kernel));
+        let kernel = with_homes.as_ref().map_or(kernel, |with_homes| with_homes);
         for of in pattern.types() {
             found.extend((of.list)(kernel, &pattern.text));
         }
@@ -115,8 +118,10 @@ fn define(kernel: &dyn Kernel, id: TypeId) -> Option<String> {
 
 /// The `args` of a full attach point.
 pub fn arguments(kernel: &dyn Kernel, full: &str) -> Vec<ContextField> {
-    let parts = full.split(':').map(|part| Name { text: part.to_string(), span: Span::default() });
-    let point = AttachPoint { parts: parts.collect(), span: Span::default() };
+    let point = point(full);
+    let grown = Grown::of(kernel, homes::of_point(&point, kernel)).ok().flatten();
+    let with_homes = grown.as_ref().map(|grown| grown.over(kernel));
+    let kernel = with_homes.as_ref().map_or(kernel, |with_homes| with_homes);
     let shown = ["tracepoint", "rawtracepoint", "uprobe", "kprobe", "fentry", "fexit", "iter"];
     let Some(of) = find(&point.parts[0].text).filter(|of| shown.contains(&of.name())) else {
         return Vec::new();
@@ -124,6 +129,11 @@ pub fn arguments(kernel: &dyn Kernel, full: &str) -> Vec<ContextField> {
     let targets = (of.expand)(&Request { kernel, point: &point, pid: None, child: None, safety: Safety::Safe })
         .unwrap_or_default();
     targets.first().and_then(|target| (of.fields)(kernel, target).ok()).unwrap_or_default()
+}
+
+fn point(full: &str) -> AttachPoint {
+    let parts = full.split(':').map(|part| Name { text: part.to_string(), span: Span::default() });
+    AttachPoint { parts: parts.collect(), span: Span::default() }
 }
 
 /// `char comm[16]`, `const char * name`, `__data_loc char[] text`: the name stands before dimensions.

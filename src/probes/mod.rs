@@ -4,6 +4,7 @@ mod counter;
 mod ctype;
 mod fentry;
 mod hardware;
+mod homes;
 mod hot;
 mod interval;
 mod iter;
@@ -117,7 +118,7 @@ pub enum Likeness {
 }
 
 /// One `args.NAME`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ContextField {
     pub name: String,
     /// As the kernel declares it, for `-lv`.
@@ -149,6 +150,7 @@ pub static TYPES: &[&ProbeType] = &[
     &watchpoint::WATCHPOINT,
 ];
 
+pub use homes::homes;
 pub use hot::{moving_stacks, warning as hot_warning};
 pub use listing::{arguments, declare, list, list_verbose, with_arguments};
 pub use rawtracepoint::event_exists as raw_event_exists;

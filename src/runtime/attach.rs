@@ -15,7 +15,7 @@ use crate::bpf::unit::Unit;
 use crate::config::MissingProbes;
 use crate::error::{Error, Result};
 use crate::kernel::{Feature, Kernel};
-use crate::plan::{Attach, Target, When};
+use crate::plan::{Attach, ProgKind, Target, When};
 
 /// Programs in the kernel, and where they are yet to be attached.
 pub struct Placed<'u> {
@@ -42,6 +42,7 @@ enum How {
     Single,
     KprobeMulti,
     UprobeMulti,
+    TracingMulti,
     /// Each target has a program of its own.
     Bound,
 }
@@ -142,6 +143,7 @@ impl<'u> Placed<'u> {
                 How::Single | How::Bound => self.attach_singly(part, &mut attacher)?,
                 How::KprobeMulti => attacher.kprobes(part)?,
                 How::UprobeMulti => attacher.uprobes(part)?,
+                How::TracingMulti => attacher.functions(part)?,
             }
         }
         Ok(attacher.finish())
@@ -173,9 +175,9 @@ type Share<'u> = (&'u Unit, How, Vec<Numbered<'u>>);
 fn shares<'u>(units: &'u [Unit], kernel: &dyn Kernel) -> impl Iterator<Item = Share<'u>> {
     let of_unit = |unit: &'u Unit| {
         let mut shares = Vec::new();
-        for how in [How::Single, How::KprobeMulti, How::UprobeMulti, How::Bound] {
+        for how in [How::Single, How::KprobeMulti, How::UprobeMulti, How::TracingMulti, How::Bound] {
             let numbered = (0..).zip(&unit.targets).map(|(number, target)| Numbered { number, target });
-            let targets: Vec<_> = numbered.filter(|of| How::to_attach(of.target, kernel) == how).collect();
+            let targets: Vec<_> = numbered.filter(|of| How::to_attach(unit.kind, of.target, kernel) == how).collect();
             shares.extend(targets.chunks(how.most()).map(|targets| (unit, how, targets.to_vec())));
         }
         shares
@@ -204,8 +206,9 @@ pub fn plan(units: &[Unit], kernel: &dyn Kernel) -> Vec<String> {
 }
 
 impl How {
-    fn to_attach(target: &Target, kernel: &dyn Kernel) -> How {
+    fn to_attach(kind: ProgKind, target: &Target, kernel: &dyn Kernel) -> How {
         match &target.attach {
+            Attach::Trampoline { .. } if kind == ProgKind::ManyTracing => How::TracingMulti,
             Attach::Kprobe { offset: 0, .. } if kernel.has(Feature::KprobeMulti) => How::KprobeMulti,
             // Even for one probe, as the others take long to detach.
             Attach::Uprobe { .. } if kernel.has(Feature::UprobeMulti) => How::UprobeMulti,
@@ -224,7 +227,7 @@ impl How {
     /// How many targets a program can serve.
     fn most(self) -> usize {
         match self {
-            How::Single | How::KprobeMulti | How::UprobeMulti => usize::MAX,
+            How::Single | How::KprobeMulti | How::UprobeMulti | How::TracingMulti => usize::MAX,
             How::Bound => 1,
         }
     }
@@ -235,6 +238,7 @@ impl How {
             How::Single | How::Bound => purpose,
             How::KprobeMulti => Purpose { expected_attach_type: sys::link::KPROBE_MULTI, ..purpose },
             How::UprobeMulti => Purpose { expected_attach_type: sys::link::UPROBE_MULTI, ..purpose },
+            How::TracingMulti => purpose.of_many(),
         }
     }
 
@@ -242,6 +246,7 @@ impl How {
     fn words(self, attach: &Attach) -> &'static str {
         match (self, attach) {
             (How::KprobeMulti, _) => "kprobe multi link, about 20 ns a hit (40 ns on return)",
+            (How::TracingMulti, _) => "tracing multi link, about 6 ns a hit",
             (How::UprobeMulti, _) => "uprobe multi link, about 300 ns a hit",
             (_, Attach::Trampoline { .. }) => "trampoline, about 6 ns a hit",
             (_, Attach::Iterator { .. }) => "iterator, at no cost to others",

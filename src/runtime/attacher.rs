@@ -48,8 +48,11 @@ impl<'k> Attacher<'k> {
             Attach::Run(_) => Ok(()),
             Attach::Tracepoint { category, event } => self.tracepoint(program, of, category, event),
             Attach::RawTracepoint { event } => self.raw_tracepoint(program, of, event),
-            Attach::Trampoline { .. } => {
-                let link = sys::link::trampoline(program);
+            Attach::Trampoline { at, .. } => {
+                let link = match self.kernel.has(Feature::TracingCookie) {
+                    true => sys::link::trampoline_with_cookie(program, of.number, *at),
+                    false => sys::link::trampoline(program),
+                };
                 self.links.add_fast([link.map_err(|error| cannot_attach(of.target, &error))?]);
                 Ok(())
             }
@@ -197,6 +200,20 @@ impl<'k> Attacher<'k> {
             })?;
         }
         Ok(())
+    }
+
+    pub fn functions(&mut self, part: &Part<'_>) -> Result<()> {
+        let types = |of: &Numbered<'_>| match &of.target.attach {
+            Attach::Trampoline { type_id, at, .. } => Some((*type_id, of.number, *at)),
+            _ => None,
+        };
+        self.together(part.targets.clone(), |targets| {
+            let (types, places): (Vec<u32>, Vec<(u64, Point)>) =
+                targets.iter().filter_map(types).map(|(id, number, at)| (id, (number, at))).unzip();
+            let cookies: Vec<u64> = places.iter().map(|(number, _)| *number).collect();
+            let at = places.first().map_or(Point::Entry, |(_, at)| *at);
+            sys::link::tracing_multi(part.program.as_fd(), &types, &cookies, at)
+        })
     }
 
     pub fn uprobes(&mut self, part: &Part<'_>) -> Result<()> {

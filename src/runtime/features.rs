@@ -25,10 +25,13 @@ pub fn probe(feature: Feature, btf: Option<&Btf>) -> bool {
         Feature::KprobeMulti => refuses_with(libc::ESRCH, kprobe_on_nothing()),
         Feature::UprobeMulti => refuses_with(libc::EBADF, uprobe_on_folder()),
         Feature::Trampolines => refuses_with(libc::EINVAL, trampoline_at_number()),
+        Feature::TracingMulti => for_many_functions().is_ok(),
         Feature::Iterators => btf.is_some_and(visits_tasks),
         Feature::Call { function, from } => btf.is_some_and(|btf| may_call(function, from, btf)),
         Feature::Kprobes
         | Feature::PerfLink
+        | Feature::TracingCookie
+        | Feature::FuncResult
         | Feature::Loop
         | Feature::ForEachMapElem
         | Feature::PerCpuLookup
@@ -67,6 +70,11 @@ fn trampoline_at_number() -> io::Result<OwnedFd> {
     load(program::NewProgram { kind: TRACING, expected_attach_type: link::TRACE_FENTRY, type_id: 1, ..trial() })
 }
 
+/// A program for many functions is bound to none when it is loaded; other kernels do not know the kind.
+fn for_many_functions() -> io::Result<OwnedFd> {
+    load(program::NewProgram { kind: TRACING, expected_attach_type: link::TRACE_FENTRY_MULTI, ..trial() })
+}
+
 /// The iterator over tasks, as old as any, is loaded, which attaches nothing.
 fn visits_tasks(btf: &Btf) -> bool {
     let load_for = |TypeId(type_id)| {
@@ -80,6 +88,7 @@ fn visits_tasks(btf: &Btf) -> bool {
 fn may_call(function: TypeId, from: ProgKind, btf: &Btf) -> bool {
     let (expected_attach_type, bound) = match from {
         ProgKind::Tracing => (link::TRACE_FENTRY, btf.find("bpf_fentry_test1", Kind::Func)),
+        ProgKind::ManyTracing => (link::TRACE_FENTRY_MULTI, None),
         ProgKind::Iterator => (link::TRACE_ITER, btf.find("bpf_iter_task", Kind::Func)),
         ProgKind::Kprobe | ProgKind::Tracepoint | ProgKind::RawTracepoint | ProgKind::PerfEvent | ProgKind::Xdp => {
             (0, None)
@@ -115,6 +124,7 @@ fn trial() -> program::NewProgram<'static> {
         kind: KPROBE,
         expected_attach_type: 0,
         type_id: 0,
+        home: None,
         insns: &NOTHING,
         name: "rtrace_trial",
         license: c"GPL",

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::sys::{link, perf, process};
+use crate::plan::FEW_WAITS;
 
 /// Everything attached; dropping it detaches.
 #[derive(Default)]
@@ -21,9 +22,6 @@ pub struct Links {
     /// How many of those there were, each of which has the kernel wait when its program goes.
     waits: usize,
 }
-
-/// So many waits, of up to 80 ms each, are not noticed.
-const FEW: usize = 4;
 
 impl Links {
     pub fn add_fast(&mut self, fds: impl IntoIterator<Item = OwnedFd>) {
@@ -94,7 +92,7 @@ impl Links {
 impl Drop for Links {
     fn drop(&mut self) {
         // Many together are worth more than that no program runs once more while the reports are printed.
-        if self.waits > FEW {
+        if self.waits > FEW_WAITS {
             self.slow.append(&mut self.fast);
         }
         self.fast.clear();

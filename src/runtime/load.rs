@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use super::homes;
 use super::maps::Maps;
 use super::refusal::refused;
 use super::sys;
@@ -12,6 +13,7 @@ use super::sys::program::{self, NewProgram};
 use crate::bpf::btf::program_btf;
 use crate::bpf::unit::{Insn, RelocTarget, Unit};
 use crate::error::{Error, Result};
+use crate::kernel::Home;
 use crate::plan::{Attach, Point, ProgKind, Target};
 use crate::source::{Sources, Span};
 
@@ -29,6 +31,8 @@ pub struct Purpose<'a> {
     pub expected_attach_type: u32,
     /// The function that it is bound to, or 0.
     pub type_id: u32,
+    /// Where that lies.
+    pub home: &'a Home,
     /// The first of the targets.
     pub target: &'a Target,
 }
@@ -36,13 +40,29 @@ pub struct Purpose<'a> {
 impl Purpose<'_> {
     /// What a program that is not for a multi link must know of its target.
     pub fn of(target: &Target) -> Purpose<'_> {
-        let (expected_attach_type, type_id) = match &target.attach {
-            Attach::Trampoline { type_id, at: Point::Entry, .. } => (sys::link::TRACE_FENTRY, *type_id),
-            Attach::Trampoline { type_id, at: Point::Return, .. } => (sys::link::TRACE_FEXIT, *type_id),
-            Attach::Iterator { type_id, .. } => (sys::link::TRACE_ITER, *type_id),
-            _ => (0, 0),
+        let (expected_attach_type, type_id, home) = match &target.attach {
+            Attach::Trampoline { home, type_id, at, .. } => {
+                let kind = match at {
+                    Point::Entry => sys::link::TRACE_FENTRY,
+                    Point::Return => sys::link::TRACE_FEXIT,
+                };
+                (kind, *type_id, home)
+            }
+            Attach::Iterator { type_id, .. } => (sys::link::TRACE_ITER, *type_id, &Home::Kernel),
+            _ => (0, 0, &Home::Kernel),
         };
-        Purpose { expected_attach_type, type_id, target }
+        Purpose { expected_attach_type, type_id, home, target }
+    }
+}
+
+impl<'a> Purpose<'a> {
+    /// What a program must know that is to be put on many functions of the target's home.
+    pub fn of_many(self) -> Purpose<'a> {
+        let expected_attach_type = match self.expected_attach_type {
+            sys::link::TRACE_FEXIT => sys::link::TRACE_FEXIT_MULTI,
+            _ => sys::link::TRACE_FENTRY_MULTI,
+        };
+        Purpose { expected_attach_type, type_id: 0, ..self }
     }
 }
 
@@ -63,10 +83,15 @@ impl Loader<'_> {
         let btf = program_btf(unit, self.sources);
         let blob = program::load_btf(&btf.blob).ok();
         let described = blob.as_ref().map(|fd| (fd.as_fd(), &btf));
+        let home = homes::descriptor(purpose.home).map_err(|error| {
+            let lies = format!("cannot find where the function of {} lies", purpose.target.name);
+            refused(lies, &error).at(purpose.target.span)
+        })?;
         let new = |btf| NewProgram {
             kind: program_type(unit.kind),
             expected_attach_type: purpose.expected_attach_type,
             type_id: purpose.type_id,
+            home: home.as_ref().map(AsFd::as_fd),
             insns: &insns,
             name: &unit.name,
             license: &self.license,
@@ -87,10 +112,12 @@ impl Loader<'_> {
         let btf = program_btf(unit, self.sources);
         let blob = program::load_btf(&btf.blob).ok();
         let bound = unit.targets.first().map(Purpose::of);
+        let home = bound.and_then(|bound| homes::descriptor(bound.home).ok()).flatten();
         let new = NewProgram {
             kind: program_type(unit.kind),
             expected_attach_type: bound.map_or(0, |bound| bound.expected_attach_type),
             type_id: bound.map_or(0, |bound| bound.type_id),
+            home: home.as_ref().map(AsFd::as_fd),
             insns: &insns,
             name: &unit.name,
             license: &self.license,
@@ -215,7 +242,7 @@ pub fn program_type(kind: ProgKind) -> u32 {
         ProgKind::Xdp => 6,
         ProgKind::PerfEvent => 7,
         ProgKind::RawTracepoint => 17,
-        ProgKind::Tracing | ProgKind::Iterator => 26,
+        ProgKind::Tracing | ProgKind::ManyTracing | ProgKind::Iterator => 26,
     }
 }
 

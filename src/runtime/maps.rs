@@ -101,6 +101,14 @@ impl Maps {
         turns.borrow_mut().end_interval().map_err(|error| refused("cannot empty a map", &error))
     }
 
+    /// Programs that look whether the session is over do nothing from now on.
+    pub fn end_session(&self, plan: &Plan) -> Result<()> {
+        let mut all = plan.maps.iter().filter(|(_, of)| of.role == Role::Over);
+        let end = |id: MapId| self.maps[id].content().write(&0u32.to_ne_bytes(), &1u64.to_ne_bytes());
+        all.try_for_each(|(id, _)| end(id))
+            .map_err(|error| refused("cannot tell programs that tracing is over", &error))
+    }
+
     /// Tracing is over: intervals need not be told apart, even if some program that is about to go runs once more.
     pub fn settle(&self) -> Result<()> {
         let mut turning = self.maps.values().filter_map(|made| made.turns.as_ref());
@@ -297,6 +305,7 @@ fn name(role: &Role) -> String {
         Role::Table(_) => "rtrace_names".to_string(),
         Role::UnwindRanges => "rtrace_ranges".to_string(),
         Role::UnwindRows => "rtrace_unwind".to_string(),
+        Role::Over => "rtrace_over".to_string(),
     };
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(15).collect()
 }

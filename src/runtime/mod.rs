@@ -10,6 +10,7 @@ mod content;
 mod decode;
 mod ends;
 pub mod features;
+mod homes;
 mod kernel_symbols;
 mod ledger;
 mod links;
@@ -51,6 +52,7 @@ use crate::source::Sources;
 
 pub use attach::plan;
 pub use child::Child;
+pub use homes::PROGRAMS;
 pub use maps::Pool;
 pub use notify::notify_ready;
 pub use session::{Completeness, Ending, Look, Options, Session, Status, Usage, Verdict};

@@ -19,15 +19,17 @@ const fn need(name: &'static str, missing: &'static str, probe: fn() -> bool) ->
     Need { name, missing, is_met: LazyLock::new(probe) }
 }
 
-static NEEDS: [Need; 37] = [
+static NEEDS: [Need; 39] = [
     need("root", "not root", is_root),
     need("btf", "the kernel has no BTF", || exists("/sys/kernel/btf/vmlinux")),
+    need("module_types", "no module tells its types", || exists("/sys/kernel/btf/dummy")),
     need("kprobe", "the kernel has no kprobes", || exists("/sys/bus/event_source/devices/kprobe/type")),
     need("kprobe_multi", "the kernel has no kprobe multi links", attempts::kprobe_multi),
     need("uprobe", "the kernel has no uprobes", || exists("/sys/bus/event_source/devices/uprobe/type")),
     need("uprobe_multi", "the kernel has no uprobe multi links", attempts::uprobe_multi),
     need("raw_tp_test_run", "the kernel cannot run a raw tracepoint program on request", attempts::raw_tp_test_run),
     need("fentry", "the kernel has no trampolines", attempts::fentry),
+    need("tracing_multi", "the kernel has no tracing multi links", || has_symbol("bpf_tracing_multi_attach")),
     need("iter", "the kernel has no iterators", attempts::iter),
     need("bpf_loop", "the kernel has no bpf_loop", attempts::bpf_loop),
     need("write_user", "programs may not write to processes here", attempts::write_user),

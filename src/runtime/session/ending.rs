@@ -24,6 +24,7 @@ impl Session<'_> {
 
     fn stopped(&mut self, sink: &mut dyn Sink) -> Result<Stopped> {
         let missed = self.state.links.missed();
+        self.state.maps.end_session(&self.state.plan)?;
         drop(std::mem::take(&mut self.state.links));
         self.state.maps.settle()?;
         self.drain(sink, Patience::None, self.records.waiting())?;

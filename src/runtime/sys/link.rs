@@ -16,6 +16,8 @@ pub const TRACE_ITER: u32 = 28;
 pub const PERF_EVENT: u32 = 41;
 pub const KPROBE_MULTI: u32 = 42;
 pub const UPROBE_MULTI: u32 = 48;
+pub const TRACE_FENTRY_MULTI: u32 = 59;
+pub const TRACE_FEXIT_MULTI: u32 = 60;
 
 /// `BPF_F_KPROBE_MULTI_RETURN` and `BPF_F_UPROBE_MULTI_RETURN`, which are the same.
 const MULTI_RETURN: u32 = 1;
@@ -134,6 +136,35 @@ pub fn trampoline(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let mut attr = attr();
     attr.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
     bpf_fd(Command::BPF_RAW_TRACEPOINT_OPEN, &mut attr)
+}
+
+/// The same, and the program is told the number of its target (5.19).
+pub fn trampoline_with_cookie(program: BorrowedFd<'_>, cookie: u64, at: Point) -> io::Result<OwnedFd> {
+    let mut attr = attr();
+    attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+    attr.link_create.attach_type = match at {
+        Point::Entry => TRACE_FENTRY,
+        Point::Return => TRACE_FEXIT,
+    };
+    attr.link_create.__bindgen_anon_3.tracing.cookie = cookie;
+    bpf_fd(Command::BPF_LINK_CREATE, &mut attr)
+}
+
+/// Puts a program at many functions, by the numbers of their types (7.2).
+pub fn tracing_multi(program: BorrowedFd<'_>, types: &[u32], cookies: &[u64], at: Point) -> io::Result<OwnedFd> {
+    assert_eq!(types.len(), cookies.len());
+    let mut attr = attr();
+    attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+    attr.link_create.attach_type = match at {
+        Point::Entry => TRACE_FENTRY_MULTI,
+        Point::Return => TRACE_FEXIT_MULTI,
+    };
+    // The bindings are older than this link. Its block begins as that of uprobes does, with two addresses and a third word: the
+    // types, the cookies, and how many there are.
+    attr.link_create.__bindgen_anon_3.uprobe_multi.path = address(types);
+    attr.link_create.__bindgen_anon_3.uprobe_multi.offsets = address(cookies);
+    attr.link_create.__bindgen_anon_3.uprobe_multi.ref_ctr_offsets = types.len() as u64;
+    bpf_fd(Command::BPF_LINK_CREATE, &mut attr)
 }
 
 /// How often a link on kernel functions could not run its program: too many calls were under way, or one within a probe's handler.

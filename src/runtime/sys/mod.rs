@@ -2,6 +2,7 @@
 
 pub mod link;
 pub mod map;
+pub mod object;
 pub mod perf;
 pub mod process;
 pub mod program;

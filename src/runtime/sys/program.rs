@@ -15,8 +15,10 @@ pub struct NewProgram<'a> {
     pub kind: u32,
     /// 0, or the `bpf_attach_type` that multi links need.
     pub expected_attach_type: u32,
-    /// The type of the function that tracing programs are bound to, among the kernel's; 0 for others.
+    /// The type of the function that tracing programs are bound to; 0 for others.
     pub type_id: u32,
+    /// Whose type that is, if not the kernel's: the module's types, or the program.
+    pub home: Option<BorrowedFd<'a>>,
     pub insns: &'a [Insn],
     pub name: &'a str,
     pub license: &'a CStr,
@@ -36,6 +38,9 @@ pub fn load(new: &NewProgram<'_>, log: &mut [u8]) -> io::Result<OwnedFd> {
     attr.__bindgen_anon_3.prog_type = new.kind;
     attr.__bindgen_anon_3.expected_attach_type = new.expected_attach_type;
     attr.__bindgen_anon_3.attach_btf_id = new.type_id;
+    if let Some(home) = new.home {
+        attr.__bindgen_anon_3.__bindgen_anon_1.attach_btf_obj_fd = home.as_raw_fd() as u32;
+    }
     attr.__bindgen_anon_3.insns = address(new.insns);
     attr.__bindgen_anon_3.insn_cnt = new.insns.len() as u32;
     attr.__bindgen_anon_3.license = new.license.as_ptr() as u64;

@@ -1,0 +1,57 @@
+//! Attach points become the modules and BPF programs that their functions lie in, so that a program knows the types of those.
+
+use super::fentry::ProgramPattern;
+use crate::btf::Kind;
+use crate::check::{Options, filled_in};
+use crate::kernel::{Feature, Home, Kernel};
+use crate::names;
+use crate::syntax::ast::{AttachPoint, Program};
+
+/// The homes of all functions that a program names, but for the kernel proper.
+pub fn homes(program: &Program, kernel: &dyn Kernel, options: &Options) -> Vec<Home> {
+    let points = program.probes.iter().flat_map(|probe| &probe.attach_points);
+    let mut homes: Vec<Home> = points.flat_map(|point| of_point(&filled_in(point, options), kernel)).collect();
+    homes.sort();
+    homes.dedup();
+    homes
+}
+
+/// Those that one attach point leads to.
+pub fn of_point(point: &AttachPoint, kernel: &dyn Kernel) -> Vec<Home> {
+    let parts: Vec<&str> = point.parts.iter().map(|part| part.text.as_str()).collect();
+    let Some((provider, rest)) = parts.split_first() else { return Vec::new() };
+    let feature = match super::find(provider).map(super::ProbeType::name) {
+        Some("fentry" | "fexit") => Feature::Trampolines,
+        Some("kprobe" | "kretprobe") => Feature::Kprobes,
+        _ => return Vec::new(),
+    };
+    if !kernel.has(feature) {
+        return Vec::new();
+    }
+    if let Some(pattern) = ProgramPattern::parse(rest).filter(|_| feature == Feature::Trampolines) {
+        return pattern.matching(kernel).into_iter().map(|(id, ..)| Home::Program(id)).collect();
+    }
+    match rest {
+        [module, _] if !names::is_pattern(module) => vec![Home::Module(module.to_string())],
+        // A kprobe on many functions gives them no names.
+        [.., function] if feature == Feature::Kprobes && names::is_pattern(function) => Vec::new(),
+        [module, function] => of_functions(kernel, module, function),
+        [function] if is_of_kernel(kernel, function) => Vec::new(),
+        [function] => of_functions(kernel, "*", function),
+        _ => Vec::new(),
+    }
+}
+
+fn is_of_kernel(kernel: &dyn Kernel, function: &str) -> bool {
+    kernel.btf().is_some_and(|btf| btf.find(function, Kind::Func).is_some())
+}
+
+/// The modules with functions that match.
+fn of_functions(kernel: &dyn Kernel, module: &str, function: &str) -> Vec<Home> {
+    let all = kernel.functions().unwrap_or_default();
+    let of_modules = all.iter().filter_map(|full| full.split_once(':'));
+    let matching = of_modules.filter(|(home, name)| names::matches(module, home) && names::matches(function, name));
+    let mut modules: Vec<&str> = matching.map(|(home, _)| home).collect();
+    modules.dedup();
+    modules.into_iter().map(|module| Home::Module(module.to_string())).collect()
+}
