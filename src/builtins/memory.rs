@@ -71,6 +71,7 @@ fn str(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         Some(text) => text?,
         None => cx.expr(&call.args[0])?,
     };
+    let of = super::as_text(cx, of);
     let limit = cx.config.max_strlen as u32 + 1;
     let (size, max) = match call.args.get(1) {
         None => (limit, None),

@@ -27,7 +27,7 @@ mod time;
 mod tseries;
 mod watch;
 
-pub use names::number_of;
+pub use names::{as_text, number_of};
 
 use crate::check::{Call, Cx, Fallible, Safety};
 use crate::ir::{BinaryOp, Expr, ExprKind, Step};

@@ -5,6 +5,7 @@ use crate::bpf::Helper;
 use crate::check::{Call, Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{BinaryOp, Expr, ExprKind};
+use crate::plan::{Map, MapKind, Role};
 use crate::types::{Naming, Type};
 use crate::{errno, signal};
 
@@ -69,6 +70,33 @@ pub fn number_of(naming: &Naming, name: &[u8]) -> Option<i64> {
         Naming::User | Naming::Cgroup(_) => None,
     }
 }
+
+/// The name itself as a text, where names are fixed: looked up among all that there are. A number without a name gives an empty one.
+pub fn as_text(cx: &mut Cx<'_>, value: Expr) -> Expr {
+    let rows: Vec<(u32, String)> = match &value.ty {
+        Type::Named(Naming::SystemCall) => {
+            syscalls::Sysno::iter().map(|call| (call.id() as u32, call.name().to_string())).collect()
+        }
+        Type::Named(Naming::Error) => (0..=LAST_ERROR).map(|number| (number as u32, errno::describe(number))).collect(),
+        Type::Named(Naming::Signal) => {
+            (1..=signal::LAST).map(|number| (number as u32, signal::describe(number))).collect()
+        }
+        _ => return value,
+    };
+    let span = value.span;
+    let map = cx.plan().shared_map(Map {
+        kind: MapKind::Array,
+        key_size: 4,
+        value_size: NAME,
+        max_entries: rows.iter().map(|(number, _)| number + 1).max().unwrap_or(1),
+        role: Role::Table(rows.into_iter().map(|(number, name)| (number, name.into_bytes())).collect()),
+    });
+    let key = Some(Expr::new(ExprKind::Convert(value), Type::U32, span));
+    Expr::new(ExprKind::MapGet { map, key }, Type::Str(NAME), span)
+}
+
+/// Bytes of the longest name, with its NUL.
+const NAME: u32 = 64;
 
 /// The last number that an error has (`EHWPOISON`).
 const LAST_ERROR: i64 = 133;

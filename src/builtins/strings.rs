@@ -160,6 +160,7 @@ fn memory(cx: &mut Cx<'_>, call: &Call<'_>, index: usize, len: u32) -> Fallible<
 /// Text as it is, or as it is read from where a pointer leads.
 fn text(cx: &mut Cx<'_>, call: &Call<'_>, index: usize) -> Fallible<Expr> {
     let value = cx.expr(&call.args[index])?;
+    let value = super::as_text(cx, value);
     match &value.ty {
         Type::Str(_) => Ok(value),
         Type::Ptr(..) => {

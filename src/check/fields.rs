@@ -293,12 +293,31 @@ fn from_space(ty: Type, space: Space) -> Type {
 /// Where an array in the memory of the kernel or a process lies: an address and how far from it. The error is the array itself,
 /// if it is a value (the text that `str()` gives is one).
 fn source(array: Expr, written: &ast::Expr) -> Result<(Expr, i64), Expr> {
-    let is_call = matches!(&*written.kind, ast::ExprKind::Call { .. } | ast::ExprKind::Ident(_));
     match *array.kind {
         ExprKind::Load { addr, offset } => Ok((addr, offset)),
-        ExprKind::ReadStr { addr, max: None } if !is_call => Ok((addr, 0)),
+        ExprKind::ReadStr { addr, max: None } if !is_call(written) => Ok((addr, 0)),
         kind => Err(Expr { kind: Box::new(kind), ..array }),
     }
+}
+
+/// The text of an array with all its characters, to be compared: the last may be where a NUL would be.
+pub(super) fn uncut(array: &Expr, written: &ast::Expr, other: &Expr) -> Expr {
+    let is_array = match &*array.kind {
+        ExprKind::ReadStr { max: None, .. } => !is_call(written),
+        ExprKind::Terminate(_) => true,
+        _ => false,
+    };
+    let ty = match (&array.ty, &*other.kind) {
+        // A text that leaves room is told by its own NUL.
+        (Type::Str(size), ExprKind::Str(text)) if text.len() as u32 + 1 < *size => Type::Str(*size),
+        (Type::Str(size), _) if is_array => Type::Str(size + 1),
+        (ty, _) => ty.clone(),
+    };
+    Expr { ty, ..array.clone() }
+}
+
+fn is_call(written: &ast::Expr) -> bool {
+    matches!(&*written.kind, ast::ExprKind::Call { .. } | ast::ExprKind::Ident(_))
 }
 
 fn read(addr: Expr, start: i64, info: FieldInfo, size: u32, ty: Type, space: Space, span: Span) -> Expr {

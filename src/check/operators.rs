@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::convert::{converted, join, literal_type};
+use super::fields::uncut;
 use super::fold::fold;
 use super::{Cx, Fallible};
 use crate::builtins;
@@ -68,8 +69,10 @@ impl Cx<'_> {
             let kind = if op == BinaryOp::And { ExprKind::And(left, right) } else { ExprKind::Or(left, right) };
             return Ok(Expr::new(kind, Type::Bool, span));
         }
-        let (left, right) = (self.value(left), self.value(right));
-        self.operate(op, left?, right?, span)
+        let values = (self.value(left), self.value(right));
+        let (one, other) = (values.0?, values.1?);
+        let (one, other) = (uncut(&one, left, &other), uncut(&other, right, &one));
+        self.operate(op, one, other, span)
     }
 
     /// An operator on lowered operands.
@@ -161,6 +164,11 @@ impl Cx<'_> {
         }
         let is_equality = matches!(op, CompareOp::Eq | CompareOp::Ne);
         let right = numbered(&left, &right).unwrap_or(right);
+        let (left, right) = match (&left.ty, &right.ty) {
+            (Type::Named(_), Type::Str(_)) => (builtins::as_text(self, left), right),
+            (Type::Str(_), Type::Named(_)) => (left, builtins::as_text(self, right)),
+            _ => (left, right),
+        };
         let kind = match (&left.ty, &right.ty) {
             (Type::Str(_), Type::Str(_)) if is_equality => differing(op, left, right, span),
             (Type::Array(..), Type::Array(..)) if is_equality && left.ty == right.ty => {

@@ -107,7 +107,7 @@ impl Gen<'_> {
             ExprKind::ReadBuf { addr, len } => self.read_bytes(addr, len, to, expr, padding)?,
             ExprKind::Load { addr, offset } => self.probe_read(to, expr.ty.size(), addr, *offset, expr.span)?,
             ExprKind::Resize(of) => self.resize(of, &expr.ty, to, padding)?,
-            ExprKind::Terminate(of) => self.terminate(of, to, padding)?,
+            ExprKind::Terminate(of) => self.terminate(of, to, expr.ty.size(), padding)?,
             ExprKind::Reinterpret(of) if of.ty.is_scalar() => self.write(of, to, padding)?,
             ExprKind::Element { base, index, count, outside } => {
                 self.element(base, index, *count, *outside, to, expr.ty.size())?;
@@ -219,8 +219,7 @@ impl Gen<'_> {
     }
 
     /// Copies as text what may have no end.
-    fn terminate(&mut self, of: &Expr, to: Place, padding: Padding) -> Generated<()> {
-        let size = of.ty.size();
+    fn terminate(&mut self, of: &Expr, to: Place, size: u32, padding: Padding) -> Generated<()> {
         let from = self.place_of(of)?;
         if padding == Padding::Zeros {
             self.clear(to, size);

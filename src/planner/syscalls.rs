@@ -209,8 +209,8 @@ impl Dispatcher {
         let mut vars = probe.vars.clone();
         let number = vars.push(Var { name: "system call".to_string(), ty: Type::U64 });
         let mut body = probe.body.clone();
-        rewrite(&mut body, &mut |expr| self.rewrite(expr, number));
         by_number(&mut body, calls, plan);
+        rewrite(&mut body, &mut |expr| self.rewrite(expr, number));
         let mut numbers: Vec<u32> = calls.iter().map(|call| call.number).collect();
         numbers.sort_unstable();
         let native = self.if_then(self.is_native(), body);
@@ -310,7 +310,7 @@ impl Dispatcher {
 fn by_number(body: &mut Block, calls: &[Call], plan: &mut Plan) {
     let mut tables = Vec::new();
     walk(body, &mut |expr| match &*expr.kind {
-        ExprKind::MapGet { map, .. } if matches!(plan.maps[*map].role, Role::Table(_)) => tables.push(*map),
+        ExprKind::MapGet { map, key: Some(key) } if is_number_of_target(key) => tables.push(*map),
         _ => {}
     });
     let Some(table) = tables.first().copied() else { return };
@@ -323,6 +323,13 @@ fn by_number(body: &mut Block, calls: &[Call], plan: &mut Plan) {
         ExprKind::MapGet { map, .. } if *map == table => *map = moved,
         _ => {}
     });
+}
+
+fn is_number_of_target(key: &Expr) -> bool {
+    match &*key.kind {
+        ExprKind::Convert(number) => matches!(*number.kind, ExprKind::Call(Helper::GET_ATTACH_COOKIE, _)),
+        _ => false,
+    }
 }
 
 /// Runs of numbers that follow each other, as first and last.
