@@ -143,7 +143,7 @@ impl View<'_> {
             Style::Plain => cut(text, room.columns),
         };
         let mut picture = format!("\x1b[?2026h\x1b[H{}\x1b[K\r\n", bar(&self.heading()));
-        let inner = Room { rows: room.rows.saturating_sub(2).max(1), ..room };
+        let inner = Room { rows: room.rows.saturating_sub(2).max(1), style: shell.voice.style, ..room };
         let mut lines = self.subject.lines(self.order, inner);
         if lines.is_empty() {
             lines.push("nothing yet".to_string());
@@ -205,7 +205,7 @@ impl View<'_> {
     /// Writes what is shown, all of it, to a file named after the time.
     fn write(&self) -> String {
         let path = strftime::format("rtrace-%Y%m%d-%H%M%S.txt", strftime::now());
-        let room = Room { columns: usize::MAX / 2, rows: usize::MAX / 2 };
+        let room = Room { columns: usize::MAX / 2, rows: usize::MAX / 2, style: Style::Plain };
         let text: String = self.subject.lines(self.order, room).iter().map(|line| format!("{line}\n")).collect();
         let written = std::fs::File::create(&path).and_then(|mut file| file.write_all(text.as_bytes()));
         match written {
@@ -218,5 +218,5 @@ impl View<'_> {
 /// The terminal's size, or what most have.
 fn room() -> Room {
     let (columns, rows) = size().ok().filter(|(columns, rows)| *columns > 0 && *rows > 0).unwrap_or((80, 24));
-    Room { columns: columns.into(), rows: rows.into() }
+    Room { columns: columns.into(), rows: rows.into(), style: Style::Plain }
 }

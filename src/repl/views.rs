@@ -7,6 +7,7 @@ use super::shell::{Flow, Form, Passed, Shell};
 use super::view::costs::Costs;
 use super::view::maps::{Maps, Which};
 use super::view::{self, Order, Room, Subject};
+use crate::diag::Style;
 use crate::error::{Error, Result};
 
 pub fn watch(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {
@@ -90,7 +91,7 @@ fn print_maps(shell: &mut Shell<'_>, names: &[String], every: Duration, times: u
 }
 
 fn print_costs(shell: &mut Shell<'_>, costs: &mut Costs, every: Duration, times: u64) -> Result<()> {
-    let room = Room { columns: usize::MAX, rows: usize::MAX };
+    let room = Room { columns: usize::MAX, rows: usize::MAX, style: Style::Plain };
     for _ in 0..times {
         let passed = shell.pass(every, None)?;
         costs.look(shell)?;

@@ -153,7 +153,11 @@ fn histogram(buckets: &[(u32, u64)], max: i64) -> Result<Histogram<u64>> {
 }
 
 fn written(result: std::io::Result<()>) -> Result<()> {
-    result.map_err(|error| Error::usage(format!("cannot write the log of --hlog: {error}")))
+    result.map_err(|error| {
+        let text = error.to_string();
+        let reason = text.split(" (os error").next().unwrap_or_default().to_lowercase();
+        Error::usage(format!("cannot write the log of --hlog: {reason}"))
+    })
 }
 
 /// Logs the distributions that a program prints, and hands everything on.

@@ -21,11 +21,12 @@ pub struct Seen {
     values: HashMap<String, i128>,
 }
 
-/// How much room there is.
+/// How much room there is, and whether it shows colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     pub columns: usize,
     pub rows: usize,
+    pub style: Style,
 }
 
 /// One entry with a number.
@@ -63,7 +64,7 @@ pub fn lines(
     let share = (room.rows / reports.len().max(1)).max(3);
     let mut all = Vec::new();
     for report in reports {
-        let mut of_map = map(report, before, order, room.columns, config);
+        let mut of_map = map(report, before, order, room, config);
         if of_map.len() > share && reports.len() > 1 {
             let more = of_map.len() - share + 1;
             of_map.truncate(share - 1);
@@ -72,6 +73,10 @@ pub fn lines(
         all.extend(of_map);
     }
     all.truncate(room.rows);
+    let cut = match room.style {
+        Style::Plain => cut,
+        Style::Coloured => cut_coloured,
+    };
     all.iter().map(|line| cut(line, room.columns)).collect()
 }
 
@@ -79,24 +84,24 @@ fn map(
     report: &MapReport,
     before: Option<(&Seen, Duration)>,
     order: Order,
-    columns: usize,
+    room: Room,
     config: &Config,
 ) -> Vec<String> {
     let entries = entries(report, config);
     if !entries.is_empty() && entries.iter().all(|(_, value)| number(value).is_some()) {
-        return table(&report.name, entries, before, order, columns, config);
+        return table(&report.name, entries, before, order, room.columns, config);
     }
-    printed(report, config).lines().map(str::to_string).collect()
+    printed(report, room.style, config).lines().map(str::to_string).collect()
 }
 
 /// Anything else as it is printed, but for the order: the greatest come last there, and first on a screen.
-fn printed(report: &MapReport, config: &Config) -> String {
+fn printed(report: &MapReport, style: Style, config: &Config) -> String {
     let mut report = report.clone();
     if let Entries::Keyed(rows) = &mut report.entries {
         rows.reverse();
     }
     let page = Page::default();
-    let manner = Manner { chattiness: Chattiness::Shell, warnings: Warnings::Hidden, style: Style::Plain };
+    let manner = Manner { chattiness: Chattiness::Shell, warnings: Warnings::Hidden, style };
     let mut sink = TextSink::new(Box::new(page.clone()), Box::new(std::io::sink()), config.clone(), manner);
     // Nothing can go wrong in memory.
     sink.map(&report).and_then(|()| sink.flush()).unwrap_or_default();
@@ -191,9 +196,36 @@ pub fn cut(line: &str, columns: usize) -> String {
     line.chars().filter(|c| !c.is_control()).take_while(fits).collect()
 }
 
+/// The same of a line whose cells have colours; nothing else that would command a terminal is left in it.
+fn cut_coloured(line: &str, columns: usize) -> String {
+    let (mut text, mut width, mut rest) = (String::new(), 0, line);
+    while let Some(c) = rest.chars().next() {
+        let colour =
+            rest.strip_prefix("\x1b[").map(|codes| codes.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
+        if let Some(after) = colour.and_then(|after| after.strip_prefix('m')) {
+            text.push_str(&rest[..rest.len() - after.len()]);
+            rest = after;
+            continue;
+        }
+        rest = &rest[c.len_utf8()..];
+        width += c.width().unwrap_or(0);
+        if !c.is_control() && width <= columns {
+            text.push(c);
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_take_no_room() {
+        let line = "ab\x1b[48;5;18m \x1b[0mcd\x1b[2Je";
+        assert_eq!(cut_coloured(line, 4), "ab\x1b[48;5;18m \x1b[0mc");
+        assert_eq!(cut_coloured(line, 20), "ab\x1b[48;5;18m \x1b[0mcd[2Je");
+    }
 
     fn report(pairs: &[(&str, i64)]) -> MapReport {
         let text = |text: &str| Value::Str { text: text.into(), cut: false };
@@ -201,7 +233,7 @@ mod tests {
         MapReport { name: "@m".into(), entries: Entries::Keyed(rows) }
     }
 
-    const ROOM: Room = Room { columns: 60, rows: 10 };
+    const ROOM: Room = Room { columns: 60, rows: 10, style: Style::Plain };
 
     #[test]
     fn the_greatest_first_with_what_they_grew_by() {
@@ -223,7 +255,7 @@ mod tests {
         let rows: Vec<(String, i64)> = (0..50).map(|number| (format!("a long key {number}"), number)).collect();
         let rows: Vec<(&str, i64)> = rows.iter().map(|(key, value)| (key.as_str(), *value)).collect();
         let two = [report(&rows), report(&rows)];
-        let room = Room { columns: 20, rows: 8 };
+        let room = Room { columns: 20, rows: 8, style: Style::Plain };
         let shown = lines(&two, None, Order::Key, room, &config);
         assert_eq!(shown.len(), 8);
         assert!(shown.iter().all(|line| line.chars().count() <= 20), "{shown:?}");
