@@ -88,6 +88,16 @@ pub enum Shown {
     Text(String),
 }
 
+impl std::fmt::Display for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Shown::Number(number) => write!(f, "{number}"),
+            Shown::Truth(truth) => write!(f, "{truth}"),
+            Shown::Text(text) => f.write_str(text),
+        }
+    }
+}
+
 /// A setting as documents and the `config` builtin have it.
 pub struct Row {
     pub name: &'static str,
@@ -146,7 +156,11 @@ impl Config {
             SettingValue::Text(text) | SettingValue::Word(text) => text.clone(),
         };
         if let Err(message) = key.set(self, &value) {
-            return Some(Diagnostic::error(setting.value_span, format!("{name}: {message}")));
+            let fault = Diagnostic::error(setting.value_span, format!("{name}: {message}"));
+            return Some(match key.get {
+                Some(get) => fault.hint(format!("unless it is set, it is {}", get(&Config::default()))),
+                None => fault,
+            });
         }
         let span = setting.key.span;
         match (&key.set, key.renamed(&written)) {
@@ -245,9 +259,9 @@ fn unknown(setting: &Setting) -> Diagnostic {
         return Diagnostic::error(setting.key.span, message).hint(hint);
     }
     let fault = Diagnostic::error(setting.key.span, format!("{name}: not a known configuration option"));
-    match names::nearest(name, known) {
+    match names::nearest(name, known.clone()) {
         Some(near) => fault.hint(format!("did you mean {near}?")),
-        None => fault,
+        None => fault.hint(format!("the settings are: {}", known.collect::<Vec<_>>().join(", "))),
     }
 }
 

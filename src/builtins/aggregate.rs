@@ -120,7 +120,8 @@ pub(super) fn bits(cx: &mut Cx<'_>, call: &Call<'_>, index: usize) -> Fallible<u
     let name = call.builtin.name;
     let bits = cx.literal_int(arg, &format!("{name}() k"))?;
     if !(0..=5).contains(&bits) {
-        return Err(cx.error(Diagnostic::error(arg.span, format!("{name}: bits {bits} must be 0..5"))));
+        let problem = Diagnostic::error(arg.span, format!("{name}: bits {bits} must be 0..5"));
+        return Err(cx.error(problem.hint("each power of two is split into 2^bits rows: hist(n, 2) has four of each")));
     }
     Ok(bits as u8)
 }
@@ -166,7 +167,8 @@ fn lhist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
         None
     };
     if let Some(message) = fault {
-        return Err(cx.error(Diagnostic::error(call.span, message)));
+        let hint = "for example, ten rows from 0 to 100: lhist(n, 0, 100, 10)";
+        return Err(cx.error(Diagnostic::error(call.span, message).hint(hint)));
     }
     let bucket = ExprKind::LinearBucket { value, min, max, step };
     Ok(Update::whole(Aggregate::LHist { min, max, step }, vec![one_more(bucket, call)]))

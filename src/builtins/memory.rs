@@ -107,7 +107,8 @@ fn str(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 
 fn negative(cx: &mut Cx<'_>, call: &Call<'_>, length: i64) -> crate::check::Reported {
     let message = format!("{} cannot use negative length ({length})", call.builtin.name);
-    cx.error(Diagnostic::error(call.args[1].span, message))
+    let hint = "without a length it ends at the NUL, or where max_strlen says";
+    cx.error(Diagnostic::error(call.args[1].span, message).hint(hint))
 }
 
 /// A text that is there already, with a NUL where it is to end.

@@ -73,7 +73,8 @@ fn pton(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         Ok(IpAddr::V6(address)) => address.octets().to_vec(),
         Err(_) => {
             let message = format!("pton() expects a valid IPv4/IPv6 address, got {text}");
-            return Err(cx.error(Diagnostic::error(call.args[0].span, message)));
+            let problem = Diagnostic::error(call.args[0].span, message);
+            return Err(cx.error(problem.hint("for example: pton(\"127.0.0.1\") or pton(\"::1\")")));
         }
     };
     let ty = Type::Array(Box::new(Type::U8), bytes.len() as u32);

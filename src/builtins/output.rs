@@ -84,7 +84,10 @@ pub fn template(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<(Format, Vec<Expr>
     let values = values.into_iter().collect::<Fallible<Vec<Expr>>>()?;
     let types: Vec<&Type> = values.iter().map(|value| &value.ty).collect();
     let format = format::parse(&text).and_then(|format| format::check(&format, &types).map(|()| format));
-    let format = format.map_err(|message| cx.error(Diagnostic::error(call.span, message)))?;
+    let format = format.map_err(|message| {
+        let hint = "each specifier takes one value: %d, %u and %x a number, %r what buf() gives, %s anything";
+        cx.error(Diagnostic::error(call.span, message).hint(hint))
+    })?;
     Ok((format, values))
 }
 

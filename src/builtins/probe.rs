@@ -199,7 +199,8 @@ fn reg(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let registers = cx.context.registers;
     if registers.is_empty() {
         let message = format!("reg can not be used with \"{}\" probes", cx.probe.name());
-        return Err(cx.error(Diagnostic::error(call.span, message)));
+        let hint = "registers are known where code was interrupted, as by kprobe, uprobe or profile";
+        return Err(cx.error(Diagnostic::error(call.span, message).hint(hint)));
     }
     match registers.iter().find(|(known, _)| *known == name) {
         Some((_, offset)) => Ok(Expr::new(ExprKind::CtxLoad { offset: *offset }, Type::U64, call.span)),

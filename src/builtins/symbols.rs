@@ -69,7 +69,10 @@ fn kaddr(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let name = String::from_utf8_lossy(&name).into_owned();
     match cx.kernel.symbol(&name) {
         Some(address) => Ok(Expr::int(address as i64, Type::U64, call.span)),
-        None => Err(cx.error(Diagnostic::error(call.args[0].span, format!("Failed to resolve kernel symbol: {name}")))),
+        None => {
+            let problem = Diagnostic::error(call.args[0].span, format!("Failed to resolve kernel symbol: {name}"));
+            Err(cx.error(problem.hint("the kernel's symbols are those in /proc/kallsyms")))
+        }
     }
 }
 

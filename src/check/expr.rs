@@ -58,7 +58,7 @@ impl Cx<'_> {
             ExprKind::Str(text) => Ok(text),
             _ => {
                 let message = format!("{what} expects a string literal ({} provided)", kind_of(&value.ty));
-                Err(self.error(Diagnostic::error(expr.span, message)))
+                Err(self.error(Diagnostic::error(expr.span, message).hint("it must be a text in quotes")))
             }
         }
     }
@@ -122,12 +122,16 @@ impl Cx<'_> {
                 return Err(super::Reported);
             }
             let known: Vec<String> = self.scopes.iter().flat_map(|scope| scope.keys().cloned()).collect();
-            let near =
-                names::nearest(name, known.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));
+            let near = names::nearest(name, known.iter().map(String::as_str));
             // Variables of a macro have a number behind their name.
             let written = name.split('#').next().unwrap_or(name);
             let diagnostic = Diagnostic::error(span, format!("Undefined or undeclared variable: {written}"));
-            return Err(self.error(near.into_iter().fold(diagnostic, Diagnostic::hint)));
+            return Err(self.error(match near {
+                Some(near) => diagnostic.hint(format!("did you mean {near}?")),
+                None => {
+                    diagnostic.hint("a variable lives in the block that first assigns to it, and blocks within that")
+                }
+            }));
         };
         if let Some(entry) = local.entry {
             return Ok(Expr { span, ..entry });
@@ -194,9 +198,11 @@ impl Cx<'_> {
             format!("Unknown identifier: '{name}'")
         };
         let all = builtins::TABLES.iter().flat_map(|table| table.iter()).map(|builtin| builtin.name);
-        let near =
-            names::nearest(name, all.chain(self.functions.names())).map(|near| format!("did you mean '{near}'?"));
-        self.error(near.into_iter().fold(Diagnostic::error(span, message), Diagnostic::hint))
+        let diagnostic = Diagnostic::error(span, message);
+        self.error(match names::nearest(name, all.chain(self.functions.names())) {
+            Some(near) => diagnostic.hint(format!("did you mean '{near}'?")),
+            None => diagnostic.hint("`rtrace --generate man` lists all builtins; variables begin with $, maps with @"),
+        })
     }
 
     fn use_builtin(&mut self, builtin: &'static Builtin, args: &[ast::Expr], span: Span) -> Fallible<Expr> {
@@ -331,9 +337,12 @@ impl Cx<'_> {
             Some(id) => Ok(btf.to_type(id, Space::Kernel)),
             None => {
                 let known = btf.all(crate::btf::Kind::Struct).map(|(name, _)| name);
-                let near = names::nearest(bare, known).map(|near| format!("did you mean 'struct {near}'?"));
                 let diagnostic = Diagnostic::error(span, format!("Cannot resolve unknown type \"{name}\""));
-                Err(self.error(near.into_iter().fold(diagnostic, Diagnostic::hint)))
+                Err(self.error(match names::nearest(bare, known) {
+                    Some(near) => diagnostic.hint(format!("did you mean 'struct {near}'?")),
+                    None => diagnostic
+                        .hint("types are the kernel's (rtrace -l 'struct *') or those that the script defines"),
+                }))
             }
         }
     }

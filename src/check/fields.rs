@@ -128,7 +128,8 @@ impl Cx<'_> {
         };
         if index >= elements.len() as u64 {
             let message = format!("Invalid tuple index: {index}. Found {} elements in tuple.", elements.len());
-            return Err(self.error(Diagnostic::error(span, message)));
+            let hint = format!("the elements are counted from 0 on: the type is {}", value.ty);
+            return Err(self.error(Diagnostic::error(span, message).hint(hint)));
         }
         Ok(self.part(base, value, index as usize, span))
     }
@@ -199,7 +200,8 @@ impl Cx<'_> {
     fn out_of_bounds(&mut self, index: &Expr, count: u32, span: Span) -> super::Reported {
         let number = super::operators::constant(index).unwrap_or(0);
         let message = format!("the index {number} is out of bounds for array of size {count}");
-        self.error(Diagnostic::error(span, message))
+        let hint = "the first element is 0, the last one is one less than the size";
+        self.error(Diagnostic::error(span, message).hint(hint))
     }
 
     /// An element of an array: read from where the array lies, or, of one that is a value, taken from that.

@@ -253,8 +253,11 @@ impl Cx<'_> {
     pub(super) fn undefined(&mut self, name: &str, span: Span) -> super::Reported {
         let names = self.env.map_names();
         let diagnostic = Diagnostic::error(span, format!("Undefined map: {name}"));
-        let near = names::nearest(name, names.iter().map(String::as_str)).map(|near| format!("did you mean {near}?"));
-        self.env.report_undefined(name, near.into_iter().fold(diagnostic, Diagnostic::hint));
+        let hint = match names::nearest(name, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("nothing is ever assigned to it: {name} = ...; or {name}[key] = ...;"),
+        };
+        self.env.report_undefined(name, diagnostic.hint(hint));
         super::Reported
     }
 }

@@ -26,7 +26,7 @@ impl Cx<'_> {
         if !is_fine {
             let symbol = symbol(op);
             let message = format!("The {symbol} operator can not be used on expressions of type '{}'", value.ty);
-            return Err(self.error(Diagnostic::error(span, message)));
+            return Err(self.error(Diagnostic::error(span, message).hint("compare it with something: == or !=")));
         }
         let (core, ty) = match op {
             UnaryOp::Not => (ir::UnaryOp::Not, Type::Bool),
@@ -54,7 +54,10 @@ impl Cx<'_> {
     }
 
     fn overflow(&mut self, span: Span) -> super::Reported {
-        self.error(Diagnostic::error(span, "unable to fold literals due to overflow or underflow"))
+        let problem = Diagnostic::error(span, "unable to fold literals due to overflow or underflow");
+        self.error(
+            problem.hint("what is known when the program is compiled is computed then, and must fit into 64 bits"),
+        )
     }
 
     pub(super) fn binary(&mut self, op: BinaryOp, left: &ast::Expr, right: &ast::Expr, span: Span) -> Fallible<Expr> {

@@ -204,7 +204,9 @@ fn substitute(text: &str, params: &[String]) -> String {
 
 fn missing(diagnostic: Diagnostic, config: &Config, faults: &mut Vec<Diagnostic>, warnings: &mut Vec<Diagnostic>) {
     match config.missing_probes {
-        MissingProbes::Error | MissingProbes::Alternatives => faults.push(diagnostic),
+        MissingProbes::Error | MissingProbes::Alternatives => {
+            faults.push(diagnostic.hint("If this is expected, set the 'missing_probes' config variable to 'warn'."))
+        }
         MissingProbes::Warn => {
             let message = format!("{}. Skipping.", diagnostic.message.trim_end_matches('.'));
             warnings.push(Diagnostic { severity: crate::diag::Severity::Warning, message, ..diagnostic });

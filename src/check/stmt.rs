@@ -124,7 +124,8 @@ impl Cx<'_> {
             return Err(self.error(diagnostic.hint("as many turns as a variable says: for ($i : 0..$n) { ... }")));
         };
         if times < 1 {
-            return Err(self.error(Diagnostic::error(count.span, "unroll minimum value is 1")));
+            let diagnostic = Diagnostic::error(count.span, "unroll minimum value is 1");
+            return Err(self.error(diagnostic.hint("leave the statement out, or put it into an `if`")));
         }
         if times > 100 {
             let diagnostic = Diagnostic::error(count.span, "unroll maximum value is 100");

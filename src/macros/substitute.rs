@@ -60,7 +60,8 @@ impl<'a> Substitution<'a> {
 
     fn declare(&mut self, name: &mut String, span: Span) {
         if self.arguments.contains_key(name.as_str()) {
-            self.fault(span, format!("Variable declaration shadows macro arg {name}"));
+            let hint = "a macro's own variables need names that its parameters have not";
+            self.fault(span, format!("Variable declaration shadows macro arg {name}"), hint);
         }
         self.rename(name);
     }
@@ -71,13 +72,14 @@ impl<'a> Substitution<'a> {
             _ => self.fault(
                 span,
                 format!("Unhygienic access to map: {name}. Maps must be passed into the macro as arguments."),
+                "a parameter that is a map stands for the one that is passed: macro name(@map) { @map = 1; }",
             ),
         }
     }
 
-    fn fault(&mut self, mut span: Span, message: String) {
+    fn fault(&mut self, mut span: Span, message: String, hint: &str) {
         self.moved.apply(&mut span);
-        self.faults.push(Diagnostic::error(span, message));
+        self.faults.push(Diagnostic::error(span, message).hint(hint));
     }
 
     /// The argument in place of its parameter; its places stay those of the caller.
@@ -94,7 +96,11 @@ impl VisitMut for Substitution<'_> {
         match &mut stmt.kind {
             StmtKind::Let { name, .. } => self.declare(&mut name.text, name.span),
             StmtKind::ForRange { var, .. } | StmtKind::ForMap { var, .. } => self.declare(&mut var.text, var.span),
-            StmtKind::Return(_) => self.fault(stmt.span, "'return' statement is not allowed in a macro".to_string()),
+            StmtKind::Return(_) => self.fault(
+                stmt.span,
+                "'return' statement is not allowed in a macro".to_string(),
+                "the value of a macro is its last expression; a function returns: fn name(...): type { ... }",
+            ),
             _ => {}
         }
         walk_stmt(self, stmt);

@@ -23,8 +23,9 @@ pub fn not_found(request: &Request<'_>, of: &ProbeType, name: &str) -> Diagnosti
     }
     let message = format!("{} target file '{name}' does not exist or is not executable", of.name());
     let problem = request.error(message);
-    if name.contains('/') || name.is_empty() {
-        return problem;
-    }
-    problem.hint("a name without a slash is looked for on PATH, then among the system's libraries")
+    problem.hint(if name.contains('/') {
+        "what a container has at a path is below /proc/PID/root for those outside of it"
+    } else {
+        "a name without a slash is looked for on PATH, then among the system's libraries"
+    })
 }

@@ -40,7 +40,10 @@ fn by_unit(request: &Request<'_>, of: &ProbeType, unit: &str, text: &str) -> Res
         let problem = request.error(format!("{unit} is not an accepted unit of time"));
         return Err(problem.hint("the units are hz, s, ms and us"));
     }
-    let not_positive = || request.error(format!("{} frequency should be a positive integer", of.name()));
+    let not_positive = || {
+        let problem = request.error(format!("{} frequency should be a positive integer", of.name()));
+        problem.hint(format!("for example: {}:{unit}:1", of.name()))
+    };
     if text.starts_with('-') {
         return Err(not_positive());
     }

@@ -29,7 +29,9 @@ fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
     }
     let access = access(request, &mode.text)?;
     let length = u8::try_from(size).ok().filter(|length| [1, 2, 4, 8].contains(length));
-    let length = length.ok_or_else(|| request.error("watchpoint length must be one of (1,2,4,8)"))?;
+    let length = length.ok_or_else(|| {
+        request.error("watchpoint length must be one of (1,2,4,8)").hint("for example: watchpoint:0x10000000:8:w")
+    })?;
     check(request, address, length, access)?;
     let name = format!("watchpoint:{address}:{length}:{}", mode.text);
     let attach = Attach::Watchpoint { address, length, access, scope: request.scope_with_child() };
@@ -38,7 +40,8 @@ fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
 
 fn access(request: &Request<'_>, mode: &str) -> Result<Access, Diagnostic> {
     if mode.is_empty() || !mode.chars().all(|letter| "rwx".contains(letter)) {
-        return Err(request.error("watchpoint mode must be combination of (r,w,x)"));
+        let problem = request.error("watchpoint mode must be combination of (r,w,x)");
+        return Err(problem.hint("for example: watchpoint:0x10000000:8:rw"));
     }
     if mode.chars().any(|letter| mode.matches(letter).count() > 1) {
         return Err(request.error("watchpoint modes may not be duplicated"));

@@ -34,7 +34,12 @@ impl Builder {
                 Rule::probe => result.probes.push(self.probe(item)),
                 Rule::macro_item => result.macros.push(self.macro_item(item)),
                 Rule::function_item => result.functions.push(self.function_item(item)),
-                Rule::import => result.imports.push(self.import(item)),
+                Rule::import => {
+                    if !(result.probes.is_empty() && result.functions.is_empty()) {
+                        self.misplaced(self.span(&item), "root imports");
+                    }
+                    result.imports.push(self.import(item));
+                }
                 Rule::map_declaration => result.maps.push(self.map_declaration(item)),
                 Rule::preprocessor | Rule::c_type => result.c.push(self.c_text(&item, &result)),
                 _ => {}
@@ -47,7 +52,7 @@ impl Builder {
     fn c_text(&mut self, node: &Node<'_>, before: &Program) -> CText {
         let span = self.span(node);
         if !(before.probes.is_empty() && before.functions.is_empty()) {
-            self.fault(span, "syntax: C definitions must appear before probes and functions");
+            self.misplaced(span, "C definitions");
         }
         CText { text: format!("{}\n", node.as_str()), span }
     }
@@ -62,7 +67,7 @@ impl Builder {
                 self.faults.push(fault.hint("put all settings into one block"));
             }
             None if !(program.probes.is_empty() && program.functions.is_empty()) => {
-                self.fault(word, "syntax: config must appear before probes and functions");
+                self.misplaced(word, "config");
             }
             None => {}
         }
@@ -151,6 +156,12 @@ impl Builder {
         let mut diagnostic = Diagnostic::error(span, format!("syntax: {}", fault.message));
         diagnostic.hints.extend(fault.hint);
         self.faults.push(diagnostic);
+    }
+
+    /// What only the beginning of a program may hold.
+    fn misplaced(&mut self, span: Span, what: &str) {
+        let message = format!("syntax: {what} must appear before probes and functions");
+        self.faults.push(Diagnostic::error(span, message).hint("move it to the beginning of the program"));
     }
 
     pub(super) fn fault(&mut self, span: Span, message: impl Into<String>) {

@@ -11,7 +11,7 @@ pub fn hint(place: &Place<'_>) -> Option<String> {
 }
 
 /// Each looks for one habit. The more special come first.
-const HABITS: [fn(&Place<'_>) -> Option<String>; 27] = [
+const HABITS: [fn(&Place<'_>) -> Option<String>; 28] = [
     strange_comparison,
     bare_name_assigned,
     bad_name,
@@ -39,6 +39,7 @@ const HABITS: [fn(&Place<'_>) -> Option<String>; 27] = [
     unary_plus,
     quote,
     space_for_colon,
+    lost_semicolon,
 ];
 
 fn strange_comparison(place: &Place<'_>) -> Option<String> {
@@ -78,6 +79,11 @@ fn bad_name(place: &Place<'_>) -> Option<String> {
 fn field_assigned(place: &Place<'_>) -> Option<String> {
     (place.expects(Rule::semicolon) && is_assignment(place))
         .then(|| "only variables and maps can be assigned to; fields, tuples and structs are read-only".to_string())
+}
+
+fn lost_semicolon(place: &Place<'_>) -> Option<String> {
+    (place.expects(Rule::semicolon) && !place.begins_statement() && !place.expects_operand() && place.starts_operand())
+        .then(|| "statements are separated by ';'".to_string())
 }
 
 /// Whether an assignment is to a part of a variable: `$tuple.0 = 1`.

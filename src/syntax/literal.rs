@@ -102,7 +102,7 @@ fn trailing_underscore(digits: &str, skip: usize) -> Result<(), LiteralFault> {
 }
 
 fn overflow(text: &str) -> LiteralFault {
-    whole(text, format!("overflow error, maximum value is {}: {text}", u64::MAX))
+    whole(text, format!("overflow error, maximum value is {}: {text}", u64::MAX)).hint("numbers have 64 bits")
 }
 
 fn bad_suffix(text: &str, suffix: &str) -> LiteralFault {
@@ -136,7 +136,10 @@ pub fn string(quoted: &str) -> (Vec<u8>, Vec<LiteralFault>) {
         let (length, byte) = escape(&rest[at + 1..]);
         match byte {
             Ok(byte) => bytes.push(byte),
-            Err(message) => faults.push(LiteralFault::new(start..start + 1 + length, message)),
+            Err(message) => faults.push(
+                LiteralFault::new(start..start + 1 + length, message)
+                    .hint(r#"the escapes are \n \t \r \" \\, octal \101 and hexadecimal \x41"#),
+            ),
         }
         rest = &rest[at + 1 + length..];
     }

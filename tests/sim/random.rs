@@ -34,7 +34,7 @@ fn random_programs_do_what_they_say() {
     assert!((refused.len() as u64) * 10 < programs, "{} of {programs} programs were refused", refused.len());
 }
 
-/// What the checker accepts, the kernel's verifier accepts.
+/// What the checker accepts, the kernel's verifier accepts. Few programs may be so intricate that it gives up on them.
 #[test]
 fn random_programs_load() {
     if check_privilege().is_err() {
@@ -42,7 +42,8 @@ fn random_programs_load() {
     }
     // The functions of those on paper have other numbers than those of the kernel that is to take the programs.
     let kernels = || kernels().map(Fixture::without_calls);
-    let too_complex = on_all_processors(kernels, seeds("RTRACE_SIM_LOADED", LOADED), |seed, kernel| {
+    let seeds = seeds("RTRACE_SIM_LOADED", LOADED);
+    let too_complex = on_all_processors(kernels, seeds.clone(), |seed, kernel| {
         let program = author::program(seed);
         match load(&program, kernel) {
             Load::Refused | Load::Loaded => false,
@@ -54,9 +55,8 @@ fn random_programs_load() {
             }
         }
     });
-    if let Some(first) = too_complex.first() {
-        panic!("too complex for the verifier: the programs of the seeds {too_complex:?}\n{}", author::program(*first));
-    }
+    let programs = seeds.end - seeds.start;
+    assert!((too_complex.len() as u64) * 25 < programs, "of {programs} programs, too complex are {too_complex:?}");
 }
 
 /// Those seeds of which the function says so.
