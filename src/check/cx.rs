@@ -177,7 +177,8 @@ impl Cx<'_> {
                 let message = format!(
                     "The args builtin can only be used with tracepoint, rawtracepoint, fentry/fexit, and uprobe probes ({provider} used here)"
                 );
-                Err(self.error(Diagnostic::error(span, message).hint(format!("{} probes have none", self.probe.name()))))
+                Err(self
+                    .error(Diagnostic::error(span, message).hint(format!("{} probes have none", self.probe.name()))))
             }
             Ok(fields) => {
                 self.fields = Some(fields.clone());

@@ -10,6 +10,7 @@ use super::maps::Maps;
 use super::refusal::refused;
 use super::sys;
 use super::sys::program::{self, NewProgram};
+use super::verdict::{Verdict, last_insn, verdict};
 use crate::bpf::btf::program_btf;
 use crate::bpf::unit::{Insn, RelocTarget, Unit};
 use crate::error::{Error, Result};
@@ -72,9 +73,6 @@ const MAP_VALUE: u8 = 2 << 4;
 
 /// Room for the verifier's log, when there is one to ask for.
 const LOG_BYTES: usize = 16 << 20;
-
-/// Lines at the end of the log that say what is wrong.
-const LAST_WORDS: usize = 2;
 
 impl Loader<'_> {
     /// Loads a unit for a kind of link.
@@ -187,28 +185,23 @@ impl Failed {
 
     fn explain(&self, unit: &Unit, target: &Target) -> Error {
         let probe = &target.name;
-        let words = last_words(&self.log);
-        if words.is_empty() {
-            return refused(format!("cannot load the program for {probe}"), &self.error).at(place(unit, None));
+        match verdict(&self.log) {
+            Some(Verdict { reason, remedy, insn }) => {
+                Error::kernel(format!("the kernel's verifier refuses the program for {probe}: {reason}"))
+                    .at(place(unit, insn))
+                    .hint(remedy)
+                    .detail(self.log.clone())
+            }
+            None if self.error.raw_os_error() == Some(libc::E2BIG) => {
+                let insns = unit.insns.len();
+                let message = format!(
+                    "cannot load the program for {probe}: it has {insns} instructions, too many for this kernel"
+                );
+                let remedy = "repeat less with `unroll`, or spread the work over several probes";
+                Error::kernel(message).at(place(unit, None)).hint(remedy)
+            }
+            None => refused(format!("cannot load the program for {probe}"), &self.error).at(place(unit, None)),
         }
-        Error::kernel(format!("the kernel's verifier refuses the program for {probe}: {words}"))
-            .at(place(unit, last_insn(&self.log)))
-            .hint(advice(&self.log))
-            .detail(self.log.clone())
-    }
-}
-
-fn advice(log: &str) -> &'static str {
-    if log.contains("too large") || log.contains("too complex") || log.contains("stack") && log.contains("exceeds") {
-        "make the program smaller: fewer or shorter loops, shorter strings (max_strlen), or two probes instead of one"
-    } else if log.contains("failed to find the address for kernel symbol") {
-        "this kernel does not tell the addresses of its variables: it was built without CONFIG_KALLSYMS_ALL"
-    } else if log.contains("helper call is not allowed in probe") {
-        "path() may be used in few functions only, which a name's lookup cannot disturb: security_file_open, security_file_permission, security_inode_getattr, vfs_truncate, vfs_fallocate, dentry_open, filp_close"
-    } else if log.contains("unknown func") || log.contains("program of this type cannot use helper") {
-        "this kernel lacks something that the probe uses; `rtrace --info` tells what it supports"
-    } else {
-        "programs that pass rtrace's checks should load: please report this one, with the output of `rtrace -v`"
     }
 }
 
@@ -217,21 +210,6 @@ fn place(unit: &Unit, insn: Option<u32>) -> Span {
     let line = insn.and_then(|insn| unit.lines[..unit.lines.partition_point(|line| line.0 <= insn)].last());
     let probe = || unit.targets.first().map_or(Span::default(), |target| target.span);
     line.map(|line| line.1).filter(|span| *span != Span::default()).unwrap_or_else(probe)
-}
-
-/// The last instruction that the verifier went through: lines such as `12: (85) call bpf_probe_read#4`.
-fn last_insn(log: &str) -> Option<u32> {
-    log.lines().rev().find_map(|line| {
-        let (number, rest) = line.split_once(": ")?;
-        rest.starts_with('(').then(|| number.parse().ok())?
-    })
-}
-
-fn last_words(log: &str) -> String {
-    let lines = log.lines().map(str::trim).filter(|line| !line.is_empty());
-    let statistics = ["processed ", "verification time", "stack depth", "max_states", "cur state:", "old state:"];
-    let lines: Vec<&str> = lines.filter(|line| !statistics.iter().any(|start| line.starts_with(start))).collect();
-    lines[lines.len().saturating_sub(LAST_WORDS)..].join("; ")
 }
 
 /// `enum bpf_prog_type` of `include/uapi/linux/bpf.h`.
@@ -243,20 +221,5 @@ pub fn program_type(kind: ProgKind) -> u32 {
         ProgKind::PerfEvent => 7,
         ProgKind::RawTracepoint => 17,
         ProgKind::Tracing | ProgKind::ManyTracing | ProgKind::Iterator => 26,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LOG: &str = "func#0 @0\n0: R1=ctx() R10=fp0\n; @x = 1 @ stdin:1\n0: (b7) r0 = 0                        ; R0=0\n\
-        7: (79) r1 = *(u64 *)(r0 +0)\nR0 invalid mem access 'scalar'\nprocessed 2 insns (limit 1000000) max_states_per_insn 0\n";
-
-    #[test]
-    fn the_log_tells_where_and_why() {
-        assert_eq!(last_insn(LOG), Some(7));
-        assert_eq!(last_words(LOG), "7: (79) r1 = *(u64 *)(r0 +0); R0 invalid mem access 'scalar'");
-        assert_eq!((last_insn(""), &*last_words("")), (None, ""));
     }
 }

@@ -37,6 +37,7 @@ mod tests;
 mod turns;
 mod unwind;
 mod user_symbols;
+mod verdict;
 mod verify;
 mod visit;
 mod warnings;
