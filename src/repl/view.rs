@@ -19,6 +19,7 @@ use super::shell::{Passed, Shell};
 use crate::diag::Style;
 use crate::error::{Error, Result};
 use crate::report::written;
+use crate::runtime;
 use crate::strftime;
 
 /// What a view shows.
@@ -168,15 +169,18 @@ impl View<'_> {
 
     /// Does what the keys ask for that were pressed.
     fn keys(&mut self, shell: &mut Shell<'_>) -> Result<Wish> {
-        // A terminal that is gone is left as if by a key.
-        while event::poll(Duration::ZERO).unwrap_or(false) {
+        // A terminal that is gone is left as if by a key, and is not asked: whoever reads its keys would wait for ever.
+        while !runtime::is_gone(stdin().as_fd()) {
+            if !event::poll(Duration::ZERO).unwrap_or(false) {
+                return Ok(Wish::Stay);
+            }
             match event::read() {
                 Ok(Event::Key(key)) if self.key(shell, key)? == Wish::Leave => return Ok(Wish::Leave),
                 Ok(_) => {}
                 Err(_) => return Ok(Wish::Leave),
             }
         }
-        Ok(Wish::Stay)
+        Ok(Wish::Leave)
     }
 
     fn key(&mut self, shell: &mut Shell<'_>, key: KeyEvent) -> Result<Wish> {

@@ -59,7 +59,7 @@ pub use notify::notify_ready;
 pub use session::{Completeness, Ending, Look, Options, Session, Status, Usage, Verdict};
 pub use shown::Shown;
 pub use stop::Stop;
-pub use sys::terminal::Settings as TerminalSettings;
+pub use sys::terminal::{Settings as TerminalSettings, is_gone};
 pub use verify::verify;
 
 pub use privilege::{check as check_privilege, raise_limits};

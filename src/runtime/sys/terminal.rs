@@ -2,6 +2,15 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// Whether nobody is at the other end any more.
+pub fn is_gone(terminal: BorrowedFd<'_>) -> bool {
+    let mut poll = libc::pollfd { fd: terminal.as_raw_fd(), events: 0, revents: 0 };
+    // SAFETY: one structure is given, which is valid for the call.
+    let found = unsafe { libc::poll(&raw mut poll, 1, 0) };
+    found > 0 && poll.revents & libc::POLLHUP != 0
+}
 
 /// Settings as they were.
 #[derive(Clone, Copy)]
