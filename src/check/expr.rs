@@ -160,7 +160,11 @@ impl Cx<'_> {
     fn string(&mut self, text: Vec<u8>, span: Span) -> Fallible<Expr> {
         let limit = self.config.max_strlen;
         if text.len() as u64 >= limit.max(1) {
-            let message = format!("String is too long (over {limit} bytes): {}", String::from_utf8_lossy(&text));
+            let shown = String::from_utf8_lossy(&text);
+            // The text may be far longer than anybody reads.
+            let beginning =
+                shown.char_indices().nth(40).map_or(shown.to_string(), |(end, _)| format!("{}...", &shown[..end]));
+            let message = format!("String is too long (over {limit} bytes): {beginning}");
             let hint = format!("raise the limit: config = {{ max_strlen = {} }}", text.len() + 1);
             return Err(self.error(Diagnostic::error(span, message).hint(hint)));
         }
