@@ -144,6 +144,9 @@ impl Gen<'_> {
     /// Counts an update that failed with this error.
     fn count_refusal(&mut self, error: VReg, refused: Refusals) {
         let Refusals { full, memory, busy } = refused;
+        // Before 6.4 only the low half of the result is meant.
+        let high = self.asm.alu(Alu::Shl, error.into(), Operand::Imm(32));
+        let error = self.asm.alu(Alu::Sar, high.into(), Operand::Imm(32));
         let (other, unknown, done) = (self.asm.label(), self.asm.label(), self.asm.label());
         self.asm.branch(Cond::Ne, error.into(), Operand::Imm(FULL), other);
         self.count(full);
@@ -302,10 +305,14 @@ impl Gen<'_> {
         if let NewEntry::Complete(_) = new {
             self.asm.branch(Cond::Eq, failed.into(), Operand::Imm(0), done);
         }
+        // It is rarely asked for, and would take a register from the index, whose limits the verifier forgets when it is spilled.
+        let error = self.stack(8);
+        self.asm.store(Size::B8, error, failed.into());
         // Another CPU may have been first; then it is there all the same.
         let made = self.look_up_in(map, map_arg, key);
         self.asm.set(slot, made.into());
         self.asm.branch(Cond::Ne, made.into(), Operand::Imm(0), there);
+        let failed = self.asm.load(Size::B8, error);
         self.count_refusal(failed, refused);
         self.leave();
         self.asm.jump(done);
