@@ -146,13 +146,13 @@ impl Gen<'_> {
         let Refusals { full, memory, busy } = refused;
         // Before 6.4 only the low half of the result is meant.
         let high = self.asm.alu(Alu::Shl, error.into(), Operand::Imm(32));
-        let error = self.asm.alu(Alu::Sar, high.into(), Operand::Imm(32));
+        let error = self.asm.alu(Alu::Sar, high, Operand::Imm(32));
         let (other, unknown, done) = (self.asm.label(), self.asm.label(), self.asm.label());
-        self.asm.branch(Cond::Ne, error.into(), Operand::Imm(FULL), other);
+        self.asm.branch(Cond::Ne, error, Operand::Imm(FULL), other);
         self.count(full);
         self.asm.jump(done);
         self.asm.place(other);
-        self.asm.branch(Cond::Ne, error.into(), Operand::Imm(NO_MEMORY), unknown);
+        self.asm.branch(Cond::Ne, error, Operand::Imm(NO_MEMORY), unknown);
         self.count(memory);
         self.asm.jump(done);
         self.asm.place(unknown);
