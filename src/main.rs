@@ -32,6 +32,7 @@ mod trials;
 use std::process::ExitCode;
 
 use rtrace::cli::{self, Fault, Invocation, Mode, Program};
+use rtrace::errno::reason;
 use rtrace::error::{Error, Kind, Result};
 use rtrace::kernel::live::Live;
 use rtrace::runtime::{self, features};
@@ -119,10 +120,4 @@ pub fn source(program: &Program) -> Result<(String, String)> {
                 .hint("a one-liner is given with -e 'PROGRAM'")),
         },
     }
-}
-
-/// What went wrong with a file, without its number.
-pub fn reason(error: &std::io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_string()
 }

@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::Path;
 
 use rtrace::cli::{Invocation, Program};
+use rtrace::errno::reason;
 use rtrace::error::{Error, Result};
 use rtrace::source::Sources;
 use rtrace::syntax;
 
 use crate::replacement::{Replacement, is_replaceable};
-use crate::{output, reason, source};
+use crate::{output, source};
 
 pub fn program(invocation: &Invocation, program: &Program) -> Result<u8> {
     let (name, text) = source(program)?;

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use rtrace::errno::reason;
 use rtrace::error::{Error, Result};
 use rtrace::plan::{MapId, MapUse, Plan, Role};
 use rtrace::report::Sink;
@@ -39,9 +40,8 @@ impl Hlog {
             [(_, name, false)] => Some(name.to_string()),
             _ => None,
         };
-        let file = File::create(path).map_err(|error| {
-            Error::usage(format!("Failed to open the log file: \"{path}\": {}", crate::reason(&error)))
-        })?;
+        let file = File::create(path)
+            .map_err(|error| Error::usage(format!("Failed to open the log file: \"{path}\": {}", reason(&error))))?;
         let log = Rc::new(RefCell::new(Log::new(Box::new(file), untagged, plan.config.clone())?));
         let printed = printed(plan);
         let unprinted = maps.iter().filter(|(id, ..)| !printed.contains(id)).map(|(_, name, _)| name.to_string());

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use rtrace::cli::{Buffering, Format, Invocation, Verbosity};
 use rtrace::config::{Config, ControlCharacters};
 use rtrace::diag::{Diagnostic, Severity, Style, render};
+use rtrace::errno::reason;
 use rtrace::error::{Error, Kind, Result};
 use rtrace::report::json::JsonSink;
 use rtrace::report::picture::{Picture, PictureSink};
@@ -35,15 +36,7 @@ pub fn sink(invocation: &Invocation, config: &Config) -> Result<(Box<dyn Sink>, 
     let capacity = if invocation.buffering == Buffering::None { 0 } else { BUFFER };
     let outlet = Outlet(Rc::new(RefCell::new(BufWriter::with_capacity(capacity, target))));
     let out = Box::new(Tap { outlet: outlet.clone(), buffering: invocation.buffering });
-    let sink: Box<dyn Sink> = match invocation.format {
-        Format::Json => Box::new(JsonSink::new(out, config.clone(), manner)),
-        Format::Text => Box::new(TextSink::new(out, Box::new(std::io::stderr()), config.clone(), manner)),
-        Format::Picture(picture) => {
-            let aside = || Box::new(std::io::stderr());
-            let aside = TextSink::new(aside(), aside(), config.clone(), manner);
-            Box::new(PictureSink::new(picture, out, aside, config.clone()))
-        }
-    };
+    let sink = formatted(invocation.format, config, manner, out, Box::new(std::io::stderr()));
     Ok((sink, outlet))
 }
 
@@ -56,7 +49,7 @@ fn target(invocation: &Invocation) -> Result<(Target, Style)> {
         }
         return Ok((Target::Stream(Box::new(std::io::stdout())), style(&std::io::stdout())));
     };
-    let failed = |error| Error::usage(format!("Failed to open output file: \"{path}\": {}", crate::reason(&error)));
+    let failed = |error| Error::usage(format!("Failed to open output file: \"{path}\": {}", reason(&error)));
     if is_document && is_replaceable(path.as_ref()) {
         return Ok((Target::Whole(Replacement::new(path.as_ref()).map_err(failed)?), Style::Plain));
     }
@@ -74,7 +67,18 @@ pub fn shell_sink(
 ) -> Box<dyn Sink> {
     let style = style(&std::io::stdout());
     let manner = Manner { chattiness: Chattiness::Shell, warnings: invocation.warnings, style };
-    match invocation.format {
+    formatted(invocation.format, config, manner, out, chatter)
+}
+
+/// Writes in a format; what is said beside the output goes to `chatter`.
+fn formatted(
+    format: Format,
+    config: &Config,
+    manner: Manner,
+    out: Box<dyn Write>,
+    chatter: Box<dyn Write>,
+) -> Box<dyn Sink> {
+    match format {
         Format::Json => Box::new(JsonSink::new(out, config.clone(), manner)),
         Format::Text => Box::new(TextSink::new(out, chatter, config.clone(), manner)),
         Format::Picture(picture) => {

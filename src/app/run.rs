@@ -10,6 +10,7 @@ use rtrace::cli::{Invocation, Losses, Mode, Program, Stage, Verbosity};
 use rtrace::codegen::Compiled;
 use rtrace::config::Overrides;
 use rtrace::engine::{Engine, Faults};
+use rtrace::errno::reason;
 use rtrace::error::{Error, Result};
 use rtrace::kernel::live::Live;
 use rtrace::report::Sink;
@@ -247,6 +248,5 @@ fn tell_of_mounts(kernel: &Live) {
 
 fn write_object(compiled: &Compiled, engine: &Engine<'_>, path: &str) -> Result<()> {
     let object = rtrace::bpf::elf::object(&compiled.units, &compiled.plan, &engine.sources)?;
-    std::fs::write(path, object)
-        .map_err(|error| Error::usage(format!("cannot write '{path}': {}", crate::reason(&error))))
+    std::fs::write(path, object).map_err(|error| Error::usage(format!("cannot write '{path}': {}", reason(&error))))
 }

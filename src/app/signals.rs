@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
+use rtrace::errno::reason;
 use rtrace::error::{Error, Result};
 use rtrace::runtime::Stop;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -56,5 +57,5 @@ pub fn handle() -> Result<Stop> {
 }
 
 fn failed(error: std::io::Error) -> Error {
-    Error::usage(format!("cannot handle signals: {}", crate::reason(&error)))
+    Error::usage(format!("cannot handle signals: {}", reason(&error)))
 }

@@ -2,6 +2,8 @@
 
 use super::Helper;
 use super::asm::{Place, VReg};
+use crate::btf::Kind;
+use crate::kernel::{Feature, Kernel, ProgKind};
 use crate::plan::MapId;
 
 /// What a call calls.
@@ -20,6 +22,15 @@ pub struct Kfunc {
     pub name: &'static str,
     /// Its id in the kernel's BTF.
     pub id: u32,
+}
+
+impl Kfunc {
+    /// The function of this name, if the running kernel lets programs of this kind call it.
+    pub fn find(kernel: &dyn Kernel, name: &'static str, from: ProgKind) -> Option<Kfunc> {
+        let btf = kernel.btf().filter(|_| kernel.types_are_its_own())?;
+        let function = btf.find(name, Kind::Func)?;
+        kernel.has(Feature::Call { function, from }).then_some(Kfunc { name, id: function.0 })
+    }
 }
 
 /// Argument of a call; everything but `Reg` is made in the argument register itself, just before the call.

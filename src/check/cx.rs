@@ -7,7 +7,7 @@ use super::functions::Functions;
 use super::{Fallible, Options, Reported};
 use crate::bpf::Helper;
 use crate::bpf::asm::Kfunc;
-use crate::btf::{Kind, TypeId};
+use crate::btf::TypeId;
 use crate::builtins::Builtin;
 use crate::config::{Config, Unstable};
 use crate::diag::{Diagnostic, Severity};
@@ -284,8 +284,7 @@ impl Cx<'_> {
 
     /// A function of the kernel, if programs of this kind may call it.
     pub fn kernel_function(&self, name: &'static str) -> Option<Kfunc> {
-        let function = self.kernel.btf()?.find(name, Kind::Func)?;
-        self.may_call(function).then_some(Kfunc { name, id: function.0 })
+        Kfunc::find(self.kernel, name, self.probe.kind)
     }
 
     /// Records an error.

@@ -25,13 +25,11 @@ pub fn read_directly(probes: &mut [Probe], kernel: &dyn Kernel, faults: Faults) 
         return;
     };
     let task = Task::of(btf).filter(|_| kernel.has(Feature::TaskPointers));
-    let by = match faults {
-        Faults::Ignored => btf.find("bpf_rdonly_cast", Kind::Func),
-        Faults::Counted | Faults::Told => None,
-    };
     for probe in probes {
-        let can_call = |function: &TypeId| kernel.has(Feature::Call { function: *function, from: probe.kind });
-        let cast = by.filter(can_call).map(|TypeId(id)| Kfunc { name: "bpf_rdonly_cast", id });
+        let cast = match faults {
+            Faults::Ignored => Kfunc::find(kernel, "bpf_rdonly_cast", probe.kind),
+            Faults::Counted | Faults::Told => None,
+        };
         let reader = Reader { btf, cast, task: task.as_ref(), aliases: aliases(probe) };
         reader.rewrite(probe);
     }

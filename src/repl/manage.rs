@@ -8,6 +8,7 @@ use super::Lines;
 use super::plain::Plain;
 use super::shell::{Flow, Passed, Shell, summary};
 use super::workspace::{Farewell, State};
+use crate::errno;
 use crate::error::{Error, Result};
 
 pub fn list(shell: &mut Shell<'_>, _: &str) -> Result<Flow> {
@@ -167,9 +168,7 @@ fn file<'r>(rest: &'r str, command: &str) -> Result<&'r str> {
 }
 
 fn failed(what: &str, path: &str, error: &std::io::Error) -> Error {
-    let text = error.to_string();
-    let reason = text.split(" (os error").next().unwrap_or(&text);
-    Error::usage(format!("cannot {what} '{path}': {reason}"))
+    Error::usage(format!("cannot {what} '{path}': {}", errno::reason(error)))
 }
 
 /// Waits for programs that end by themselves.

@@ -14,6 +14,7 @@ use super::json::key_text;
 use super::quantiles::middle;
 use super::{Benchmark, Loss, Message, Sink, Testing};
 use crate::config::Config;
+use crate::errno;
 use crate::error::{Error, Result};
 use crate::strftime;
 use crate::types::{QUANTILE_BITS, log2_bucket};
@@ -154,8 +155,7 @@ fn histogram(buckets: &[(u32, u64)], max: i64) -> Result<Histogram<u64>> {
 
 fn written(result: std::io::Result<()>) -> Result<()> {
     result.map_err(|error| {
-        let text = error.to_string();
-        let reason = text.split(" (os error").next().unwrap_or_default().to_lowercase();
+        let reason = errno::reason(&error).to_lowercase();
         Error::usage(format!("cannot write the log of --hlog: {reason}"))
     })
 }
