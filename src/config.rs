@@ -111,11 +111,14 @@ pub fn rows() -> impl Iterator<Item = Row> {
     known.map(|(key, get)| Row { name: key.name, doc: key.doc, get })
 }
 
+/// What maps hold unless the script asks for more.
+pub const MAX_MAP_KEYS: u64 = 4096;
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             hist_percentiles: false,
-            max_map_keys: 4096,
+            max_map_keys: MAX_MAP_KEYS,
             max_strlen: 1024,
             max_probes: 1024,
             max_bpf_progs: 1024,

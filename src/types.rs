@@ -337,6 +337,23 @@ impl Aggregate {
 }
 
 impl Aggregate {
+    /// Whether it has no one number (or record) to show, but many.
+    pub fn is_distribution(&self) -> bool {
+        match self {
+            Aggregate::Count
+            | Aggregate::Sum(_)
+            | Aggregate::Min(_)
+            | Aggregate::Max(_)
+            | Aggregate::Avg(_)
+            | Aggregate::Stats(_) => false,
+            Aggregate::Hist { .. }
+            | Aggregate::LHist { .. }
+            | Aggregate::Series { .. }
+            | Aggregate::Heat { .. }
+            | Aggregate::Quantiles => true,
+        }
+    }
+
     /// Bytes of one CPU's slot for one part of a value that is spread over several entries.
     pub fn part_size(&self) -> u32 {
         match self {

@@ -43,18 +43,6 @@ fn has_stack(key: &Type) -> bool {
 fn is_number(value: &MapValue) -> bool {
     match value {
         MapValue::Plain(ty) => matches!(ty, Type::Int(_)),
-        MapValue::Aggregate(of) => match of {
-            Aggregate::Count
-            | Aggregate::Sum(_)
-            | Aggregate::Min(_)
-            | Aggregate::Max(_)
-            | Aggregate::Avg(_)
-            | Aggregate::Stats(_) => true,
-            Aggregate::Hist { .. }
-            | Aggregate::LHist { .. }
-            | Aggregate::Series { .. }
-            | Aggregate::Heat { .. }
-            | Aggregate::Quantiles => false,
-        },
+        MapValue::Aggregate(of) => !of.is_distribution(),
     }
 }

@@ -18,7 +18,7 @@ use rtrace::repl::screen::Screen;
 use rtrace::repl::shell::{Form, IdleInterrupt, MakeSink, Outside, Shell, Voice};
 use rtrace::repl::terminal::Terminal;
 use rtrace::report::written;
-use rtrace::runtime::{Stop, TerminalSettings, features};
+use rtrace::runtime::{self, Stop, TerminalSettings, features};
 
 use crate::{output, run, signals};
 
@@ -100,7 +100,7 @@ fn on_terminal(screen: &Screen, work: impl FnOnce() -> Result<()>) -> Result<()>
     let result = work();
     // The reader may have been in the middle of a line.
     terminal.inspect(restore);
-    result.and(screen.close().or_else(|error| written(Err(error))))
+    result.and(written(screen.close()))
 }
 
 /// Whatever happens, the person gets the terminal back as it was.
@@ -140,10 +140,10 @@ impl Reader {
     /// Hands over entry after entry, each once the one before is answered; nothing at the end.
     fn read(&self, say: &Sender<Option<String>>, heard: &Receiver<String>, bell: &Stop) {
         // Looking things up for completion must not wait for those that the programs need.
-        let kernel = Live::new(features::probe);
+        let live = || Live::new(features::probe).with_programs(runtime::PROGRAMS);
         let kernel = match &self.traceable {
-            Some(path) => kernel.with_functions(path).unwrap_or_else(|_| Live::new(features::probe)),
-            None => kernel,
+            Some(path) => live().with_functions(path).unwrap_or_else(|_| live()),
+            None => live(),
         };
         std::thread::scope(|scope| {
             if self.form == Form::Terminal {

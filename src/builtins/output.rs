@@ -160,13 +160,8 @@ fn print(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     }
     if let ast::ExprKind::Map { keys: Some(_), .. } = &*call.args[0].kind {
         let map = cx.map_arg(&call.args[0], "print")?;
-        if let MapValue::Aggregate(
-            Aggregate::Hist { .. }
-            | Aggregate::LHist { .. }
-            | Aggregate::Series { .. }
-            | Aggregate::Heat { .. }
-            | Aggregate::Quantiles,
-        ) = map.value
+        if let MapValue::Aggregate(of) = map.value
+            && of.is_distribution()
         {
             return Err(no_single_value(cx, call, &map));
         }

@@ -70,19 +70,9 @@ impl Cx<'_> {
                 format!("{name} has no explicit keys (scalar map), and cannot be used for iteration")
             }
             (_, None) => return Err(self.undefined(name, span)),
-            (
-                _,
-                Some(
-                    value @ MapValue::Aggregate(
-                        Aggregate::Stats(_)
-                        | Aggregate::Hist { .. }
-                        | Aggregate::LHist { .. }
-                        | Aggregate::Series { .. }
-                        | Aggregate::Heat { .. }
-                        | Aggregate::Quantiles,
-                    ),
-                ),
-            ) => format!("Loop expression does not support type: {value}"),
+            (_, Some(MapValue::Aggregate(of))) if matches!(of, Aggregate::Stats(_)) || of.is_distribution() => {
+                format!("Loop expression does not support type: {}", MapValue::Aggregate(of))
+            }
             (Keyed::By(_), Some(_)) if !self.kernel.has(Feature::ForEachMapElem) => {
                 "for loops over maps need kernel 5.13 or later (bpf_for_each_map_elem)".to_string()
             }

@@ -165,14 +165,7 @@ impl Cx<'_> {
     /// What is assigned to a variable, which can be any value but a whole aggregation.
     fn assigned(&mut self, value: &ast::Expr) -> Fallible<Expr> {
         match self.aggregate_named(value) {
-            Some(
-                of @ (Aggregate::Stats(_)
-                | Aggregate::Hist { .. }
-                | Aggregate::LHist { .. }
-                | Aggregate::Series { .. }
-                | Aggregate::Heat { .. }
-                | Aggregate::Quantiles),
-            ) => {
+            Some(of) if matches!(of, Aggregate::Stats(_)) || of.is_distribution() => {
                 let of = MapValue::Aggregate(of);
                 let message = format!("Value '{of}' cannot be assigned to a scratch variable.");
                 Err(self.error(Diagnostic::error(value.span, message)))

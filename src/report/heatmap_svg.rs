@@ -34,14 +34,14 @@ impl Gallery {
     /// What the map counts from now on comes on top of what was last printed.
     pub fn emptied(&mut self, map: &str) {
         for (name, heat) in self.latest.remove(map).unwrap_or_default() {
-            self.ended = added(std::mem::take(&mut self.ended), name, &heat);
+            add(&mut self.ended, name, &heat);
         }
     }
 
     /// The picture.
     pub fn draw(&self) -> Result<Vec<u8>> {
-        let latest = self.latest.values().flatten();
-        let all = latest.fold(self.ended.clone(), |all, (name, heat)| added(all, name.clone(), heat));
+        let mut all = self.ended.clone();
+        self.latest.values().flatten().for_each(|(name, heat)| add(&mut all, name.clone(), heat));
         let grids = all.iter().filter_map(|(name, heat)| Some((name.as_str(), Grid::new(heat, COLUMNS)?)));
         let grids: Vec<(&str, Grid)> = grids.collect();
         if grids.is_empty() {
@@ -56,8 +56,8 @@ fn entry(map: &str, key: &Value, value: &Value, config: &Config) -> Option<(Stri
     Some((format!("{map}[{}]", String::from_utf8_lossy(&self::key(key, config))), of.clone()))
 }
 
-/// The columns of both, those of one interval as one.
-fn added(mut all: BTreeMap<String, Heat>, name: String, more: &Heat) -> BTreeMap<String, Heat> {
+/// Adds the columns, those of one interval as one.
+fn add(all: &mut BTreeMap<String, Heat>, name: String, more: &Heat) {
     let sum = all.entry(name).or_insert_with(|| Heat { columns: Vec::new(), ..more.clone() });
     let mut columns: BTreeMap<u64, Vec<u64>> = std::mem::take(&mut sum.columns).into_iter().collect();
     for (epoch, counts) in &more.columns {
@@ -65,7 +65,6 @@ fn added(mut all: BTreeMap<String, Heat>, name: String, more: &Heat) -> BTreeMap
         column.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
     }
     sum.columns = columns.into_iter().collect();
-    all
 }
 
 /// Columns of a heat map at the most.

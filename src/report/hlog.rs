@@ -184,6 +184,11 @@ impl Sink for HlogSink {
         self.inner.map(map)
     }
 
+    fn counted(&mut self, map: &MapReport) -> Result<()> {
+        self.log.borrow_mut().record(map)?;
+        self.inner.counted(map)
+    }
+
     fn emptied(&mut self, map: &str) -> Result<()> {
         self.log.borrow_mut().emptied(map);
         self.inner.emptied(map)

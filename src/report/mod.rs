@@ -32,6 +32,10 @@ pub trait Sink {
     fn value(&mut self, value: &Value) -> Result<()>;
     /// A map, printed by `print(@m)` or at the end.
     fn map(&mut self, map: &MapReport) -> Result<()>;
+    /// All of a distribution of which only a part is printed next, for those who keep account of it.
+    fn counted(&mut self, _map: &MapReport) -> Result<()> {
+        Ok(())
+    }
     /// A map was cleared or zeroed: what is printed of it later comes on top of what was.
     fn emptied(&mut self, _map: &str) -> Result<()> {
         Ok(())
@@ -164,7 +168,7 @@ impl<'a> Message<'a> {
 }
 
 /// A write that failed, worded.
-pub fn written(result: std::io::Result<()>) -> Result<()> {
+pub fn written<T>(result: std::io::Result<T>) -> Result<T> {
     result.map_err(|error| match error.kind() {
         std::io::ErrorKind::BrokenPipe => Error::closed(),
         std::io::ErrorKind::StorageFull => Error::usage("cannot write the output: no space is left on the device")

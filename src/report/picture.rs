@@ -43,6 +43,17 @@ impl PictureSink {
         Self { picture, out, aside, config, profile, gallery, start_ns, started }
     }
 
+    /// Takes a map in, if it is one of stacks.
+    fn stacks(&mut self, map: &MapReport) -> Result<bool> {
+        let Some(stacks) = stacks(map, &self.config) else { return Ok(false) };
+        if self.picture == Picture::Folded {
+            written(self.out.write_all(&folded::lines(&stacks)))?;
+        } else {
+            self.profile.update(&map.name, stacks);
+        }
+        Ok(true)
+    }
+
     fn document(&self) -> Result<Vec<u8>> {
         match self.picture {
             Picture::Folded => Ok(Vec::new()),
@@ -71,15 +82,11 @@ impl Sink for PictureSink {
     }
 
     fn map(&mut self, map: &MapReport) -> Result<()> {
-        match (self.picture, stacks(map, &self.config)) {
-            (Picture::Folded, Some(stacks)) => written(self.out.write_all(&folded::lines(&stacks))),
-            (Picture::Flamegraph | Picture::Pprof, Some(stacks)) => {
-                self.profile.update(&map.name, stacks);
-                Ok(())
-            }
-            (Picture::Svg, _) if self.gallery.update(map, &self.config) => Ok(()),
-            (Picture::Folded | Picture::Flamegraph | Picture::Pprof | Picture::Svg, _) => self.aside.map(map),
-        }
+        let is_drawn = match self.picture {
+            Picture::Svg => self.gallery.update(map, &self.config),
+            Picture::Folded | Picture::Flamegraph | Picture::Pprof => self.stacks(map)?,
+        };
+        if is_drawn { Ok(()) } else { self.aside.map(map) }
     }
 
     fn emptied(&mut self, map: &str) -> Result<()> {

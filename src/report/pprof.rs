@@ -37,7 +37,7 @@ mod field {
 pub fn encode(profile: &Profile, period: Period) -> Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     written(encoder.write_all(&message(profile, period)))?;
-    encoder.finish().map_err(|error| written(Err(error)).err().unwrap_or_else(crate::error::Error::closed))
+    written(encoder.finish())
 }
 
 /// Everything that others refer to by number.

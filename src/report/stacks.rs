@@ -115,22 +115,28 @@ fn weight(value: &Value) -> Option<Weight> {
 }
 
 fn stack(key: &Value, config: &Config) -> Option<Stack> {
-    let numbered =
-        |parts: &[Value]| (1..).zip(parts.iter().cloned()).map(|(n, part)| (format!("key{n}"), part)).collect();
-    let parts: Vec<(String, Value)> = match key {
-        Value::Tuple(parts) => numbered(parts),
-        Value::Record(fields) => fields.clone(),
-        _ => numbered(std::slice::from_ref(key)),
-    };
-    let frames = |part: &Value| if let Value::Stack { frames, .. } = part { Some(frames.clone()) } else { None };
-    let mut stacks: Vec<Vec<Frame>> = parts.iter().filter_map(|(_, part)| frames(part)).collect();
+    let (mut stacks, mut labels) = (Vec::new(), Vec::new());
+    for (name, part) in parts(key) {
+        match part {
+            Value::Stack { frames, .. } => stacks.push(frames),
+            part => labels.push(Label { name, text: plain(part, config) }),
+        }
+    }
     if stacks.is_empty() {
         return None;
     }
     stacks.sort_by_key(|frames| frames.first().is_some_and(Frame::is_of_kernel));
-    let labels = parts.iter().filter(|(_, part)| frames(part).is_none());
-    let labels = labels.map(|(name, part)| Label { name: name.clone(), text: plain(part, config) }).collect();
-    Some(Stack { labels, frames: stacks.into_iter().flat_map(|frames| frames.into_iter().rev()).collect() })
+    Some(Stack { labels, frames: stacks.into_iter().flat_map(|frames| frames.iter().rev().cloned()).collect() })
+}
+
+/// What a key is made of, by its names, or by its places.
+fn parts(key: &Value) -> Vec<(String, &Value)> {
+    let elements = match key {
+        Value::Record(fields) => return fields.iter().map(|(name, part)| (name.clone(), part)).collect(),
+        Value::Tuple(elements) => elements,
+        _ => std::slice::from_ref(key),
+    };
+    (1..).zip(elements).map(|(n, part)| (format!("key{n}"), part)).collect()
 }
 
 #[cfg(test)]

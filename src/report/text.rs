@@ -46,15 +46,14 @@ impl TextSink {
         if matches!(value, Value::Histogram(_)) {
             return self.histogram(heading, value);
         }
-        if let Value::Series(of) = value {
-            let rows = series::text(of);
-            let drawing = if rows.is_empty() { Vec::new() } else { [heading, b":\n", rows.as_bytes(), b"\n"].concat() };
-            return self.put(&drawing);
-        }
-        if let Value::Heat(of) = value {
-            let rows = heatmap::text(of, self.manner.style);
-            let drawing = if rows.is_empty() { Vec::new() } else { [heading, b":\n", rows.as_bytes(), b"\n"].concat() };
-            return self.put(&drawing);
+        let drawing = match value {
+            Value::Series(of) => Some(series::text(of)),
+            Value::Heat(of) => Some(heatmap::text(of, self.manner.style)),
+            _ => None,
+        };
+        if let Some(rows) = drawing {
+            let text = if rows.is_empty() { Vec::new() } else { [heading, b":\n", rows.as_bytes(), b"\n"].concat() };
+            return self.put(&text);
         }
         let line = [heading, b": ", &plain(value, &self.config), b"\n"].concat();
         self.put(&line)

@@ -111,7 +111,7 @@ impl<'u> Placed<'u> {
         mut program: impl FnMut(&'u Unit, &Purpose<'_>) -> Result<Rc<OwnedFd>>,
     ) -> Result<Placed<'u>> {
         let place = |(unit, how, targets): Share<'u>| {
-            let program = program(unit, &how.purpose(targets[0].target))?;
+            let program = program(unit, &how.purpose(unit.kind, targets[0].target))?;
             Ok(Part { program, how, targets })
         };
         shares(units, kernel).map(place).collect::<Result<_>>().map(|parts| Placed { parts })
@@ -232,13 +232,12 @@ impl How {
         }
     }
 
-    fn purpose(self, target: &Target) -> Purpose<'_> {
-        let purpose = Purpose::of(target);
+    fn purpose(self, kind: ProgKind, target: &Target) -> Purpose<'_> {
+        let purpose = Purpose::of(kind, target);
         match self {
-            How::Single | How::Bound => purpose,
+            How::Single | How::Bound | How::TracingMulti => purpose,
             How::KprobeMulti => Purpose { expected_attach_type: sys::link::KPROBE_MULTI, ..purpose },
             How::UprobeMulti => Purpose { expected_attach_type: sys::link::UPROBE_MULTI, ..purpose },
-            How::TracingMulti => purpose.of_many(),
         }
     }
 

@@ -203,16 +203,17 @@ impl<'k> Attacher<'k> {
     }
 
     pub fn functions(&mut self, part: &Part<'_>) -> Result<()> {
-        let types = |of: &Numbered<'_>| match &of.target.attach {
-            Attach::Trampoline { type_id, at, .. } => Some((*type_id, of.number, *at)),
-            _ => None,
+        // All targets of a program are of one kind of probe.
+        let Some(Attach::Trampoline { at, .. }) = part.targets.first().map(|of| &of.target.attach) else {
+            return Ok(());
         };
         self.together(part.targets.clone(), |targets| {
-            let (types, places): (Vec<u32>, Vec<(u64, Point)>) =
-                targets.iter().filter_map(types).map(|(id, number, at)| (id, (number, at))).unzip();
-            let cookies: Vec<u64> = places.iter().map(|(number, _)| *number).collect();
-            let at = places.first().map_or(Point::Entry, |(_, at)| *at);
-            sys::link::tracing_multi(part.program.as_fd(), &types, &cookies, at)
+            let types = targets.iter().filter_map(|of| match &of.target.attach {
+                Attach::Trampoline { type_id, .. } => Some(*type_id),
+                _ => None,
+            });
+            let cookies: Vec<u64> = targets.iter().map(|of| of.number).collect();
+            sys::link::tracing_multi(part.program.as_fd(), &types.collect::<Vec<_>>(), &cookies, *at)
         })
     }
 

@@ -11,11 +11,6 @@ use crate::btf::{Btf, Kind, TypeId};
 use crate::kernel::Feature;
 use crate::plan::{Point, ProgKind};
 
-/// `BPF_PROG_TYPE_KPROBE`.
-const KPROBE: u32 = 2;
-/// `BPF_PROG_TYPE_TRACING`.
-const TRACING: u32 = 26;
-
 /// `r0 = 0; exit`.
 const NOTHING: [Insn; 2] = [Insn { code: 0xb7, regs: 0, off: 0, imm: 0 }, Insn { code: 0x95, regs: 0, off: 0, imm: 0 }];
 
@@ -67,18 +62,32 @@ const NOWHERE: link::Location = link::Location { offset: 0, semaphore: 0, cookie
 
 /// A kernel with trampolines finds that type 1, a number, is no function; others do not come to look at it.
 fn trampoline_at_number() -> io::Result<OwnedFd> {
-    load(program::NewProgram { kind: TRACING, expected_attach_type: link::TRACE_FENTRY, type_id: 1, ..trial() })
+    load(program::NewProgram {
+        kind: program_type(ProgKind::Tracing),
+        expected_attach_type: link::TRACE_FENTRY,
+        type_id: 1,
+        ..trial()
+    })
 }
 
 /// A program for many functions is bound to none when it is loaded; other kernels do not know the kind.
 fn for_many_functions() -> io::Result<OwnedFd> {
-    load(program::NewProgram { kind: TRACING, expected_attach_type: link::TRACE_FENTRY_MULTI, ..trial() })
+    load(program::NewProgram {
+        kind: program_type(ProgKind::Tracing),
+        expected_attach_type: link::TRACE_FENTRY_MULTI,
+        ..trial()
+    })
 }
 
 /// The iterator over tasks, as old as any, is loaded, which attaches nothing.
 fn visits_tasks(btf: &Btf) -> bool {
     let load_for = |TypeId(type_id)| {
-        load(program::NewProgram { kind: TRACING, expected_attach_type: link::TRACE_ITER, type_id, ..trial() })
+        load(program::NewProgram {
+            kind: program_type(ProgKind::Tracing),
+            expected_attach_type: link::TRACE_ITER,
+            type_id,
+            ..trial()
+        })
     };
     btf.find("bpf_iter_task", Kind::Func).is_some_and(|id| load_for(id).is_ok())
 }
@@ -121,7 +130,7 @@ fn for_link(expected_attach_type: u32) -> io::Result<OwnedFd> {
 
 fn trial() -> program::NewProgram<'static> {
     program::NewProgram {
-        kind: KPROBE,
+        kind: program_type(ProgKind::Kprobe),
         expected_attach_type: 0,
         type_id: 0,
         home: None,

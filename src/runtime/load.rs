@@ -15,7 +15,7 @@ use crate::bpf::btf::program_btf;
 use crate::bpf::unit::{Insn, RelocTarget, Unit};
 use crate::error::{Error, Result};
 use crate::kernel::Home;
-use crate::plan::{Attach, Point, ProgKind, Target};
+use crate::plan::{Attach, ProgKind, Target};
 use crate::source::{Sources, Span};
 
 /// Everything that loading a unit needs beside the unit.
@@ -39,31 +39,17 @@ pub struct Purpose<'a> {
 }
 
 impl Purpose<'_> {
-    /// What a program that is not for a multi link must know of its target.
-    pub fn of(target: &Target) -> Purpose<'_> {
+    /// What a program of this kind must know of its target, unless that is for a multi link on probes.
+    pub fn of(kind: ProgKind, target: &Target) -> Purpose<'_> {
         let (expected_attach_type, type_id, home) = match &target.attach {
-            Attach::Trampoline { home, type_id, at, .. } => {
-                let kind = match at {
-                    Point::Entry => sys::link::TRACE_FENTRY,
-                    Point::Return => sys::link::TRACE_FEXIT,
-                };
-                (kind, *type_id, home)
+            Attach::Trampoline { home, at, .. } if kind == ProgKind::ManyTracing => {
+                (sys::link::tracing_many(*at), 0, home)
             }
+            Attach::Trampoline { home, type_id, at, .. } => (sys::link::tracing(*at), *type_id, home),
             Attach::Iterator { type_id, .. } => (sys::link::TRACE_ITER, *type_id, &Home::Kernel),
             _ => (0, 0, &Home::Kernel),
         };
         Purpose { expected_attach_type, type_id, home, target }
-    }
-}
-
-impl<'a> Purpose<'a> {
-    /// What a program must know that is to be put on many functions of the target's home.
-    pub fn of_many(self) -> Purpose<'a> {
-        let expected_attach_type = match self.expected_attach_type {
-            sys::link::TRACE_FEXIT => sys::link::TRACE_FEXIT_MULTI,
-            _ => sys::link::TRACE_FENTRY_MULTI,
-        };
-        Purpose { expected_attach_type, type_id: 0, ..self }
     }
 }
 
@@ -109,7 +95,7 @@ impl Loader<'_> {
         let insns = self.relocated(unit);
         let btf = program_btf(unit, self.sources);
         let blob = program::load_btf(&btf.blob).ok();
-        let bound = unit.targets.first().map(Purpose::of);
+        let bound = unit.targets.first().map(|target| Purpose::of(unit.kind, target));
         let home = bound.and_then(|bound| homes::descriptor(bound.home).ok()).flatten();
         let new = NewProgram {
             kind: program_type(unit.kind),

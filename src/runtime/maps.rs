@@ -9,6 +9,7 @@ use super::content::{Content, Entry, Layout};
 use super::refusal::refused;
 use super::sys::map::{self, NewMap, Shape};
 use super::turns::Turns;
+use crate::config::MAX_MAP_KEYS;
 use crate::error::{Error, Result};
 use crate::id::IdVec;
 use crate::kernel::{Feature, Kernel};
@@ -44,8 +45,7 @@ const FILLED_IN_ADVANCE: u64 = 1 << 18;
 /// Entries written by one call.
 const WRITTEN: usize = 1 << 16;
 
-/// What maps hold unless the script asks for more (`max_map_keys`), and up to how many bytes of more are set aside.
-const USUAL_ENTRIES: u32 = 4096;
+/// Up to so many bytes are set aside for a table of which more is asked than usual.
 const FILLED_AT_ALL: u64 = 1 << 28;
 
 /// Bytes of a page, in which `perf_rb_pages` is counted.
@@ -185,7 +185,7 @@ impl Made {
             key_size: of.key_size,
             value_size: of.value_size,
             max_entries: if of.kind == MapKind::Ring { ring_size(of, plan) } else { of.max_entries },
-            flags: flags(of, kernel),
+            flags: flags(of, kernel, cpus),
             name: name(&of.role),
         };
         let fd = map::create(&new).map_err(|error| {
@@ -242,12 +242,12 @@ fn kind(kind: MapKind) -> u32 {
     }
 }
 
-fn flags(of: &Map, kernel: &dyn Kernel) -> u32 {
+fn flags(of: &Map, kernel: &dyn Kernel, cpus: usize) -> u32 {
     match (of.kind, &of.role) {
         // Filling a table in advance takes its time, above all one with values for each CPU, yet makes new entries cheaper. Doing
         // without is safe where the kernel's allocator is, and loses entries only where very many are new at once: whoever asks for
         // more of them than usual means that.
-        (MapKind::PerCpuHash, _) if kernel.has(Feature::UnallocatedHash) && !is_filled(of, kernel) => NO_PREALLOC,
+        (MapKind::PerCpuHash, _) if kernel.has(Feature::UnallocatedHash) && !is_filled(of, cpus) => NO_PREALLOC,
         (MapKind::Hash, _) if bytes(of) > FILLED_IN_ADVANCE && kernel.has(Feature::UnallocatedHash) => NO_PREALLOC,
         (_, Role::Zeros) => READ_ONLY_FOR_PROGRAMS,
         _ => 0,
@@ -255,9 +255,9 @@ fn flags(of: &Map, kernel: &dyn Kernel) -> u32 {
 }
 
 /// Whether a table with values for each CPU is to have its entries from the start.
-fn is_filled(of: &Map, kernel: &dyn Kernel) -> bool {
-    let each = u64::from(of.key_size) + u64::from(of.value_size) * u64::from(kernel.cpus());
-    of.max_entries > USUAL_ENTRIES && !of.is_parted() && u64::from(of.max_entries) * each <= FILLED_AT_ALL
+fn is_filled(of: &Map, cpus: usize) -> bool {
+    let each = u64::from(of.key_size) + u64::from(of.value_size) * cpus as u64;
+    u64::from(of.max_entries) > MAX_MAP_KEYS && !of.is_parted() && u64::from(of.max_entries) * each <= FILLED_AT_ALL
 }
 
 /// Bytes of keys and values that a full table holds.

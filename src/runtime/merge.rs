@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::types::{
-    Aggregate, Keep, QUANTILE_BLOCK, QUANTILE_BUCKETS_AT, QUANTILE_PART_AT, SERIES_WORDS, Sign, log2_buckets,
+    Aggregate, Keep, QUANTILE_BITS, QUANTILE_BLOCK, QUANTILE_BUCKETS_AT, QUANTILE_PART_AT, SERIES_WORDS, Sign,
+    log2_buckets,
 };
 use crate::value::{Heat, Histogram, Quantiles, Series, Value};
 
@@ -31,7 +32,10 @@ pub fn merge<'s>(of: Aggregate, slots: impl Iterator<Item = &'s [u8]>) -> Value 
         Aggregate::Hist { .. } | Aggregate::LHist { .. } => {
             Value::Histogram(Histogram { shape: of, counts: sums(slots, of.size() as usize / 8), div: 1 })
         }
-        Aggregate::Quantiles => Value::Quantiles(quantiles(slots.collect(), of.size() as usize / 8)),
+        Aggregate::Quantiles => {
+            let whole = vec![(0, slots.collect())];
+            Value::Quantiles(quantiles(whole, QUANTILE_BUCKETS_AT, log2_buckets(QUANTILE_BITS)))
+        }
     }
 }
 
@@ -45,7 +49,7 @@ pub struct Part<'e> {
 pub fn merge_parts(of: Aggregate, parts: Vec<Part<'_>>) -> Value {
     let parts = parts.into_iter().map(|part| (part.number, part.slots.into_iter().map(words).collect())).collect();
     match of {
-        Aggregate::Quantiles => Value::Quantiles(quantiles_of_parts(parts)),
+        Aggregate::Quantiles => Value::Quantiles(quantiles(parts, QUANTILE_PART_AT, QUANTILE_BLOCK)),
         Aggregate::Heat { interval, bits } => Value::Heat(heat(interval, bits, parts)),
         _ => merge(of, std::iter::empty()),
     }
@@ -59,17 +63,6 @@ fn heat(interval: u64, bits: u8, mut parts: Vec<(u64, Vec<Vec<u64>>)>) -> Heat {
     Heat { interval, bits, columns, div: 1 }
 }
 
-fn quantiles_of_parts(mut parts: Vec<(u64, Vec<Vec<u64>>)>) -> Quantiles {
-    parts.sort_by_key(|(number, _)| *number);
-    let max = extreme(parts.iter().flat_map(|(_, slots)| slots.iter().cloned()), Sign::Signed, Iterator::max_by_key);
-    let start = QUANTILE_PART_AT as usize;
-    let buckets = parts.into_iter().flat_map(|(number, slots)| {
-        let counts = sums(slots.into_iter(), start + QUANTILE_BLOCK as usize).split_off(start);
-        (number as u32 * QUANTILE_BLOCK..).zip(counts)
-    });
-    Quantiles { max: max as i64, buckets: buckets.filter(|(_, count)| *count > 0).collect(), div: 1 }
-}
-
 /// The sum of each of the first words.
 fn sums(slots: impl Iterator<Item = Vec<u64>>, words: usize) -> Vec<u64> {
     slots.fold(vec![0u64; words], |mut sums, slot| {
@@ -78,12 +71,15 @@ fn sums(slots: impl Iterator<Item = Vec<u64>>, words: usize) -> Vec<u64> {
     })
 }
 
-/// The counts of a bucket add up, so nothing is lost in merging.
-fn quantiles(slots: Vec<Vec<u64>>, words: usize) -> Quantiles {
-    let max = extreme(slots.iter().cloned(), Sign::Signed, Iterator::max_by_key) as i64;
-    let counts = sums(slots.into_iter(), words).split_off(QUANTILE_BUCKETS_AT as usize);
-    let buckets = (0..).zip(counts).filter(|(_, count)| *count > 0).collect();
-    Quantiles { max, buckets, div: 1 }
+/// Each part has so many buckets, from this word on. The counts of a bucket add up, so nothing is lost in merging.
+fn quantiles(mut parts: Vec<(u64, Vec<Vec<u64>>)>, start: u32, buckets: u32) -> Quantiles {
+    parts.sort_by_key(|(number, _)| *number);
+    let max = extreme(parts.iter().flat_map(|(_, slots)| slots.iter().cloned()), Sign::Signed, Iterator::max_by_key);
+    let counts = parts.into_iter().flat_map(|(number, slots)| {
+        let counts = sums(slots.into_iter(), (start + buckets) as usize).split_off(start as usize);
+        (number as u32 * buckets..).zip(counts)
+    });
+    Quantiles { max: max as i64, buckets: counts.filter(|(_, count)| *count > 0).collect(), div: 1 }
 }
 
 /// The words of a slot. What lies behind the aggregation (such as a mark) is there too.

@@ -136,6 +136,13 @@ impl UserSymbols {
         if noted.is_none_or(|noted| noted.at.elapsed() >= lasts) {
             self.remember(pid);
         }
+        // Programs write a map once they have made code, which may be after their mappings were noted.
+        if let Some(noted) = self.processes.get_mut(&pid)
+            && noted.jit.is_none()
+            && addresses.iter().any(|address| noted.is_made_at_run_time(*address))
+        {
+            noted.jit = PerfMap::open(pid);
+        }
     }
 
     /// The files that addresses lie in, by their build ids, and where in them.
@@ -163,7 +170,6 @@ impl UserSymbols {
                 (vdso.and_then(|symbols| symbols.find(address - mapping.addresses.start)), "[vdso]".to_string())
             }
             Origin::Anonymous => {
-                noted.jit = noted.jit.take().or_else(|| PerfMap::open(pid));
                 let Some(jit) = &mut noted.jit else { return bare };
                 let path = jit.path.clone();
                 (jit.find(address), path)
@@ -182,6 +188,10 @@ impl Noted {
             self.code.insert(0, code);
             self.code.truncate(STATES);
         }
+    }
+
+    fn is_made_at_run_time(&self, address: u64) -> bool {
+        self.mapping(address).is_some_and(|mapping| mapping.origin == Origin::Anonymous)
     }
 
     /// What lies at an address, or lay there last.

@@ -17,5 +17,5 @@ pub fn verify(compiled: &Compiled, sources: &Sources, kernel: &dyn Kernel) -> Re
     let loader = Loader { maps: &maps, sources, license };
     // Every unit serves a target.
     let mut firsts = units.iter().filter_map(|unit| Some((unit, unit.targets.first()?)));
-    firsts.try_for_each(|(unit, target)| loader.load(unit, &Purpose::of(target)).map(drop))
+    firsts.try_for_each(|(unit, target)| loader.load(unit, &Purpose::of(unit.kind, target)).map(drop))
 }

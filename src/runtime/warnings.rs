@@ -97,13 +97,13 @@ fn says(cause: &Cause, faults: Faults) -> Says {
         Cause::TextCut => Says::Nothing,
         Cause::MapMemory { .. } => update("The kernel has no memory for a new map element.", -libc::ENOMEM),
         Cause::MapBusy { .. } => update("Map element in use elsewhere; can't update it.", -libc::EBUSY),
-        Cause::MapFull { map } => Says::Words(Words {
-            text: format!(
+        Cause::MapFull { map } => {
+            let text = format!(
                 "Map full; can't update element. Try increasing max_map_keys config or manually setting the max entries in a \
                  map declaration e.g. `let {map} = hash(5000)`"
-            ),
-            helper: Some(HelperFault { helper: "map_update_elem", code: -libc::E2BIG }),
-        }),
+            );
+            update(&text, -libc::E2BIG)
+        }
         Cause::MissingKey => Says::Words(Words {
             text: "Can't lookup map element because it does not exist.".to_string(),
             helper: Some(HelperFault { helper: "map_lookup_elem", code: 0 }),

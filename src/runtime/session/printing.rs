@@ -9,6 +9,7 @@ use crate::report::Sink;
 use crate::runtime::content::Entry;
 use crate::runtime::order::Choice;
 use crate::runtime::shown::map_report;
+use crate::types::{Aggregate, MapValue};
 
 impl State<'_> {
     /// All maps that have something to show, by name.
@@ -31,7 +32,16 @@ impl State<'_> {
 
     pub(super) fn print(&mut self, id: MapId, choice: Choice, sink: &mut dyn Sink) -> Result<()> {
         let entries = self.maps.read(id)?;
+        if choice.top > 0 && self.has_quantiles(id) {
+            let plan = Rc::clone(&self.plan);
+            let all = map_report(&mut self.decoder(), &plan, id, &entries, Choice::ALL);
+            all.map_or(Ok(()), |all| sink.counted(&all))?;
+        }
         self.show(id, &entries, choice, sink)
+    }
+
+    fn has_quantiles(&self, id: MapId) -> bool {
+        matches!(self.plan.maps[id].role, Role::User { value: MapValue::Aggregate(Aggregate::Quantiles), .. })
     }
 
     fn show(&mut self, id: MapId, entries: &[Entry], choice: Choice, sink: &mut dyn Sink) -> Result<()> {

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use aya_obj::generated::bpf_link_info;
 
-use super::{Command, address, attr, bpf, bpf_fd};
+use super::{Command, address, attr, bpf, bpf_fd, describe};
 use crate::plan::{Extent, Point};
 
 /// `enum bpf_attach_type` of `include/uapi/linux/bpf.h`.
@@ -131,6 +131,21 @@ pub fn pin(object: BorrowedFd<'_>, path: &CStr) -> io::Result<()> {
     bpf(Command::BPF_OBJ_PIN, &mut attr).map(drop)
 }
 
+/// What a program is loaded for that is put on one function, or on many.
+pub fn tracing(at: Point) -> u32 {
+    match at {
+        Point::Entry => TRACE_FENTRY,
+        Point::Return => TRACE_FEXIT,
+    }
+}
+
+pub fn tracing_many(at: Point) -> u32 {
+    match at {
+        Point::Entry => TRACE_FENTRY_MULTI,
+        Point::Return => TRACE_FEXIT_MULTI,
+    }
+}
+
 /// Puts a program at the function that it was bound to when it was loaded.
 pub fn trampoline(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let mut attr = attr();
@@ -142,10 +157,7 @@ pub fn trampoline(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 pub fn trampoline_with_cookie(program: BorrowedFd<'_>, cookie: u64, at: Point) -> io::Result<OwnedFd> {
     let mut attr = attr();
     attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
-    attr.link_create.attach_type = match at {
-        Point::Entry => TRACE_FENTRY,
-        Point::Return => TRACE_FEXIT,
-    };
+    attr.link_create.attach_type = tracing(at);
     attr.link_create.__bindgen_anon_3.tracing.cookie = cookie;
     bpf_fd(Command::BPF_LINK_CREATE, &mut attr)
 }
@@ -155,10 +167,7 @@ pub fn tracing_multi(program: BorrowedFd<'_>, types: &[u32], cookies: &[u64], at
     assert_eq!(types.len(), cookies.len());
     let mut attr = attr();
     attr.link_create.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
-    attr.link_create.attach_type = match at {
-        Point::Entry => TRACE_FENTRY_MULTI,
-        Point::Return => TRACE_FEXIT_MULTI,
-    };
+    attr.link_create.attach_type = tracing_many(at);
     // The bindings are older than this link. Its block begins as that of uprobes does, with two addresses and a third word: the
     // types, the cookies, and how many there are.
     attr.link_create.__bindgen_anon_3.uprobe_multi.path = address(types);
@@ -171,11 +180,7 @@ pub fn tracing_multi(program: BorrowedFd<'_>, types: &[u32], cookies: &[u64], at
 pub fn missed(link: BorrowedFd<'_>) -> io::Result<u64> {
     // SAFETY: the structure consists of integers only, for which zero is a valid value.
     let mut info: bpf_link_info = unsafe { std::mem::zeroed() };
-    let mut attr = attr();
-    attr.info.bpf_fd = link.as_raw_fd() as u32;
-    attr.info.info_len = size_of::<bpf_link_info>() as u32;
-    attr.info.info = std::ptr::from_mut(&mut info) as u64;
-    bpf(Command::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    describe(link, &mut info)?;
     // SAFETY: all fields of the unions are plain numbers, and the kernel has filled in those of the type it names.
     unsafe {
         let event = info.__bindgen_anon_1.perf_event;

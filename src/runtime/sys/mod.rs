@@ -38,6 +38,15 @@ fn bpf_fd(command: Command, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
     bpf(command, attr).map(|fd| owned(fd as i32))
 }
 
+/// Fills in what the kernel has to say; addresses in it are of buffers that the caller keeps.
+fn describe<T>(fd: BorrowedFd<'_>, info: &mut T) -> io::Result<()> {
+    let mut attr = attr();
+    attr.info.bpf_fd = fd.as_raw_fd() as u32;
+    attr.info.info_len = size_of::<T>() as u32;
+    attr.info.info = std::ptr::from_mut(info) as u64;
+    bpf(Command::BPF_OBJ_GET_INFO_BY_FD, &mut attr).map(drop)
+}
+
 /// Takes a descriptor just made by the kernel, and moves it out of the way.
 fn owned(fd: i32) -> OwnedFd {
     // SAFETY: the kernel has just returned this descriptor, so nobody else owns it.

@@ -1,11 +1,12 @@
 //! What is in the kernel whoever loaded it: programs and types by their numbers, and what the kernel says of them.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use aya_obj::generated::{bpf_btf_info, bpf_func_info, bpf_prog_info};
 
-use super::{Command, attr, bpf, bpf_fd};
+use super::program::info;
+use super::{Command, attr, bpf, bpf_fd, describe};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -43,11 +44,11 @@ pub fn by_number(kind: Kind, id: u32) -> io::Result<OwnedFd> {
 
 /// The number of a program's types, 0 for none, and those of its functions in them, the main one first.
 pub fn functions(program: BorrowedFd<'_>) -> io::Result<(u32, Vec<u32>)> {
-    let mut info = zeroed_program();
-    describe(program, &mut info)?;
+    let info = info(program)?;
     let (types, count) = (info.btf_id, info.nr_func_info);
     let mut functions = vec![bpf_func_info { insn_off: 0, type_id: 0 }; count as usize];
-    let mut info = zeroed_program();
+    // SAFETY: the structure consists of integers only, for which zero is a valid value.
+    let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
     info.nr_func_info = count;
     info.func_info_rec_size = size_of::<bpf_func_info>() as u32;
     info.func_info = functions.as_mut_ptr() as u64;
@@ -78,21 +79,7 @@ pub fn types_name(fd: BorrowedFd<'_>) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&name[..end]).into_owned())
 }
 
-fn zeroed_program() -> bpf_prog_info {
+fn zeroed_types() -> bpf_btf_info {
     // SAFETY: the structure consists of integers only, for which zero is a valid value.
     unsafe { std::mem::zeroed() }
-}
-
-fn zeroed_types() -> bpf_btf_info {
-    // SAFETY: as above.
-    unsafe { std::mem::zeroed() }
-}
-
-/// Fills in what the kernel has to say; addresses in it are of buffers that the caller keeps.
-fn describe<T>(fd: BorrowedFd<'_>, info: &mut T) -> io::Result<()> {
-    let mut attr = attr();
-    attr.info.bpf_fd = fd.as_raw_fd() as u32;
-    attr.info.info_len = size_of::<T>() as u32;
-    attr.info.info = std::ptr::from_mut(info) as u64;
-    bpf(Command::BPF_OBJ_GET_INFO_BY_FD, &mut attr).map(drop)
 }

@@ -219,7 +219,8 @@ pub fn raise(limit: Limit) {
 /// do: it counts among the processes of one terminal only, and each terminal gets the same share. The kernel itself keeps some time
 /// for the others.
 pub struct Precedence {
-    before: libc::sched_attr,
+    /// None where it was had before, by another session of this thread or by whoever started it: they give it back.
+    before: Option<libc::sched_attr>,
 }
 
 impl Precedence {
@@ -228,17 +229,22 @@ impl Precedence {
         let mut before = policy(libc::SCHED_OTHER, 0);
         // SAFETY: the structure is valid for the call and as large as it says.
         unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut before, before.size, 0) };
+        if [libc::SCHED_RR, libc::SCHED_FIFO].contains(&(before.sched_policy as i32)) {
+            return Precedence { before: None };
+        }
         let wanted = policy(libc::SCHED_RR, 1);
         // SAFETY: likewise.
         unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const wanted, 0) };
-        Precedence { before }
+        Precedence { before: Some(before) }
     }
 }
 
 impl Drop for Precedence {
     fn drop(&mut self) {
-        // SAFETY: the structure is valid for the call and as large as it says.
-        unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const self.before, 0) };
+        if let Some(before) = &self.before {
+            // SAFETY: the structure is valid for the call and as large as it says.
+            unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const *before, 0) };
+        }
     }
 }
 

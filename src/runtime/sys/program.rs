@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use aya_obj::generated::bpf_prog_info;
 
-use super::{Command, address, attr, bpf, bpf_fd, object_name};
+use super::{Command, address, attr, bpf, bpf_fd, describe, object_name};
 use crate::bpf::btf::{FUNC_INFO, LINE_INFO, ProgramBtf};
 use crate::bpf::unit::Insn;
 
@@ -111,13 +111,10 @@ pub fn enable_stats() -> io::Result<OwnedFd> {
     bpf_fd(Command::BPF_ENABLE_STATS, &mut attr)
 }
 
-fn info(program: BorrowedFd<'_>) -> io::Result<bpf_prog_info> {
+/// All that the kernel says of a program, but for what it has no room for here.
+pub(super) fn info(program: BorrowedFd<'_>) -> io::Result<bpf_prog_info> {
     // SAFETY: the structure consists of integers only, for which zero is a valid value.
     let mut info: bpf_prog_info = unsafe { std::mem::zeroed() };
-    let mut attr = attr();
-    attr.info.bpf_fd = program.as_raw_fd() as u32;
-    attr.info.info_len = size_of::<bpf_prog_info>() as u32;
-    attr.info.info = std::ptr::from_mut(&mut info) as u64;
-    bpf(Command::BPF_OBJ_GET_INFO_BY_FD, &mut attr)?;
+    describe(program, &mut info)?;
     Ok(info)
 }
