@@ -5,7 +5,6 @@ use crate::bpf::Helper;
 use crate::check::{Call, Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{BinaryOp, Expr, ExprKind};
-use crate::plan::{Map, MapKind, Role};
 use crate::types::{Naming, Type};
 use crate::{errno, signal};
 
@@ -83,16 +82,8 @@ pub fn as_text(cx: &mut Cx<'_>, value: Expr) -> Expr {
         }
         _ => return value,
     };
-    let span = value.span;
-    let map = cx.plan().shared_map(Map {
-        kind: MapKind::Array,
-        key_size: 4,
-        value_size: NAME,
-        max_entries: rows.iter().map(|(number, _)| number + 1).max().unwrap_or(1),
-        role: Role::Table(rows.into_iter().map(|(number, name)| (number, name.into_bytes())).collect()),
-    });
-    let key = Some(Expr::new(ExprKind::Convert(value), Type::U32, span));
-    Expr::new(ExprKind::MapGet { map, key }, Type::Str(NAME), span)
+    let rows = rows.into_iter().map(|(number, name)| (number, name.into_bytes())).collect();
+    cx.text_at(value, rows, NAME)
 }
 
 /// Bytes of the longest name, with its NUL.

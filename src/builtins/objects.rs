@@ -1,12 +1,12 @@
 //! What only the kernel can tell of its objects: the name of a file, the cookie of a socket.
 
 use super::Builtin;
+use super::process::fields_of;
 use crate::bpf::Helper;
 use crate::check::{Call, Cx, Fallible, kind_of};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
 use crate::plan::ProgKind;
-use crate::syntax::ast;
 use crate::types::Type;
 
 pub const ROWS: &[Builtin] = &[
@@ -29,7 +29,7 @@ pub const ROWS: &[Builtin] = &[
 ];
 
 fn path(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    if !is_trusted(cx.probe.kind) {
+    if !cx.probe.kind.is_told_pointers() {
         let message = "The path function can only be used with 'fentry', 'fexit', 'iter' probes";
         let hint = "elsewhere the last part of the name can be read: str(args.file.f_path.dentry.d_name.name)";
         return Err(cx.error(Diagnostic::error(call.span, message).hint(hint)));
@@ -65,16 +65,6 @@ fn path(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 /// The kernel's `PATH_MAX`.
 const LONGEST: u32 = 4096;
 
-/// Whether the verifier trusts the pointers that programs of this kind are handed.
-fn is_trusted(kind: ProgKind) -> bool {
-    match kind {
-        ProgKind::Tracing | ProgKind::ManyTracing | ProgKind::Iterator => true,
-        ProgKind::Kprobe | ProgKind::Tracepoint | ProgKind::RawTracepoint | ProgKind::PerfEvent | ProgKind::Xdp => {
-            false
-        }
-    }
-}
-
 /// Whether it is a pointer as the kernel hands it to the program.
 fn is_argument(pointer: &Expr) -> bool {
     match &*pointer.kind {
@@ -96,12 +86,7 @@ fn socket_cookie(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     if cx.probe.kind == ProgKind::Tracing && is_argument(&socket) && cx.kernel.version() >= (5, 12) {
         return Ok(Expr::new(ExprKind::Call(Helper::GET_SOCKET_COOKIE, vec![socket]), Type::U64, call.span));
     }
-    let field = |base, text: &str| {
-        let name = ast::Name { text: text.to_string(), span: call.span };
-        ast::Expr { kind: Box::new(ast::ExprKind::Field { base, name, arrow: ast::Arrow::Dot }), span: call.span }
-    };
-    let kept =
-        ["__sk_common", "skc_cookie", "counter"].iter().fold(call.args[0].clone(), |base, name| field(base, name));
+    let kept = fields_of(call.args[0].clone(), &["__sk_common", "skc_cookie", "counter"], call.span);
     let kept = cx.expr(&kept)?;
     Ok(Expr::new(ExprKind::Convert(kept), Type::U64, call.span))
 }

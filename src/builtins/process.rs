@@ -176,11 +176,15 @@ fn of_task(cx: &mut Cx<'_>, call: &Call<'_>, path: &[&str]) -> Fallible<Expr> {
     let span = call.span;
     let current = || ast::Expr { kind: Box::new(ast::ExprKind::Ident("curtask".to_string())), span };
     let task = call.args.first().cloned().unwrap_or_else(current);
-    let field = path.iter().fold(task, |base, name| {
+    cx.expr(&fields_of(task, path, span))
+}
+
+/// Fields, one after the other, of what is given.
+pub(super) fn fields_of(of: ast::Expr, path: &[&str], span: Span) -> ast::Expr {
+    path.iter().fold(of, |base, name| {
         let name = ast::Name { text: (*name).to_string(), span };
         ast::Expr { kind: Box::new(ast::ExprKind::Field { base, name, arrow: ast::Arrow::Dot }), span }
-    });
-    cx.expr(&field)
+    })
 }
 
 fn uid(_: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {

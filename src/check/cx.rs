@@ -221,15 +221,21 @@ impl Cx<'_> {
 
     fn text_by_number(&mut self, rows: Vec<(u32, Vec<u8>)>, span: Span) -> Expr {
         let size = rows.iter().map(|(_, text)| text.len() as u32 + 1).max().unwrap_or(1);
+        let ctx = Expr::new(ExprKind::Ctx, Type::pointer(Type::Void, Space::Kernel), span);
+        let number = Expr::new(ExprKind::Call(Helper::GET_ATTACH_COOKIE, vec![ctx]), Type::U64, span);
+        self.text_at(number, rows, size)
+    }
+
+    /// One of these texts, by its number; an empty one for a number that has none.
+    pub fn text_at(&mut self, number: Expr, rows: Vec<(u32, Vec<u8>)>, size: u32) -> Expr {
+        let span = number.span;
         let map = self.env.plan.shared_map(Map {
             kind: MapKind::Array,
             key_size: 4,
             value_size: size,
-            max_entries: rows.len() as u32,
+            max_entries: rows.iter().map(|(number, _)| number + 1).max().unwrap_or(1),
             role: Role::Table(rows),
         });
-        let ctx = Expr::new(ExprKind::Ctx, Type::pointer(Type::Void, Space::Kernel), span);
-        let number = Expr::new(ExprKind::Call(Helper::GET_ATTACH_COOKIE, vec![ctx]), Type::U64, span);
         let key = Some(Expr::new(ExprKind::Convert(number), Type::U32, span));
         Expr::new(ExprKind::MapGet { map, key }, Type::Str(size), span)
     }

@@ -16,13 +16,14 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// What a probe needs, if it does and the kernel has it.
-    pub fn of(probe: &Probe, kernel: &dyn Kernel) -> Option<Guard> {
-        let is_preempted = |attach: &Attach| matches!(attach, Attach::Uprobe { .. });
-        if !probe.targets.iter().any(|target| is_preempted(&target.attach)) {
-            return None;
-        }
-        let function = |name| Kfunc::find(kernel, name, probe.kind);
+    /// What programs need of which some do, if the kernel has it. They are all of one kind.
+    pub fn of(probes: &[Probe], kernel: &dyn Kernel) -> Option<Guard> {
+        let kind = probes.iter().find(|probe| is_preempted(probe))?.kind;
+        let function = |name| Kfunc::find(kernel, name, kind);
         Some(Guard { hold: function("bpf_preempt_disable")?, release: function("bpf_preempt_enable")? })
     }
+}
+
+pub fn is_preempted(probe: &Probe) -> bool {
+    probe.targets.iter().any(|target| matches!(target.attach, Attach::Uprobe { .. }))
 }

@@ -144,8 +144,7 @@ impl Gen<'_> {
     /// Counts an update that failed with this error.
     fn count_refusal(&mut self, error: VReg, refused: Refusals) {
         let Refusals { full, memory, busy } = refused;
-        // Before 6.4 only the low half of the result is meant.
-        let high = self.asm.alu(Alu::Shl, error.into(), Operand::Imm(32));
+        let high = self.low_half(error);
         let error = self.asm.alu(Alu::Sar, high, Operand::Imm(32));
         let (other, unknown, done) = (self.asm.label(), self.asm.label(), self.asm.label());
         self.asm.branch(Cond::Ne, error, Operand::Imm(FULL), other);
@@ -158,6 +157,12 @@ impl Gen<'_> {
         self.asm.place(unknown);
         self.count(busy);
         self.asm.place(done);
+    }
+
+    /// What a map's function gives, in the high half of a register: before 6.4, where the verifier puts the call of the function itself
+    /// in place of the helper's, it has 32 bits.
+    fn low_half(&mut self, result: VReg) -> Operand {
+        self.asm.alu(Alu::Shl, result.into(), Operand::Imm(32))
     }
 
     fn value_place(&mut self, value: &Expr) -> Generated<Place> {
@@ -200,7 +205,8 @@ impl Gen<'_> {
         self.comment(map, "delete from");
         let failed = self.asm.call(Helper::MAP_DELETE_ELEM, &[map_arg, Arg::Address(key)]);
         // 0 or a negative error.
-        let sign = self.asm.alu(Alu::Sar, failed.into(), Operand::Imm(63));
+        let high = self.low_half(failed);
+        let sign = self.asm.alu(Alu::Sar, high, Operand::Imm(63));
         Ok(self.asm.alu(Alu::Add, sign, Operand::Imm(1)))
     }
 

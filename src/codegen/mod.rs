@@ -31,6 +31,7 @@ use crate::diag::Diagnostic;
 use crate::ir::{Probe, Program};
 use crate::kernel::{Feature, Kernel};
 use crate::plan::{Lane, Map, MapId, MapKind, Plan, Role};
+use guard::Guard;
 use state::{Gen, Needs, Refused};
 
 /// All that the runtime needs.
@@ -50,7 +51,7 @@ const STACK: u64 = 512;
 pub fn generate(program: Program, kernel: &dyn Kernel) -> Result<Compiled, Vec<Diagnostic>> {
     let Program { probes, mut plan } = program;
     faults::register(&probes, &mut plan);
-    let mut shared = SharedMaps::register(&mut plan);
+    let mut shared = Shared::register(&mut plan, Guard::of(&probes, kernel));
     let (mut units, mut needs) = all(&probes, &plan, kernel, &shared)?;
     if needs.scratch > PER_CPU_VALUE {
         shared.memory = Memory::ForEachCpu;
@@ -78,7 +79,7 @@ fn all(
     probes: &[Probe],
     plan: &Plan,
     kernel: &dyn Kernel,
-    shared: &SharedMaps,
+    shared: &Shared,
 ) -> Result<(Vec<Unit>, Needs), Vec<Diagnostic>> {
     let mut units = Vec::new();
     let mut faults = Vec::new();
@@ -119,8 +120,8 @@ fn large_keys(plan: &Plan, kernel: &dyn Kernel) -> Vec<Diagnostic> {
 /// Bytes of the ring for records that must get through.
 const CONTROL_BYTES: u32 = 64 << 10;
 
-/// Maps that the generated code itself works with.
-struct SharedMaps {
+/// What all programs have in common: the maps that the generated code itself works with, and what keeps the processor.
+struct Shared {
     ring: MapId,
     /// Where actions need it.
     control: Option<MapId>,
@@ -128,6 +129,7 @@ struct SharedMaps {
     counters: MapId,
     zeros: MapId,
     memory: Memory,
+    guard: Option<Guard>,
 }
 
 /// What the scratch map is made of.
@@ -145,8 +147,8 @@ const OLD_KEY: u32 = 512;
 /// Bytes that a per-CPU value may have (`PCPU_MIN_UNIT_SIZE`).
 const PER_CPU_VALUE: u32 = 32 << 10;
 
-impl SharedMaps {
-    fn register(plan: &mut Plan) -> Self {
+impl Shared {
+    fn register(plan: &mut Plan, guard: Option<Guard>) -> Self {
         let mut map =
             |role, kind, key_size| plan.shared_map(Map { role, kind, key_size, value_size: 0, max_entries: 1 });
         let ring = map(Role::Ring(Lane::Data), MapKind::Ring, 0);
@@ -158,7 +160,7 @@ impl SharedMaps {
             let (role, kind) = (Role::Ring(Lane::Control), MapKind::Ring);
             plan.shared_map(Map { role, kind, key_size: 0, value_size: 0, max_entries: CONTROL_BYTES })
         });
-        Self { ring, control, scratch, counters, zeros, memory: Memory::PerCpu }
+        Self { ring, control, scratch, counters, zeros, memory: Memory::PerCpu, guard }
     }
 }
 
@@ -177,7 +179,7 @@ fn unit(
     index: u32,
     plan: &Plan,
     kernel: &dyn Kernel,
-    shared: &SharedMaps,
+    shared: &Shared,
 ) -> Result<(Unit, Needs), Diagnostic> {
     let mut outcome = Err(AsmError::FrameTooLarge(0));
     let limit = plan.config.on_stack_limit.min(STACK) as u32;

@@ -6,9 +6,9 @@ use super::memory::Padding;
 use super::state::{Gen, Generated, Storage, at, size_of};
 use super::strings::Wanted;
 use crate::bpf::Helper;
-use crate::bpf::asm::{Alu, Arg, Base, Operand, Place, Size, VReg};
+use crate::bpf::asm::{Alu, Arg, Operand, Size, VReg};
 use crate::ir::{Expr, ExprKind, UnaryOp};
-use crate::plan::{Faults, ProgKind};
+use crate::plan::Faults;
 use crate::source::Span;
 use crate::types::{Sign, Space, Type};
 
@@ -28,7 +28,6 @@ impl Gen<'_> {
                 let value = self.asm.load_pure(size_of(&expr.ty), place);
                 Ok(self.extended(value.into(), &expr.ty))
             }
-            ExprKind::Over(map) => Ok(self.asm.load(Size::B8, Place::new(Base::Map(*map), 0)).into()),
             ExprKind::Call(helper, args) => self.helper(*helper, args),
             ExprKind::NamespacedPid { .. } | ExprKind::FuncResult | ExprKind::Load { .. } => self.remembered(expr),
             ExprKind::Follow { from, cast, hops, offset } => {
@@ -210,17 +209,12 @@ impl Gen<'_> {
         }
         let value = self.scalar(of)?;
         let value = match value {
-            Operand::Reg(pointer) if self.is_told_pointers() && is_made_number(&of.ty, ty) => {
+            Operand::Reg(pointer) if self.probe.kind.is_told_pointers() && is_made_number(&of.ty, ty) => {
                 self.number_of(pointer).into()
             }
             _ => value,
         };
         Ok(self.extended(value, ty))
-    }
-
-    /// Whether the verifier knows what kernel pointers that the program is given lead to.
-    fn is_told_pointers(&self) -> bool {
-        matches!(self.probe.kind, ProgKind::Tracing | ProgKind::ManyTracing | ProgKind::Iterator)
     }
 
     /// A pointer as a number. The verifier knows the pointers that tracing programs are given, and computes with no such thing; what

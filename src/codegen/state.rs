@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::cache::Cache;
-use super::guard::Guard;
-use super::{Memory, SharedMaps};
+use super::guard::{Guard, is_preempted};
+use super::{Memory, Shared};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Asm, AsmError, Assembled, Base, Cond, FunctionId, Label, Operand, Place, Size, VReg};
 use crate::diag::Diagnostic;
@@ -23,7 +23,7 @@ pub struct Gen<'a> {
     pub probe: &'a Probe,
     pub plan: &'a Plan,
     pub kernel: &'a dyn Kernel,
-    pub(super) shared: &'a SharedMaps,
+    pub(super) shared: &'a Shared,
     pub cache: Cache,
     /// Where each variable is kept; decided on first mention.
     pub vars: Vec<Option<Kept>>,
@@ -137,7 +137,7 @@ impl<'a> Gen<'a> {
         probe: &'a Probe,
         plan: &'a Plan,
         kernel: &'a dyn Kernel,
-        shared: &'a SharedMaps,
+        shared: &'a Shared,
         index: u32,
         on_stack: u32,
     ) -> Generated<Outcome> {
@@ -161,7 +161,7 @@ impl<'a> Gen<'a> {
         probe: &'a Probe,
         plan: &'a Plan,
         kernel: &'a dyn Kernel,
-        shared: &'a SharedMaps,
+        shared: &'a Shared,
         index: u32,
         on_stack: u32,
         scratch: Scratch,
@@ -201,7 +201,7 @@ impl<'a> Gen<'a> {
             // What is called may be in the middle of a statement, whose temporaries must stay.
             self.scratch.transient = self.scratch.most;
         }
-        self.guard = Guard::of(probe, self.kernel);
+        self.guard = self.shared.guard.filter(|_| is_preempted(probe));
         if let Some(Guard { hold, .. }) = self.guard {
             self.asm.comment("nobody else on this CPU until the end");
             self.asm.call(hold, &[]);

@@ -190,8 +190,6 @@ pub enum ExprKind {
     },
     /// What the traced function returns, as the kernel tells whatever it knows of the function: `bpf_get_func_ret`.
     FuncResult,
-    /// Not zero when the session is over.
-    Over(MapId),
     Unary(UnaryOp, Expr),
     /// 64-bit arithmetic; division, modulo, right shift and comparison follow `sign`. Division by zero gives 1 and is counted.
     Binary {

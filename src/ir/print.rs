@@ -145,6 +145,7 @@ impl<'a> Printer<'a> {
     fn map(&self, map: MapId) -> String {
         match &self.plan.maps[map].role {
             Role::User { name, .. } => name.clone(),
+            Role::Over => "over".to_string(),
             other => format!("{other:?}"),
         }
     }
@@ -177,7 +178,6 @@ impl<'a> Printer<'a> {
             ExprKind::Call(helper, args) => self.call(helper.name().unwrap_or("helper"), args),
             ExprKind::NamespacedPid { .. } => "namespaced_pid()".to_string(),
             ExprKind::FuncResult => "func_result()".to_string(),
-            ExprKind::Over(_) => "over".to_string(),
             ExprKind::Unary(op, of) => format!("{}{}", unary(*op), one(of)),
             ExprKind::Binary { op, sign, left, right, .. } => {
                 format!("({} {}{} {})", one(left), binary(*op), mark(*sign), one(right))

@@ -96,7 +96,6 @@ macro_rules! parts_of_expr {
             | ExprKind::CtxLoad { .. }
             | ExprKind::NamespacedPid { .. }
             | ExprKind::FuncResult
-            | ExprKind::Over(_)
             | ExprKind::MapLen(_)
             | ExprKind::Stack { .. }
             | ExprKind::StackLen { .. }

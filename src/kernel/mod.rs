@@ -182,6 +182,18 @@ pub enum ProgKind {
     Iterator,
 }
 
+impl ProgKind {
+    /// Whether the verifier knows, and trusts, what the pointers lead to that such programs are handed.
+    pub fn is_told_pointers(self) -> bool {
+        match self {
+            ProgKind::Tracing | ProgKind::ManyTracing | ProgKind::Iterator => true,
+            ProgKind::Kprobe | ProgKind::Tracepoint | ProgKind::RawTracepoint | ProgKind::PerfEvent | ProgKind::Xdp => {
+                false
+            }
+        }
+    }
+}
+
 /// Fields of a tracepoint's record, as its `format` file (or BTF's `trace_event_raw_*`) tells.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TracepointFormat {

@@ -6,13 +6,14 @@
 //! lies behind the task's own pointers is reached by a cast as well: to see how far the task itself can be trusted, the verifier
 //! would look through all types for each of them.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::bpf::Helper;
 use crate::bpf::asm::Kfunc;
 use crate::btf::{Btf, Kind, TypeId};
 use crate::ir::{BinaryOp, Cast, Expr, ExprKind, Probe, StmtKind, VarId, rewrite, walk, walk_statements};
-use crate::kernel::{Feature, Kernel};
+use crate::kernel::{Feature, Kernel, ProgKind};
 use crate::plan::Faults;
 use crate::types::{Space, Type};
 
@@ -25,13 +26,28 @@ pub fn read_directly(probes: &mut [Probe], kernel: &dyn Kernel, faults: Faults) 
         return;
     };
     let task = Task::of(btf).filter(|_| kernel.has(Feature::TaskPointers));
+    let casts = Casts { kernel, known: RefCell::default() };
     for probe in probes {
-        let cast = match faults {
-            Faults::Ignored => Kfunc::find(kernel, "bpf_rdonly_cast", probe.kind),
+        let casts = match faults {
+            Faults::Ignored => Some(&casts),
             Faults::Counted | Faults::Told => None,
         };
-        let reader = Reader { btf, cast, task: task.as_ref(), aliases: aliases(probe) };
+        let reader = Reader { btf, casts, kind: probe.kind, task: task.as_ref(), aliases: aliases(probe) };
         reader.rewrite(probe);
+    }
+}
+
+/// The cast as programs of each kind may call it. It is looked for when the first pointer needs it: to find it and to try it takes half
+/// a millisecond, and most programs follow none.
+struct Casts<'a> {
+    kernel: &'a dyn Kernel,
+    known: RefCell<HashMap<ProgKind, Option<Kfunc>>>,
+}
+
+impl Casts<'_> {
+    fn of(&self, kind: ProgKind) -> Option<Kfunc> {
+        let find = || Kfunc::find(self.kernel, "bpf_rdonly_cast", kind);
+        *self.known.borrow_mut().entry(kind).or_insert_with(find)
     }
 }
 
@@ -42,6 +58,11 @@ fn is_concerned(probe: &Probe) -> bool {
         ExprKind::Load { addr, .. } => structure(addr).is_some(),
         _ => false,
     })
+}
+
+fn each(probe: &mut Probe, f: &mut dyn FnMut(&mut Expr)) {
+    probe.functions.values_mut().for_each(|function| rewrite(&mut function.body, f));
+    rewrite(&mut probe.body, f);
 }
 
 fn any(probe: &Probe, is_it: fn(&ExprKind) -> bool) -> bool {
@@ -105,7 +126,9 @@ impl Task {
 
 struct Reader<'a> {
     btf: &'a Btf,
-    cast: Option<Kfunc>,
+    /// None where no pointer is to be followed without a check.
+    casts: Option<&'a Casts<'a>>,
+    kind: ProgKind,
     task: Option<&'a Task>,
     /// Variables that hold nothing but the task.
     aliases: BTreeSet<VarId>,
@@ -127,17 +150,11 @@ impl Way {
 
 impl Reader<'_> {
     fn rewrite(&self, probe: &mut Probe) {
-        let mut each = |f: &mut dyn FnMut(&mut Expr)| {
-            probe.functions.values_mut().for_each(|function| rewrite(&mut function.body, f));
-            rewrite(&mut probe.body, f);
-        };
-        each(&mut |expr| self.read_directly(expr));
+        each(probe, &mut |expr| self.read_directly(expr));
         if let Some(task) = self.task {
             // The ids take a helper call of their own, or the one that the task took.
-            let mut has_task = false;
-            each(&mut |expr| has_task |= matches!(*expr.kind, ExprKind::Call(Helper::GET_CURRENT_TASK_BTF, _)));
-            if has_task {
-                each(&mut |expr| read_ids(task, expr));
+            if any(probe, |kind| matches!(kind, ExprKind::Call(Helper::GET_CURRENT_TASK_BTF, _))) {
+                each(probe, &mut |expr| read_ids(task, expr));
             }
         }
     }
@@ -205,8 +222,13 @@ impl Reader<'_> {
         }
         // A script's own structures, and unions, are nothing that the verifier could take a pointer for.
         let is_known = self.btf.kind(to) == Some(Kind::Struct);
-        let cast = self.cast.filter(|_| is_known).map(|by| Cast { by, to: to.0 })?;
+        let cast = if is_known { self.cast(to)? } else { return None };
         Some(Way { from: addr.clone(), cast: Some(cast), hops: Vec::new(), to })
+    }
+
+    fn cast(&self, to: TypeId) -> Option<Cast> {
+        let by = self.casts?.of(self.kind)?;
+        Some(Cast { by, to: to.0 })
     }
 
     /// The way to a pointer that is read, but for the last step.
@@ -216,11 +238,13 @@ impl Reader<'_> {
         let mut way = self.way(addr)?;
         let offset = u32::try_from(*offset).ok()?;
         let found = self.btf.plain_at(way.to, offset, 8)?;
-        let leads_there = self.btf.pointee(found).map(|target| self.btf.strip(target)) == Some(to);
-        if way.cast.is_none() {
-            way.cast = Some(Cast { by: self.cast?, to: way.to.0 });
+        if self.btf.pointee(found).map(|target| self.btf.strip(target)) != Some(to) {
+            return None;
         }
-        leads_there.then_some((way, offset))
+        if way.cast.is_none() {
+            way.cast = Some(self.cast(way.to)?);
+        }
+        Some((way, offset))
     }
 
     fn own(&self, to: TypeId, addr: &Expr) -> Option<Way> {

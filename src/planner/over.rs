@@ -17,7 +17,7 @@ pub fn heed(probes: &mut [Probe], plan: &mut Plan, kernel: &dyn Kernel) {
     let over =
         plan.shared_map(Map { role: Role::Over, kind: MapKind::Array, key_size: 4, value_size: 8, max_entries: 1 });
     for probe in probes.iter_mut().filter(|probe| slow(probe) > 0) {
-        let is_over = Expr::new(ExprKind::Over(over), Type::U64, probe.span);
+        let is_over = Expr::new(ExprKind::MapGet { map: over, key: None }, Type::U64, probe.span);
         let cond = Expr::new(ExprKind::Unary(UnaryOp::Not, is_over), Type::Bool, probe.span);
         let then = std::mem::take(&mut probe.body);
         probe.body = vec![Stmt::new(StmtKind::If { cond, then, otherwise: Vec::new() }, probe.span)];
