@@ -1,5 +1,6 @@
 //! `rawtracepoint`: tracepoints as the kernel code calls them, with the original arguments and less cost.
 
+use super::fentry::KERNEL;
 use super::{Context, ContextField, PidFilter, ProbeType, Request};
 use crate::btf::{Btf, Kind, Param};
 use crate::diag::Diagnostic;
@@ -54,9 +55,6 @@ fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
     let known = events(request.kernel).into_iter().chain(of_modules(request.kernel));
     Ok(known.filter(|known| names::matches(event, known)).map(|event| target(&event)).collect())
 }
-
-/// What the kernel proper goes by, as if it were a module.
-const KERNEL: &str = "vmlinux";
 
 /// Events that tracefs has and the kernel's own types have not: those of modules.
 fn of_modules(kernel: &dyn Kernel) -> Vec<String> {
