@@ -78,8 +78,11 @@ impl<'a> Debug<'a> {
             }
             let mut entries = unit.entries();
             while let Some(entry) = entries.next_dfs()? {
+                if entry.tag() != dw::DW_TAG_subprogram {
+                    continue;
+                }
                 let die = Die { unit: Rc::clone(&unit), entry: entry.clone() };
-                if entry.tag() == dw::DW_TAG_subprogram && die.address(self, dw::DW_AT_low_pc)? == Some(address) {
+                if die.address(self, dw::DW_AT_low_pc)? == Some(address) {
                     return Ok(Some(die));
                 }
             }

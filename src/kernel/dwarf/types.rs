@@ -117,8 +117,8 @@ impl<'i, 'a> Importer<'i, 'a> {
                 if left.is_empty() {
                     return Ok(());
                 }
+                let Some(word) = tag_word(entry.tag()) else { continue };
                 let die = Die { unit: unit.clone(), entry: entry.clone() };
-                let Some(word) = tag_word(die.tag()) else { continue };
                 if die.has(dw::DW_AT_declaration) {
                     continue;
                 }
