@@ -51,23 +51,9 @@ pub fn embedded(file: &File<'_>) -> Option<Vec<u8>> {
 
 /// The checksum of debug links, that of zip and Ethernet.
 fn crc32(bytes: &[u8]) -> u32 {
-    const fn row(index: u32) -> u32 {
-        let (mut row, mut bit) = (index, 0);
-        while bit < 8 {
-            row = if row & 1 == 1 { row >> 1 ^ 0xedb8_8320 } else { row >> 1 };
-            bit += 1;
-        }
-        row
-    }
-    const TABLE: [u32; 256] = {
-        let (mut table, mut index) = ([0; 256], 0);
-        while index < 256 {
-            table[index] = row(index as u32);
-            index += 1;
-        }
-        table
-    };
-    !bytes.iter().fold(!0, |sum, byte| sum >> 8 ^ TABLE[((sum ^ u32::from(*byte)) & 0xff) as usize])
+    let mut sum = flate2::Crc::new();
+    sum.update(bytes);
+    sum.sum()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ pub mod types;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use gimli::{EndianSlice, LittleEndian, constants as dw};
@@ -63,28 +63,37 @@ impl<'a> Sections<'a> {
 }
 
 impl<'a> Debug<'a> {
-    /// The function that begins at an address.
-    fn function(&self, address: u64) -> Found<Option<Die<'a>>> {
+    /// The functions that begin at these addresses, found in one pass. Damaged information ends the search.
+    pub fn functions(&self, wanted: &BTreeSet<u64>) -> HashMap<u64, Die<'a>> {
+        let mut found = HashMap::new();
+        let _ = self.find_functions(wanted, &mut found);
+        found
+    }
+
+    fn find_functions(&self, wanted: &BTreeSet<u64>, found: &mut HashMap<u64, Die<'a>>) -> Found<()> {
         let mut headers = self.dwarf.units();
-        while let Some(header) = headers.next()? {
+        while let Some(header) = headers.next()?.filter(|_| found.len() < wanted.len()) {
             let unit = self.unit(header)?;
             let mut ranges = self.dwarf.unit_ranges(&unit)?;
             let mut is_here = false;
             while let Some(range) = ranges.next()? {
-                is_here |= (range.begin..range.end).contains(&address);
+                is_here |= wanted.range(range.begin..).next().is_some_and(|first| *first < range.end);
             }
             if !is_here {
                 continue;
             }
             let mut entries = unit.entries();
             while let Some(entry) = entries.next_dfs()? {
+                if entry.tag() != dw::DW_TAG_subprogram {
+                    continue;
+                }
                 let die = Die { unit: Rc::clone(&unit), entry: entry.clone() };
-                if entry.tag() == dw::DW_TAG_subprogram && die.address(self, dw::DW_AT_low_pc)? == Some(address) {
-                    return Ok(Some(die));
+                if let Some(address) = die.address(self, dw::DW_AT_low_pc)?.filter(|address| wanted.contains(address)) {
+                    found.entry(address).or_insert(die);
                 }
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     fn unit(&self, header: gimli::UnitHeader<Bytes<'a>>) -> Found<Rc<Unit<'a>>> {

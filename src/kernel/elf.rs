@@ -112,8 +112,10 @@ pub fn describe(path: &str, wanted: &Wanted, types: &mut Builder) -> Result<Vec<
         let segments = segments(file, 0);
         let mut importer = Importer::new(debug, types, wanted.namesakes);
         importer.named(&wanted.types);
+        let address = |offset: &u64| address_in(&segments, *offset);
+        let found = debug.functions(&wanted.functions.iter().filter_map(address).collect());
         let describe = |offset: &u64| {
-            let described = importer.function(address_in(&segments, *offset)?)?;
+            let described = importer.function(found.get(&address(offset)?)?)?;
             Some(DescribedFunction { path: path.to_string(), offset: *offset, described })
         };
         Some(wanted.functions.iter().filter_map(describe).collect())

@@ -13,7 +13,7 @@ pub struct WithTypes<'a> {
     pub kernel: &'a dyn Kernel,
     /// The kernel's, those of modules and BPF programs, and those of the script and of programs that it traces.
     pub types: &'a Btf,
-    /// Functions of those programs.
+    /// Functions of those programs, by path and offset.
     pub functions: &'a [DescribedFunction],
     /// Modules and BPF programs that it traces.
     pub grafts: &'a [(Home, Grafted)],
@@ -103,8 +103,9 @@ impl Kernel for WithTypes<'_> {
     }
 
     fn described(&self, path: &str, offset: u64) -> Option<&Described> {
-        let found = self.functions.iter().find(|function| function.path == path && function.offset == offset)?;
-        Some(&found.described)
+        let place = |function: &DescribedFunction| (function.path.as_str(), function.offset).cmp(&(path, offset));
+        let index = self.functions.binary_search_by(place).ok()?;
+        Some(&self.functions[index].described)
     }
 
     fn line(&self, path: &str, line: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound>> {

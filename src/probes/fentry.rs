@@ -39,7 +39,7 @@ pub static FEXIT: ProbeType = ProbeType {
 };
 
 /// The module that functions of the kernel proper go by.
-const KERNEL: &str = "vmlinux";
+pub const KERNEL: &str = "vmlinux";
 
 /// What BPF programs go by, as if it were a module.
 const PROGRAMS: &str = "bpf";

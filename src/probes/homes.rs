@@ -1,6 +1,6 @@
 //! Attach points become the modules and BPF programs that their functions lie in, so that a program knows the types of those.
 
-use super::fentry::ProgramPattern;
+use super::fentry::{KERNEL, ProgramPattern};
 use crate::btf::Kind;
 use crate::check::{Options, filled_in};
 use crate::kernel::{Feature, Home, Kernel};
@@ -32,6 +32,8 @@ pub fn of_point(point: &AttachPoint, kernel: &dyn Kernel) -> Vec<Home> {
         return pattern.matching(kernel).into_iter().map(|(id, ..)| Home::Program(id)).collect();
     }
     match rest {
+        // The kernel's own types are there already.
+        [KERNEL, _] => Vec::new(),
         [module, _] if !names::is_pattern(module) => vec![Home::Module(module.to_string())],
         // A kprobe on many functions gives them no names.
         [.., function] if feature == Feature::Kprobes && names::is_pattern(function) => Vec::new(),
@@ -54,4 +56,19 @@ fn of_functions(kernel: &dyn Kernel, module: &str, function: &str) -> Vec<Home> 
     let mut modules: Vec<&str> = matching.map(|(home, _)| home).collect();
     modules.dedup();
     modules.into_iter().map(|module| Home::Module(module.to_string())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probes::testing::{fixture, parse};
+
+    #[test]
+    fn types_of_modules_are_asked_for_and_not_the_kernels() {
+        let homes = |text: &str| of_point(&parse(text), &fixture());
+        for text in ["fentry:vmlinux:vfs_read", "kprobe:vmlinux:vfs_read", "fentry:vmlinux:vfs_*", "fentry:vfs_read"] {
+            assert_eq!(homes(text), [], "{text}");
+        }
+        assert_eq!(homes("fexit:nf_tables:nft_*"), [Home::Module("nf_tables".to_string())]);
+    }
 }

@@ -1,5 +1,6 @@
 //! `kprobe` and `kretprobe`: entry of, return from and places within kernel functions.
 
+use super::fentry::KERNEL;
 use super::{Context, ContextField, PidFilter, ProbeType, Request, no_fields, number, registers, signature};
 use crate::check::Safety;
 use crate::diag::Diagnostic;
@@ -160,8 +161,6 @@ impl<'a> Place<'a> {
         Ok(kernel.functions()?.iter().map(|full| split(full)).any(|(module, name)| self.matches(module, name)))
     }
 }
-
-const KERNEL: &str = "vmlinux";
 
 /// Splits `module:function`.
 fn split(full: &str) -> (Option<&str>, &str) {

@@ -16,8 +16,18 @@ pub fn open(request: &Request<'_>, name: &str) -> Result<Vec<Arc<Binary>>, Diagn
     paths.iter().map(|path| request.kernel.binary(path).map_err(|error| request.fault(error))).collect()
 }
 
+/// The one file that a name stands for; of several, or none that a pattern matches, `problem` says enough.
+pub fn only(request: &Request<'_>, of: &ProbeType, name: &str, problem: Diagnostic) -> Result<Arc<Binary>, Diagnostic> {
+    let mut binaries = open(request, name).unwrap_or_default();
+    match binaries.len() {
+        1 => Ok(binaries.remove(0)),
+        0 if !names::is_pattern(name) => Err(not_found(request, of, name)),
+        _ => Err(problem),
+    }
+}
+
 /// Why a name that is no pattern stands for nothing.
-pub fn not_found(request: &Request<'_>, of: &ProbeType, name: &str) -> Diagnostic {
+fn not_found(request: &Request<'_>, of: &ProbeType, name: &str) -> Diagnostic {
     if let (true, Some(pid)) = (name.is_empty(), request.pid) {
         return request.error(format!("there is no process {pid}, or its program cannot be read"));
     }

@@ -1,6 +1,7 @@
 //! `rawtracepoint`: tracepoints as the kernel code calls them, with the original arguments and less cost.
 
-use super::{Context, ContextField, PidFilter, ProbeType, Request};
+use super::fentry::KERNEL;
+use super::{Context, ContextField, PidFilter, ProbeType, Request, signature};
 use crate::btf::{Btf, Kind, Param};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
@@ -54,9 +55,6 @@ fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
     let known = events(request.kernel).into_iter().chain(of_modules(request.kernel));
     Ok(known.filter(|known| names::matches(event, known)).map(|event| target(&event)).collect())
 }
-
-/// What the kernel proper goes by, as if it were a module.
-const KERNEL: &str = "vmlinux";
 
 /// Events that tracefs has and the kernel's own types have not: those of modules.
 fn of_modules(kernel: &dyn Kernel) -> Vec<String> {
@@ -118,12 +116,8 @@ fn context(kernel: &dyn Kernel, target: &Target) -> Context {
 
 /// Names and types of the arguments, which only BTF knows.
 fn fields(kernel: &dyn Kernel, target: &Target) -> Result<Vec<ContextField>, Diagnostic> {
-    let (Some(btf), Some(params)) = (kernel.btf(), params(kernel, target)) else {
-        let problem = Diagnostic::error(target.span, format!("the arguments of {} have no types here", target.name));
-        return Err(
-            problem.hint("the kernel tells types if built with CONFIG_DEBUG_INFO_BTF=y; arg0, arg1, … work without")
-        );
-    };
+    let found = kernel.btf().zip(params(kernel, target));
+    let (btf, params) = found.ok_or_else(|| signature::without_types(target))?;
     let field = |(index, param): (usize, &Param<'_>)| ContextField {
         name: if param.name.is_empty() { format!("arg{index}") } else { param.name.to_string() },
         c_type: btf.type_name(param.ty),

@@ -29,6 +29,6 @@ fn request<'a>(kernel: &'a Fixture, point: &'a AttachPoint) -> Request<'a> {
     Request { kernel, point, pid: None, child: None, safety: Safety::Safe }
 }
 
-fn parse(text: &str) -> AttachPoint {
+pub fn parse(text: &str) -> AttachPoint {
     attach::split(text, Span::new(0, text.len()))
 }

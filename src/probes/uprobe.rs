@@ -47,7 +47,7 @@ fn expand(request: &Request<'_>, of: &ProbeType, at: Point) -> Result<Vec<Target
     if at == Point::Return && matches!(place, Place::Symbol { offset: 1.., .. }) {
         return Err(request.error("Offset not allowed"));
     }
-    let program = request.point.parts[1].text.split('@').next().unwrap_or_default();
+    let program = program(&request.point.parts[1].text);
     if program.is_empty() && request.pid.is_none() {
         let problem = request.error(format!("{} should have a target", of.name()));
         return Err(problem.hint("name the program; with -p PID, an empty name stands for that of the process"));
@@ -59,23 +59,28 @@ fn expand(request: &Request<'_>, of: &ProbeType, at: Point) -> Result<Vec<Target
     Ok(targets)
 }
 
+/// The part that names the program, without the file of its source that may follow.
+fn program(part: &str) -> &str {
+    part.split('@').next().unwrap_or_default()
+}
+
 /// Names the nearest function, or says why there is none.
 fn missing(request: &Request<'_>, of: &ProbeType) -> Diagnostic {
     let problem = request.no_matches(of);
     let [_, name, .., function] = request.point.parts.as_slice() else { return problem };
-    let binaries = program::open(request, &name.text).unwrap_or_default();
-    if binaries.is_empty() && !names::is_pattern(&name.text) {
-        return program::not_found(request, of, &name.text);
-    }
-    let [binary] = binaries.as_slice() else { return problem };
+    let name = program(&name.text);
+    let binary = match program::only(request, of, name, problem.clone()) {
+        Ok(binary) => binary,
+        Err(problem) => return problem,
+    };
     let wanted = function.text.split('+').next().unwrap_or("");
     let functions = binary.functions.iter().map(|function| function.name.as_str());
     match names::nearest(wanted, functions) {
-        Some(meant) => problem.hint(format!("did you mean '{}:{}:{meant}'?", of.name(), name.text)),
+        Some(meant) => problem.hint(format!("did you mean '{}:{name}:{meant}'?", of.name())),
         None if binary.functions.is_empty() => {
             problem.hint(format!("{} has no symbols: install its debug symbols, or give an address", binary.path))
         }
-        None => problem.hint(format!("rtrace -l '{}:{}:*' lists its functions", of.name(), name.text)),
+        None => problem.hint(format!("rtrace -l '{}:{name}:*' lists its functions", of.name())),
     }
 }
 
@@ -246,6 +251,7 @@ mod tests {
         }
         let problem = missing(&kernel, "uprobe:/bin/nosuch:x");
         assert_eq!(problem.message, "uprobe target file '/bin/nosuch' does not exist or is not executable");
+        assert_eq!(missing(&kernel, "uprobe:/bin/nosuch@f.c:12").message, problem.message);
         let problem = missing(&kernel, "uprobe:bash:raedline");
         assert_eq!(problem.message, "No matches for uprobe bash:raedline.");
         assert_eq!(problem.hints, ["did you mean 'uprobe:bash:readline'?"]);

@@ -65,11 +65,10 @@ fn target(request: &Request<'_>, binary: &Binary, marker: &Marker) -> Target {
 fn missing(request: &Request<'_>) -> Diagnostic {
     let problem = request.no_matches(&USDT);
     let Ok((name, _, marker)) = parts(request) else { return problem };
-    let binaries = program::open(request, name).unwrap_or_default();
-    if binaries.is_empty() && !names::is_pattern(name) {
-        return program::not_found(request, &USDT, name);
-    }
-    let [binary] = binaries.as_slice() else { return problem };
+    let binary = match program::only(request, &USDT, name, problem.clone()) {
+        Ok(binary) => binary,
+        Err(problem) => return problem,
+    };
     if binary.markers.is_empty() {
         return problem.hint(format!("{} was built without markers (it has no .note.stapsdt section)", binary.path));
     }

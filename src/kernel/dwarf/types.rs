@@ -69,11 +69,11 @@ impl<'i, 'a> Importer<'i, 'a> {
         Importer { debug, builder, namesakes, known: HashMap::new(), open: VecDeque::new(), left: MOST }
     }
 
-    /// The function that begins at an address; `None` if it is not described.
-    pub fn function(&mut self, address: u64) -> Option<Described> {
-        let described = self.describe(address);
+    /// A function with its types; `None` if its description is damaged.
+    pub fn function(&mut self, function: &Die<'a>) -> Option<Described> {
+        let described = self.describe(function);
         self.close();
-        described.ok().flatten()
+        described.ok()
     }
 
     /// Looks for structures, unions, enumerations and typedefs by name, until all are found.
@@ -84,9 +84,8 @@ impl<'i, 'a> Importer<'i, 'a> {
         self.close();
     }
 
-    fn describe(&mut self, address: u64) -> Found<Option<Described>> {
+    fn describe(&mut self, function: &Die<'a>) -> Found<Described> {
         let debug = self.debug;
-        let Some(function) = debug.function(address)? else { return Ok(None) };
         let mut params = Vec::new();
         for child in function.children()? {
             if child.tag() == dw::DW_TAG_formal_parameter {
@@ -94,7 +93,7 @@ impl<'i, 'a> Importer<'i, 'a> {
             }
         }
         let result = function.ty(debug)?.map(|ty| self.id(&ty, DEPTH)).transpose()?;
-        Ok(Some(Described { params, result }))
+        Ok(Described { params, result })
     }
 
     fn param(&mut self, die: &Die<'a>) -> Found<DescribedParam> {
@@ -117,8 +116,8 @@ impl<'i, 'a> Importer<'i, 'a> {
                 if left.is_empty() {
                     return Ok(());
                 }
+                let Some(word) = tag_word(entry.tag()) else { continue };
                 let die = Die { unit: unit.clone(), entry: entry.clone() };
-                let Some(word) = tag_word(die.tag()) else { continue };
                 if die.has(dw::DW_AT_declaration) {
                     continue;
                 }
