@@ -285,11 +285,7 @@ fn exclude(invocation: &Invocation) -> Result<(), Fault> {
         let why = "USAGE: Cannot use both -c and -p. -p names a running process, -c starts one";
         return Err(Fault::Wrong(why.to_string()));
     }
-    let is_run = invocation.program.is_some() && !matches!(invocation.mode, Mode::Shell | Mode::Live);
-    if matches!(invocation.format, Format::Picture(_))
-        && matches!(invocation.mode, Mode::Run | Mode::Shell | Mode::Live)
-        && !is_run
-    {
+    if matches!(invocation.format, Format::Picture(_)) && opens_shell(invocation) {
         let why = "USAGE: -f folded, flamegraph, pprof and svg show what a program has counted when it ends: rtrace -f flamegraph -e PROGRAM";
         return Err(Fault::Wrong(why.to_string()));
     }
@@ -298,6 +294,18 @@ fn exclude(invocation: &Invocation) -> Result<(), Fault> {
         return Err(Fault::Wrong(why.to_string()));
     }
     Ok(())
+}
+
+/// Whether there will be a session without an end at which a picture could be drawn.
+fn opens_shell(invocation: &Invocation) -> bool {
+    match invocation.mode {
+        Mode::Shell | Mode::Live => true,
+        Mode::Run | Mode::DryRun | Mode::Plan | Mode::Compile | Mode::CompileBench | Mode::Test | Mode::Bench => {
+            invocation.program.is_none()
+        }
+        Mode::Format | Mode::List | Mode::Info | Mode::Tools => false,
+        Mode::Generate(_) | Mode::Source | Mode::Version | Mode::Help => false,
+    }
 }
 
 #[cfg(test)]
@@ -342,6 +350,7 @@ mod tests {
         );
         assert_eq!(failed("-p 0 -e x"), wrong("Failed to attach to pid: no process has the number 0"));
         assert!(matches!(failed("-c ls"), Fault::Wrong(why) if why.contains("-c needs a program")));
+        assert!(matches!(failed("-f svg --test"), Fault::Wrong(why) if why.contains("when it ends")));
         assert_eq!(failed("-e"), wrong("-e needs a value: -e PROGRAM"));
         assert_eq!(failed("-d foo"), wrong("USAGE: invalid option for -d: foo (stages: ast, ir, insns, verifier)"));
         assert!(matches!(failed("--aot x"), Fault::Wrong(why) if why.contains("no compiler")));
