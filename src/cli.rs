@@ -30,6 +30,8 @@ pub struct Invocation {
     pub verbosity: Verbosity,
     pub pid: Option<u32>,
     pub command: Option<String>,
+    /// Whose tasks alone are traced.
+    pub group: Option<Group>,
     /// How long the run may last.
     pub ttl: Option<Duration>,
     /// How often aggregations are printed and begun anew.
@@ -104,6 +106,15 @@ pub enum Program {
     Tool(&'static Tool),
     /// `-`.
     Stdin,
+}
+
+/// A control group, by what names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Group {
+    /// A path or a number.
+    Cgroup(String),
+    /// A container's id or name.
+    Container(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -283,6 +294,11 @@ fn exclude(invocation: &Invocation) -> Result<(), Fault> {
     }
     if invocation.pid.is_some() && invocation.command.is_some() {
         let why = "USAGE: Cannot use both -c and -p. -p names a running process, -c starts one";
+        return Err(Fault::Wrong(why.to_string()));
+    }
+    if invocation.group.is_some() && invocation.emit_elf.is_some() {
+        let why =
+            "USAGE: --emit-elf cannot be used with --cgroup or --container: an object file cannot hold on to a cgroup";
         return Err(Fault::Wrong(why.to_string()));
     }
     if matches!(invocation.format, Format::Picture(_)) && opens_shell(invocation) {

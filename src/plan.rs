@@ -4,6 +4,7 @@
 pub mod unwind;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::btf::Btf;
@@ -112,7 +113,7 @@ impl Map {
         match self.role {
             Role::User { .. } | Role::Stacks(_) => true,
             Role::Ring(_) | Role::Scratch | Role::Counters | Role::Zeros | Role::SeenProcesses => false,
-            Role::Table(_) | Role::UnwindRanges | Role::UnwindRows | Role::Over => false,
+            Role::Table(_) | Role::UnwindRanges | Role::UnwindRows | Role::Cgroup(_) | Role::Over => false,
         }
     }
 }
@@ -143,6 +144,8 @@ pub enum Role {
     UnwindRows,
     /// Texts by number, there before programs run and never changed.
     Table(Vec<(u32, Vec<u8>)>),
+    /// The control group at this path: programs ask whether the current task is in it.
+    Cgroup(PathBuf),
     /// One word, not zero when the session is over: programs that the kernel is slow to let go of do nothing more then.
     Over,
 }
@@ -166,6 +169,7 @@ pub enum MapKind {
     Array,
     PerCpuArray,
     StackTrace,
+    CgroupArray,
     Ring,
 }
 

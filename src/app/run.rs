@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use regex_lite::Regex;
 use rtrace::cdecl::Headers;
 use rtrace::check::{Loader, Options, Sharing, Trials};
-use rtrace::cli::{Invocation, Losses, Mode, Program, Stage, Verbosity};
+use rtrace::cli::{Group, Invocation, Losses, Mode, Program, Stage, Verbosity};
 use rtrace::codegen::Compiled;
 use rtrace::config::Overrides;
 use rtrace::engine::{Engine, Faults};
 use rtrace::errno::reason;
 use rtrace::error::{Error, Result};
+use rtrace::kernel::cgroups;
 use rtrace::kernel::live::Live;
 use rtrace::report::Sink;
 use rtrace::runtime::{self, Child, Completeness, Ending, Session, Status, Stop};
@@ -84,6 +85,7 @@ pub fn engine<'k>(invocation: &Invocation, kernel: &'k Live, child: Option<&Chil
         },
         filter: invocation.probe_filter.as_deref().map(filter).transpose()?,
         pid: invocation.pid,
+        cgroup: invocation.group.as_ref().map(folder).transpose()?,
         child: child.map(Child::pid),
         safety: invocation.safety,
         start_ns: runtime::boot_time(),
@@ -97,6 +99,13 @@ pub fn engine<'k>(invocation: &Invocation, kernel: &'k Live, child: Option<&Chil
     let mut engine = Engine::new(kernel, options, overrides);
     engine.headers = headers(invocation);
     Ok(engine)
+}
+
+fn folder(group: &Group) -> Result<PathBuf> {
+    match group {
+        Group::Cgroup(wanted) => cgroups::find(wanted),
+        Group::Container(wanted) => cgroups::of_container(wanted),
+    }
 }
 
 /// Folders given come first, then the kernel's own headers, where they are installed.

@@ -28,6 +28,7 @@ pub fn map_label(map: &Map) -> String {
         Role::UnwindRows => "unwind_rows".to_owned(),
         Role::SeenProcesses => "processes".to_owned(),
         Role::Table(_) => "names".to_owned(),
+        Role::Cgroup(_) => "cgroup".to_owned(),
         Role::Over => "over".to_owned(),
     }
 }

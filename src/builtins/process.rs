@@ -6,7 +6,7 @@ use crate::btf::Kind;
 use crate::check::{Call, Cx, Emit, Fallible, kind_of};
 use crate::diag::Diagnostic;
 use crate::error::Result;
-use crate::ir::{BinaryOp, Expr, ExprKind, Seen, Stmt, StmtKind};
+use crate::ir::{self, BinaryOp, Expr, ExprKind, Seen, Stmt, StmtKind};
 use crate::plan::{Action, Host};
 use crate::source::Span;
 use crate::syntax::ast;
@@ -112,19 +112,15 @@ enum Namespace {
 
 /// The thread's ids: process in the high half, thread in the low one.
 fn pid_tgid(cx: &Cx<'_>, namespace: Namespace, span: Span) -> Expr {
-    match (namespace, cx.kernel.pid_namespace()) {
-        (Namespace::Current, Some((device, inode))) => {
-            Expr::new(ExprKind::NamespacedPid { device, inode }, Type::U64, span)
-        }
-        (Namespace::Current, None) | (Namespace::Initial, _) => {
-            Expr::new(ExprKind::Call(Helper::GET_CURRENT_PID_TGID, Vec::new()), Type::U64, span)
-        }
+    match namespace {
+        Namespace::Current => ir::ids(cx.kernel.pid_namespace(), span),
+        Namespace::Initial => ir::ids(None, span),
     }
 }
 
 /// The process id in rtrace's own namespace, from the high half.
 pub fn process(cx: &Cx<'_>, span: Span) -> Expr {
-    binary(BinaryOp::Shr, pid_tgid(cx, Namespace::Current, span), 32, Type::U32)
+    ir::process(cx.kernel.pid_namespace(), Type::U32, span)
 }
 
 /// A value made of the current process's addresses. User space hears of the process, so that it can find out what they mean

@@ -1,6 +1,7 @@
 //! The state of lowering one body for one group of targets, and what builtins may ask of it.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use super::env::{Env, VarKey};
 use super::functions::Functions;
@@ -158,6 +159,17 @@ impl Cx<'_> {
             key_size: 4,
             value_size: 4,
             max_entries: PROCESSES,
+        })
+    }
+
+    /// The map that stands for the control group of this folder.
+    pub(super) fn cgroup_map(&mut self, folder: &Path) -> MapId {
+        self.env.plan.shared_map(Map {
+            role: Role::Cgroup(folder.to_path_buf()),
+            kind: MapKind::CgroupArray,
+            key_size: 4,
+            value_size: 4,
+            max_entries: 1,
         })
     }
 

@@ -29,6 +29,8 @@ pub use expr::kind_of;
 pub use maps::{MapArg, part_key};
 pub use probe::{exists, filled_in, targets};
 
+use std::path::PathBuf;
+
 use regex_lite::Regex;
 
 use crate::config::Config;
@@ -62,6 +64,8 @@ pub struct Options {
     pub filter: Option<Regex>,
     /// `-p PID`.
     pub pid: Option<u32>,
+    /// The folder of the control group whose tasks are traced.
+    pub cgroup: Option<PathBuf>,
     /// Process id of the `-c` child.
     pub child: Option<u32>,
     pub safety: Safety,

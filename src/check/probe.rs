@@ -4,7 +4,6 @@ use super::cx::Sharing;
 use super::env::Env;
 use super::functions::{self, Functions};
 use super::{Cx, Options, Trials};
-use crate::builtins::process;
 use crate::config::{Config, MissingProbes};
 use crate::diag::Diagnostic;
 use crate::id::IdVec;
@@ -83,6 +82,7 @@ pub fn expand<'a>(program: &'a ast::Program, kernel: &dyn Kernel, config: &Confi
         faults.push(too_many(count, config, place));
     }
     faults.extend(beside_iterator(&clauses));
+    faults.extend(options.cgroup.as_ref().and_then(|_| iterator_of_cgroup(&clauses)));
     Clauses { clauses, functions: &program.functions, faults, warnings }
 }
 
@@ -98,6 +98,16 @@ fn beside_iterator(clauses: &[Clause<'_>]) -> Option<Diagnostic> {
         Diagnostic::error(other.span, format!("{} can not be used beside an iter probe", other.name))
     };
     Some(problem.hint("an iterator ends by itself, and prints maps then: it must be the only probe of its program"))
+}
+
+/// An iterator runs as rtrace itself, wherever the objects belong.
+fn iterator_of_cgroup(clauses: &[Clause<'_>]) -> Option<Diagnostic> {
+    let mut targets = clauses.iter().flat_map(|clause| &clause.targets).flat_map(|(_, targets)| targets);
+    let iterator = targets.find(|target| matches!(target.attach, Attach::Iterator { .. }))?;
+    let message =
+        format!("{} visits the objects of all cgroups: --cgroup and --container cannot narrow it", iterator.name);
+    let hint = "-p PID does, for iter:task, iter:task_file and iter:task_vma; or leave objects out by a predicate";
+    Some(Diagnostic::error(iterator.span, message).hint(hint))
 }
 
 /// Lowers every clause. The faults found are in `env`.
@@ -307,13 +317,20 @@ impl Lowering<'_> {
             // Without the predicate the body must not run; the fault is recorded, so it never will.
             Some(_) | None => body,
         };
+        let body = match &self.options.cgroup {
+            Some(folder) if of.pid_filter != PidFilter::None => {
+                let map = cx.cgroup_map(folder);
+                guarded(is(Expr::new(ExprKind::InCgroup(map), Type::U64, self.probe.span), 1), body)
+            }
+            _ => body,
+        };
         let body = match context.condition.clone() {
             Some(condition) => guarded(condition, body),
             None => body,
         };
         let body = match self.options.pid {
             Some(pid) if of.pid_filter == PidFilter::Predicate => {
-                guarded(is_process(process::process(&cx, self.probe.span), pid), body)
+                guarded(is_process(self.kernel, pid, self.probe.span), body)
             }
             _ => body,
         };
@@ -342,10 +359,18 @@ fn guarded(cond: Expr, body: Block) -> Block {
     vec![Stmt::new(StmtKind::If { cond, then: body, otherwise: Block::new() }, span)]
 }
 
-/// Whether the current process is this one.
-fn is_process(current: Expr, pid: u32) -> Expr {
-    let span = current.span;
-    let right = Expr::int(i64::from(pid), Type::U32, span);
-    let kind = ExprKind::Compare { op: CompareOp::Eq, sign: Sign::Unsigned, left: current, right };
-    Expr::new(kind, Type::Bool, span)
+/// Whether the current process is the one that rtrace knows by this number.
+fn is_process(kernel: &dyn Kernel, pid: u32, span: Span) -> Expr {
+    let (namespace, number) = match kernel.own_number(pid) {
+        Some((namespace, number)) => (Some(namespace), number),
+        None => (kernel.pid_namespace(), pid),
+    };
+    is(ir::process(namespace, Type::U32, span), number)
+}
+
+/// Whether a number is this one.
+fn is(left: Expr, number: u32) -> Expr {
+    let span = left.span;
+    let right = Expr::int(i64::from(number), left.ty.clone(), span);
+    Expr::new(ExprKind::Compare { op: CompareOp::Eq, sign: Sign::Unsigned, left, right }, Type::Bool, span)
 }

@@ -3,7 +3,7 @@
 use super::pages::PAGES;
 use std::time::Duration;
 
-use super::{Buffering, Format, Invocation, Losses, Mode, Program, Stage, Verbosity};
+use super::{Buffering, Format, Group, Invocation, Losses, Mode, Program, Stage, Verbosity};
 use crate::check::Safety;
 use crate::kernel::Feature;
 use crate::plan::Faults;
@@ -40,6 +40,12 @@ pub const FLAGS: &[Flag] = &[
     flag(Some('c'), "cmd", "COMMAND", "run this command once attached; end when it ends", |to, value| {
         to.command = Some(value.to_string());
         Ok(())
+    }),
+    flag(None, "cgroup", "PATH|ID", "trace only what is in this cgroup or below it", |to, value| {
+        group(to, Group::Cgroup(value.to_string()))
+    }),
+    flag(None, "container", "NAME|ID", "trace only what is in this container", |to, value| {
+        group(to, Group::Container(value.to_string()))
     }),
     flag(None, "live", "", "run the script and show its maps in place while it runs", |to, _| mode(to, Mode::Live)),
     flag(None, "repl", "", "start the interactive shell, or read its entries from standard input", |to, _| {
@@ -205,6 +211,13 @@ const fn flag(
 fn mode(to: &mut Invocation, mode: Mode) -> Result<(), String> {
     to.mode = mode;
     Ok(())
+}
+
+fn group(to: &mut Invocation, group: Group) -> Result<(), String> {
+    match to.group.replace(group) {
+        None => Ok(()),
+        Some(_) => Err("USAGE: --cgroup and --container name one cgroup between them".to_string()),
+    }
 }
 
 /// Stages go by bpftrace's names as well, where there is something like them.

@@ -8,7 +8,7 @@ use super::strings::Wanted;
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Operand, Size, VReg};
 use crate::ir::{Expr, ExprKind, UnaryOp};
-use crate::plan::Faults;
+use crate::plan::{Faults, MapId};
 use crate::source::Span;
 use crate::types::{Sign, Space, Type};
 
@@ -29,6 +29,7 @@ impl Gen<'_> {
                 Ok(self.extended(value.into(), &expr.ty))
             }
             ExprKind::Call(helper, args) => self.helper(*helper, args),
+            ExprKind::InCgroup(map) => Ok(self.in_cgroup(*map)),
             ExprKind::NamespacedPid { .. } | ExprKind::FuncResult | ExprKind::Load { .. } => self.remembered(expr),
             ExprKind::Follow { from, cast, hops, offset } => {
                 let from = self.led_to(from, *cast, hops, *offset)?;
@@ -193,6 +194,10 @@ impl Gen<'_> {
         let args = [Arg::Imm(device as i64), Arg::Imm(inode as i64), Arg::Address(to), Arg::Imm(8)];
         self.asm.call(Helper::GET_NS_CURRENT_PID_TGID, &args);
         self.asm.load(Size::B8, to).into()
+    }
+
+    fn in_cgroup(&mut self, map: MapId) -> Operand {
+        self.asm.call(Helper::CURRENT_TASK_UNDER_CGROUP, &[Arg::Map(map), Arg::Imm(0)]).into()
     }
 
     fn func_result(&mut self) -> Operand {

@@ -4,7 +4,7 @@ use super::cache::Cached;
 use super::state::{Gen, Generated};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Cond, Operand, Size};
-use crate::ir::Seen;
+use crate::ir::{self, Seen};
 use crate::plan::{CounterId, MapId};
 use crate::types::{Side, StackType, Type, Unwinder};
 
@@ -22,7 +22,7 @@ impl Gen<'_> {
         let Type::Stack(stack) = ty else { return Ok(Operand::Imm(0)) };
         if stack.unwinder == Unwinder::Tables {
             let id = self.unwound_stack(*stack, map, collision)?;
-            let process = self.process();
+            let process = self.process()?;
             return Ok(self.asm.alu(Alu::Or, id, process));
         }
         let ctx = Arg::Address(self.ctx(0));
@@ -35,25 +35,26 @@ impl Gen<'_> {
         Ok(match stack.side {
             Side::Kernel => id,
             Side::User => {
-                let process = self.process();
+                let process = self.process()?;
                 self.asm.alu(Alu::Or, id, process)
             }
         })
     }
 
-    fn process(&mut self) -> Operand {
-        let both = self.asm.call_constant(Helper::GET_CURRENT_PID_TGID, &[]);
-        self.asm.alu(Alu::And, both.into(), Operand::Imm(PROCESS))
+    /// The number by which user space finds the process, in the upper half.
+    fn process(&mut self) -> Generated<Operand> {
+        let ids = self.scalar(&ir::ids(self.kernel.pid_namespace(), self.probe.span))?;
+        Ok(self.asm.alu(Alu::And, ids, Operand::Imm(PROCESS)))
     }
 
     /// Tells user space of the process, the first time it is seen. Once in a run is enough.
-    pub fn announce(&mut self, seen: Seen) {
+    pub fn announce(&mut self, seen: Seen) -> Generated<()> {
         const ANNOUNCED: &str = "announced";
         if self.cache.get(ANNOUNCED).is_some() {
-            return;
+            return Ok(());
         }
         self.cache.insert(ANNOUNCED.to_string(), Cached::Scalar(Operand::Imm(1)));
-        let process = self.process();
+        let process = self.process()?;
         let process = self.asm.alu(Alu::Shr, process, Operand::Imm(32));
         let key = self.stack(4);
         self.asm.store(Size::B4, key, process);
@@ -67,6 +68,7 @@ impl Gen<'_> {
         self.emit_number(seen.action, process, seen.lost);
         self.leave();
         self.asm.place(known);
+        Ok(())
     }
 
     /// Frames of the current stack, up to the limit.

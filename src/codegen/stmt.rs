@@ -29,7 +29,7 @@ impl Gen<'_> {
                 Ok(())
             }
             StmtKind::Announce(seen) => {
-                self.announce(*seen);
+                self.announce(*seen)?;
                 Ok(())
             }
             StmtKind::Emit { action, values, lost } => self.emit(*action, values, *lost),

@@ -4,9 +4,11 @@
 //! documentation says so. Scalars are 64-bit while they are computed with and are narrowed where they are stored.
 //! Faults at run time (a bad address, a missing key) give zero. The printed form is what `-d ast,ir` shows.
 
+mod make;
 pub mod print;
 mod walk;
 
+pub use make::{ids, process};
 pub use walk::{rewrite, walk, walk_statements};
 
 use crate::bpf::Helper;
@@ -188,6 +190,8 @@ pub enum ExprKind {
         device: u64,
         inode: u64,
     },
+    /// 1 if the current task is in the control group of the map, or in one below it; 0 or an error of the kernel if not.
+    InCgroup(MapId),
     /// What the traced function returns, as the kernel tells whatever it knows of the function: `bpf_get_func_ret`.
     FuncResult,
     Unary(UnaryOp, Expr),
@@ -464,27 +468,6 @@ impl Function {
     /// Whether the result is written to where the caller wants it, rather than given in a register.
     pub fn gives_memory(&self) -> bool {
         self.result != Type::Void && !self.result.is_scalar()
-    }
-}
-
-impl Expr {
-    pub fn new(kind: ExprKind, ty: Type, span: Span) -> Self {
-        Self { kind: Box::new(kind), ty, span }
-    }
-
-    pub fn int(value: i64, ty: Type, span: Span) -> Self {
-        Self::new(ExprKind::Int(value), ty, span)
-    }
-
-    /// Statements as an expression without a value.
-    pub fn effect(block: Block, span: Span) -> Self {
-        Self::new(ExprKind::Seq(block, Self::int(0, Type::Void, span)), Type::Void, span)
-    }
-}
-
-impl Stmt {
-    pub fn new(kind: StmtKind, span: Span) -> Self {
-        Self { kind, span }
     }
 }
 

@@ -177,6 +177,7 @@ impl<'a> Printer<'a> {
             ExprKind::CtxLoad { offset } => format!("ctx[{offset}]:{}", expr.ty),
             ExprKind::Call(helper, args) => self.call(helper.name().unwrap_or("helper"), args),
             ExprKind::NamespacedPid { .. } => "namespaced_pid()".to_string(),
+            ExprKind::InCgroup(map) => format!("in_cgroup({})", self.map(*map)),
             ExprKind::FuncResult => "func_result()".to_string(),
             ExprKind::Unary(op, of) => format!("{}{}", unary(*op), one(of)),
             ExprKind::Binary { op, sign, left, right, .. } => {

@@ -95,6 +95,7 @@ macro_rules! parts_of_expr {
             | ExprKind::OutputFile
             | ExprKind::CtxLoad { .. }
             | ExprKind::NamespacedPid { .. }
+            | ExprKind::InCgroup(_)
             | ExprKind::FuncResult
             | ExprKind::MapLen(_)
             | ExprKind::Stack { .. }

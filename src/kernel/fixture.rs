@@ -171,6 +171,10 @@ impl Kernel for Fixture {
     fn pid_namespace(&self) -> Option<(u64, u64)> {
         None
     }
+
+    fn own_number(&self, _: u32) -> Option<((u64, u64), u32)> {
+        None
+    }
 }
 
 /// Reads `function 0xoffset size`.

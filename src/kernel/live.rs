@@ -3,14 +3,16 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::ops::Range;
-use std::os::linux::fs::MetadataExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::kallsyms::Kallsyms;
 use super::mounts::Mount;
 use super::tracefs::Tracefs;
-use super::{Binary, DescribedFunction, Feature, Home, Kernel, Loaded, TracepointFormat, Wanted, dwarf, elf, paths};
+use super::{
+    Binary, DescribedFunction, Feature, Home, Kernel, Loaded, TracepointFormat, Wanted, dwarf, elf, namespaces, paths,
+};
 use crate::btf::build::Builder;
 use crate::btf::{Basis, Btf, Foreign, Kind};
 use crate::errno;
@@ -250,7 +252,7 @@ impl Kernel for Live {
     /// The inode of its folder.
     fn cgroup(&self, path: &str) -> Result<u64> {
         match fs::metadata(path) {
-            Ok(meta) if meta.is_dir() => Ok(meta.st_ino()),
+            Ok(meta) if meta.is_dir() => Ok(meta.ino()),
             Ok(_) => Err(Error::usage("Not a directory")),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(Error::usage("No such file or directory"))
@@ -260,10 +262,12 @@ impl Kernel for Live {
     }
 
     fn pid_namespace(&self) -> Option<(u64, u64)> {
-        /// Inode of the initial namespace, `PROC_PID_INIT_INO` of the kernel.
-        const INITIAL: u64 = 0xefff_fffc;
-        let meta = fs::metadata("/proc/self/ns/pid").ok()?;
-        (meta.st_ino() != INITIAL).then(|| (meta.st_dev(), meta.st_ino()))
+        namespaces::of_process("self").filter(|namespace| !namespaces::is_initial(*namespace))
+    }
+
+    fn own_number(&self, pid: u32) -> Option<((u64, u64), u32)> {
+        self.pid_namespace()?;
+        Some((namespaces::of_process(&pid.to_string())?, namespaces::number_within(pid)?))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the compiler may ask of a kernel: answered by this machine ([`live`]) or by a folder of fixtures ([`fixture`]).
 
 mod archive;
+pub mod cgroups;
 mod debug_files;
 pub mod dwarf;
 mod elf;
@@ -11,6 +12,7 @@ mod libraries;
 pub mod live;
 mod markers;
 pub mod mounts;
+pub mod namespaces;
 mod paths;
 mod source_lines;
 mod symbols;
@@ -84,6 +86,9 @@ pub trait Kernel {
     fn cgroup(&self, path: &str) -> Result<u64>;
     /// The PID namespace rtrace runs in, as (device, inode); `None` when it is the initial one.
     fn pid_namespace(&self) -> Option<(u64, u64)>;
+    /// How programs know a process that rtrace knows by this number: the PID namespace that it is itself in, and its number there.
+    /// `None` where rtrace's numbers are the kernel's own.
+    fn own_number(&self, pid: u32) -> Option<((u64, u64), u32)>;
 }
 
 /// Where a function of the kernel lies.

@@ -13,6 +13,8 @@ pub enum Filesystem {
     Tracefs,
     /// Pinned programs and maps.
     Bpf,
+    /// Groups of processes, in version 2.
+    Cgroup,
 }
 
 /// Where a file system is, and whether it was there before.
@@ -35,6 +37,7 @@ impl Filesystem {
         match self {
             Filesystem::Tracefs => "tracefs",
             Filesystem::Bpf => "bpf",
+            Filesystem::Cgroup => "cgroup2",
         }
     }
 
@@ -43,6 +46,7 @@ impl Filesystem {
         match self {
             Filesystem::Tracefs => "/sys/kernel/tracing",
             Filesystem::Bpf => "/sys/fs/bpf",
+            Filesystem::Cgroup => "/sys/fs/cgroup",
         }
     }
 

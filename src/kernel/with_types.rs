@@ -123,4 +123,8 @@ impl Kernel for WithTypes<'_> {
     fn pid_namespace(&self) -> Option<(u64, u64)> {
         self.kernel.pid_namespace()
     }
+
+    fn own_number(&self, pid: u32) -> Option<((u64, u64), u32)> {
+        self.kernel.own_number(pid)
+    }
 }

@@ -63,7 +63,8 @@ pub struct ProbeType {
     pub fields: fn(&dyn Kernel, &Target) -> Result<Vec<ContextField>, Diagnostic>,
     /// Every attach point of this type whose full name matches the pattern, for `-l`.
     pub list: fn(&dyn Kernel, &str) -> Vec<String>,
-    /// Whether `-p PID` is enforced by a predicate in the program, by the attachment, or not at all.
+    /// Whether `-p PID` is enforced by a predicate in the program, by the attachment, or not at all. `--cgroup` always needs a
+    /// predicate, and does not hold for what no process sets off either.
     pub pid_filter: PidFilter,
 }
 

@@ -2,7 +2,8 @@
 
 use super::Context;
 use crate::bpf::Helper;
-use crate::ir::{BinaryOp, Expr, ExprKind};
+use crate::ir::{self, BinaryOp, Expr, ExprKind};
+use crate::kernel::Kernel;
 use crate::source::Span;
 use crate::types::{Sign, Space, Type};
 
@@ -193,11 +194,8 @@ fn saved(offset: u32, span: Span) -> Expr {
 }
 
 /// An address as a user symbol: the address, then whose it is.
-pub fn user_symbol(address: Expr, span: Span) -> Expr {
-    let both = Expr::new(ExprKind::Call(Helper::GET_CURRENT_PID_TGID, Vec::new()), Type::U64, span);
-    let shift = Expr::int(32, Type::U64, span);
-    let kind = ExprKind::Binary { op: BinaryOp::Shr, sign: Sign::Unsigned, left: both, right: shift, zero: None };
-    let pid = Expr::new(kind, Type::U64, span);
+pub fn user_symbol(address: Expr, kernel: &dyn Kernel, span: Span) -> Expr {
+    let pid = ir::process(kernel.pid_namespace(), Type::U64, span);
     Expr::new(ExprKind::Compose(vec![(0, address), (8, pid)]), Type::USym, span)
 }
 

@@ -90,12 +90,13 @@ fn context(kernel: &dyn Kernel, target: &Target) -> Context {
     let is_return = matches!(target.attach, Attach::Uprobe { at: Point::Return, .. });
     let function = function(target);
     if !is_return {
-        let func = registers::user_symbol(registers::program_counter(span), span);
+        let func = registers::user_symbol(registers::program_counter(span), kernel, span);
         return Context { func: Some(func), function, ..registers::entry(Space::User, span) };
     }
     // Only the kernel knows where a function that returns began, and tells it since uprobe_multi came.
-    let func =
-        kernel.has(Feature::UprobeMulti).then(|| registers::user_symbol(registers::function_address(span), span));
+    let func = kernel
+        .has(Feature::UprobeMulti)
+        .then(|| registers::user_symbol(registers::function_address(span), kernel, span));
     let plain = Context { func, function, ..registers::returned(Space::User, span) };
     match (result(kernel, target), &plain.retval) {
         (Some(ty), Some(value)) => {

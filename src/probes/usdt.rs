@@ -82,7 +82,7 @@ fn missing(request: &Request<'_>) -> Diagnostic {
 fn context(kernel: &dyn Kernel, target: &Target) -> Context {
     let span = target.span;
     let place = registers::interrupted(span);
-    let func = Some(registers::user_symbol(registers::program_counter(span), span));
+    let func = Some(registers::user_symbol(registers::program_counter(span), kernel, span));
     let args = marker(kernel, target).map_or(Vec::new(), |marker| operand::arguments(&marker, span));
     Context { args, func, space: Space::User, likeness: Likeness::Differing, ..place }
 }

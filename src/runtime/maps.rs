@@ -1,8 +1,10 @@
 //! The plan's maps, made in the kernel, read whole, cleared and zeroed.
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::rc::Rc;
 
 use super::content::{Content, Entry, Layout};
@@ -208,8 +210,13 @@ impl Made {
             return Ok(Made { fd: array, layout, turns: Some(RefCell::new(turns)) });
         }
         let made = Made { fd, layout, turns: None };
-        if let Role::Table(rows) = &of.role {
-            made.fill(rows).map_err(|error| refused("cannot fill the map of names", &error))?;
+        match &of.role {
+            Role::Table(rows) => made.fill(rows).map_err(|error| refused("cannot fill the map of names", &error))?,
+            Role::Cgroup(path) => {
+                let what = format!("cannot trace the cgroup {}", path.display());
+                made.hold(path).map_err(|error| refused(&what, &error))?;
+            }
+            _ => {}
         }
         Ok(made)
     }
@@ -221,6 +228,12 @@ impl Made {
             value.resize(self.layout.shape.value, 0);
             self.content().write(&number.to_ne_bytes(), &value)
         })
+    }
+
+    /// Writes what stands for an open folder. The kernel keeps the cgroup for the map, even if the folder is removed.
+    fn hold(&self, folder: &Path) -> io::Result<()> {
+        let folder = File::open(folder)?;
+        self.content().write(&0u32.to_ne_bytes(), &folder.as_raw_fd().to_ne_bytes())
     }
 
     fn content(&self) -> Content<'_> {
@@ -236,6 +249,7 @@ fn kind(kind: MapKind) -> u32 {
         MapKind::PerCpuHash => 5,
         MapKind::PerCpuArray => 6,
         MapKind::StackTrace => 7,
+        MapKind::CgroupArray => 8,
         MapKind::LruHash => 9,
         MapKind::PerCpuLruHash => 10,
         MapKind::Ring => 27,
@@ -283,7 +297,8 @@ fn value_bytes(of: &Map, cpus: usize) -> (usize, usize) {
             let stride = size.next_multiple_of(8);
             (stride, stride * cpus)
         }
-        MapKind::Hash | MapKind::Array | MapKind::LruHash | MapKind::StackTrace | MapKind::Ring => (size, size),
+        MapKind::Hash | MapKind::Array | MapKind::LruHash => (size, size),
+        MapKind::StackTrace | MapKind::CgroupArray | MapKind::Ring => (size, size),
     }
 }
 
@@ -305,6 +320,7 @@ fn name(role: &Role) -> String {
         Role::Table(_) => "rtrace_names".to_string(),
         Role::UnwindRanges => "rtrace_ranges".to_string(),
         Role::UnwindRows => "rtrace_unwind".to_string(),
+        Role::Cgroup(_) => "rtrace_cgroup".to_string(),
         Role::Over => "rtrace_over".to_string(),
     };
     name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(15).collect()

@@ -1,8 +1,10 @@
 //! Names of code that a process made while it ran: `/tmp/perf-PID.map`, which runtimes such as node, Java and Python write for perf.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};
+
+use crate::kernel::namespaces;
 
 /// The map of one process. Its file stays open, as it may grow, and outlives its name when a container goes.
 pub struct PerfMap {
@@ -17,9 +19,8 @@ pub struct PerfMap {
 impl PerfMap {
     /// Finds the file as the process sees it, or, of one that has ended, as it would lie here.
     pub fn open(pid: u32) -> Option<PerfMap> {
-        let own = || fs::read_to_string(format!("/proc/{pid}/status")).ok().and_then(|status| own_number(&status));
         let named = |number: u32| format!("/tmp/perf-{number}.map");
-        let seen = own().map(|number| format!("/proc/{pid}/root{}", named(number)));
+        let seen = namespaces::number_within(pid).map(|number| format!("/proc/{pid}/root{}", named(number)));
         let file = seen.into_iter().chain([named(pid)]).find_map(|path| File::open(path).ok())?;
         Some(PerfMap { path: named(pid), file, read: 0, functions: BTreeMap::new() })
     }
@@ -58,11 +59,6 @@ fn function(line: &str) -> Option<(u64, u64, String)> {
     Some((number()?, number()?, words.next()?.to_string()))
 }
 
-/// The process's number in its own namespace, by which it names the file: the last of the line `NStgid`.
-fn own_number(status: &str) -> Option<u32> {
-    status.lines().find_map(|line| line.strip_prefix("NStgid:"))?.split_whitespace().next_back()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -82,14 +78,8 @@ mod tests {
             assert_eq!(map.find(address), found);
         }
         file.write_all(b"4 two words\n7f10 8 new\n").unwrap();
-        fs::remove_file(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
         assert_eq!(map.find(0x7f12), Some(("new", 2)));
         assert_eq!(map.find(0x7f21), Some(("two words", 1)));
-    }
-
-    #[test]
-    fn the_number_in_the_innermost_namespace() {
-        assert_eq!(own_number("Name:\tx\nNStgid:\t4711\t12\t1\n"), Some(1));
-        assert_eq!(own_number("Name:\tx\n"), None);
     }
 }

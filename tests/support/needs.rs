@@ -19,7 +19,7 @@ const fn need(name: &'static str, missing: &'static str, probe: fn() -> bool) ->
     Need { name, missing, is_met: LazyLock::new(probe) }
 }
 
-static NEEDS: [Need; 40] = [
+static NEEDS: [Need; 41] = [
     need("root", "not root", is_root),
     need("btf", "the kernel has no BTF", || exists("/sys/kernel/btf/vmlinux")),
     need("module_types", "no module tells its types", || exists("/sys/kernel/btf/dummy")),
@@ -52,6 +52,9 @@ static NEEDS: [Need; 40] = [
     }),
     need("tasks_by_number", "raw tracepoints may not ask for tasks by number", || !is_before(&release(), "7.0")),
     need("drop_reason", "the kernel does not tell why it drops packets", || !is_before(&release(), "5.17")),
+    need("cgroups", "no cgroups of version 2 are mounted", || {
+        fs::read_to_string("/proc/mounts").is_ok_and(|mounts| mounts.contains(" cgroup2 "))
+    }),
     need("memory_cgroup", "there are no limits of memory in cgroups", || {
         fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").is_ok_and(|all| all.contains("memory"))
     }),

@@ -80,6 +80,7 @@ fn map_type(kind: MapKind) -> u32 {
         MapKind::PerCpuHash => 5,
         MapKind::PerCpuArray => 6,
         MapKind::StackTrace => 7,
+        MapKind::CgroupArray => 8,
         MapKind::LruHash => 9,
         MapKind::PerCpuLruHash => 10,
         MapKind::Ring => 27,

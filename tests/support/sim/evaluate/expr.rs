@@ -48,6 +48,7 @@ impl Evaluator<'_> {
             ExprKind::CtxLoad { offset } => scalar_at(&self.scene.context()[*offset as usize..], &expr.ty),
             ExprKind::Call(helper, args) => self.call(*helper, args)?,
             ExprKind::NamespacedPid { .. } => u64::from(self.scene.process()) << 32 | u64::from(self.scene.thread()),
+            ExprKind::InCgroup(_) => return Err(Leave::Broken("the fake kernel has no cgroups".to_owned())),
             ExprKind::FuncResult => return Err(Leave::Broken("the fake kernel has no functions to trace".to_owned())),
             ExprKind::Unary(op, of) => unary(*op, self.number(of)?),
             ExprKind::Binary { op, sign, left, right, zero } => {
