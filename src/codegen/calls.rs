@@ -29,7 +29,7 @@ impl<'a> Gen<'a> {
             (_, true) => handed.next().map_or(Returns::Status, Returns::Memory),
         };
         let role = FunctionRole::Called;
-        self.function = Function { id, ctx, captured: None, scratch: None, role, returns };
+        self.function = Function { id, ctx, captured: None, scratch: None, reserved: None, role, returns };
         self.cache = Cache::new();
         self.body(&of.body, &of.params.iter().copied().zip(handed).collect::<Vec<_>>())?;
         self.cache = Cache::new();

@@ -208,7 +208,15 @@ impl Gen<'_> {
             returns @ (Returns::Status | Returns::Number) => returns,
         };
         let role = FunctionRole::LoopBody;
-        self.function = Function { id, ctx: Some(Base::Reg(ctx)), captured: Some(frame), scratch: None, role, returns };
+        self.function = Function {
+            id,
+            ctx: Some(Base::Reg(ctx)),
+            captured: Some(frame),
+            scratch: None,
+            reserved: None,
+            role,
+            returns,
+        };
         self.find_scratch();
         body(self, &params)?;
         if self.asm.is_reachable() {

@@ -17,8 +17,7 @@ enum Field<'a> {
 impl Gen<'_> {
     pub fn emit(&mut self, action: ActionId, values: &[Expr], lost: CounterId) -> Generated<()> {
         let layout = &self.plan.actions[action];
-        // Effects happen in their order even if there is no room for the record, and nothing may leave the program while one is
-        // reserved.
+        // Effects happen in their order even if there is no room for the record.
         let in_order = values.iter().any(Expr::has_effects);
         let mut fields = Vec::new();
         for value in values {
@@ -38,7 +37,9 @@ impl Gen<'_> {
             let full = self.asm.label();
             let record = self.reserve(ring, size, full);
             self.enter();
+            self.function.reserved = Some(record);
             self.fill(Place::new(Base::Reg(record), 0), action, &fields)?;
+            self.function.reserved = None;
             self.leave();
             self.submit(record, done);
             self.asm.place(full);

@@ -73,6 +73,8 @@ pub struct Function {
     pub captured: Option<Base>,
     /// The scratch memory, where it has been looked up.
     pub scratch: Option<VReg>,
+    /// The record that is being filled in.
+    pub reserved: Option<VReg>,
     pub role: FunctionRole,
     pub returns: Returns,
 }
@@ -171,6 +173,7 @@ impl<'a> Gen<'a> {
             ctx: Some(Base::Ctx),
             captured: None,
             scratch: None,
+            reserved: None,
             role: FunctionRole::Main,
             returns: Returns::Status,
         };
@@ -209,8 +212,11 @@ impl<'a> Gen<'a> {
         self.body(&probe.body, &[])
     }
 
-    /// Leaves the current function with this result.
+    /// Leaves the current function with this result. A record that is being filled in goes back to the ring.
     pub fn exit(&mut self, result: Operand) {
+        if let Some(record) = self.function.reserved {
+            self.asm.call(Helper::RINGBUF_DISCARD, &[Arg::Reg(record), Arg::Imm(0)]);
+        }
         if let (FunctionRole::Main, Some(Guard { release, .. })) = (self.function.role, self.guard) {
             self.asm.call(release, &[]);
         }

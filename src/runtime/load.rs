@@ -122,8 +122,8 @@ impl Loader<'_> {
             Ok(program) => return Ok(program),
             Err(error) => error,
         };
-        if matches!(error.raw_os_error(), Some(libc::ENOMEM | libc::EMFILE | libc::ENFILE)) {
-            return Err(Failed::bare(error));
+        if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) {
+            return Err(Failed { error, log: String::new() });
         }
         let mut log = vec![0; LOG_BYTES];
         match program::load(new, &mut log) {
@@ -160,13 +160,9 @@ struct Failed {
 }
 
 impl Failed {
-    fn bare(error: io::Error) -> Failed {
-        Failed { error, log: String::new() }
-    }
-
-    /// Whether the kernel may have stumbled over the types rather than the program: then it verified nothing.
+    /// Whether the kernel may have stumbled over the types rather than the program: then it says so, and verified nothing.
     fn is_about_types<T>(&self, described: Option<T>) -> bool {
-        described.is_some() && last_insn(&self.log).is_none()
+        described.is_some() && !self.log.is_empty() && last_insn(&self.log).is_none()
     }
 
     fn explain(&self, unit: &Unit, target: &Target) -> Error {
