@@ -56,6 +56,8 @@ pub struct Invocation {
     pub traceable: Option<String>,
     /// Folders in which `#include` looks first.
     pub include_folders: Vec<String>,
+    /// Where debug information of programs is looked for first: folders and files, lists of them.
+    pub debug_places: Vec<String>,
     /// Headers that stand before the script's first line.
     pub includes: Vec<String>,
     /// Whether reads that fail are told of.

@@ -34,6 +34,7 @@ use std::process::ExitCode;
 use rtrace::cli::{self, Fault, Invocation, Mode, Program};
 use rtrace::errno::reason;
 use rtrace::error::{Error, Kind, Result};
+use rtrace::kernel::DebugPlaces;
 use rtrace::kernel::live::Live;
 use rtrace::runtime::{self, features};
 use rtrace::shelf;
@@ -72,6 +73,7 @@ fn dispatch(invocation: &Invocation) -> Result<u8> {
         Ok(path) => kernel.with_types(&path)?,
         Err(_) => kernel,
     };
+    let kernel = kernel.with_debug_places(DebugPlaces::of(&invocation.debug_places));
     runtime::raise_limits(&kernel);
     match invocation.mode {
         Mode::Help => output::line(&cli::help())?,

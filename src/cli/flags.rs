@@ -173,6 +173,16 @@ pub const FLAGS: &[Flag] = &[
         to.includes.push(value.to_string());
         Ok(())
     }),
+    flag(
+        None,
+        "debuginfo",
+        "DIR[:DIR]",
+        "look in these folders (or files) for debug information of programs first",
+        |to, value| {
+            to.debug_places.push(value.to_string());
+            Ok(())
+        },
+    ),
     flag(None, "verify-llvm-ir", "", "accepted for bpftrace's sake: there is no LLVM here to be verified", |_, _| {
         Ok(())
     }),

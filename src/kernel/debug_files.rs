@@ -1,7 +1,8 @@
-//! What a stripped program's symbols and debug information are found in: a file beside it or under `/usr/lib/debug`, and the small
-//! table of symbols that some distributions leave in the program, compressed.
+//! What a stripped program's symbols and debug information are found in: a file in a place that was named, beside it or under
+//! `/usr/lib/debug`, and the small table of symbols that some distributions leave in the program, compressed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use object::{File, Object, ObjectSection};
 
@@ -10,35 +11,97 @@ use crate::mapped::Bytes;
 /// Where debug files are installed.
 const ROOT: &str = "/usr/lib/debug";
 
-/// The separate file with a program's full symbols and debug information; `path` is where the program lies.
-pub fn separate(file: &File<'_>, path: &Path) -> Option<Bytes> {
-    let id = file.build_id().ok().flatten();
-    let by_id = || Bytes::open(&installed(id?)?).ok();
-    by_id().or_else(|| linked(file, path))
+/// Folders with debug files, and such files, that are looked at before the usual places. Paths that are not absolute are meant from
+/// the folder of each program.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DebugPlaces(Arc<[PathBuf]>);
+
+impl DebugPlaces {
+    /// From lists as `--debuginfo` takes them: `DIR:DIR`. A `+` before one asks for a checksum's proof, which is always looked for here
+    /// where there is no build id.
+    pub fn of(lists: &[String]) -> DebugPlaces {
+        let places = lists.iter().flat_map(|list| list.split(':'));
+        let places = places.map(|place| place.strip_prefix('+').unwrap_or(place)).filter(|place| !place.is_empty());
+        DebugPlaces(places.map(PathBuf::from).collect())
+    }
+
+    /// The separate file with a program's full symbols and debug information; `path` is where the program lies.
+    pub fn separate(&self, file: &File<'_>, path: &Path) -> Option<Bytes> {
+        // Links lead to the program; its debug file is where the program is.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let identity = Identity::of(file, &path);
+        let named = || self.0.iter().find_map(|place| identity.found_in(&path.parent()?.join(place)));
+        let installed = || Bytes::open(&Path::new(ROOT).join(identity.id_path()?)).ok();
+        named().or_else(installed).or_else(|| identity.linked(&path))
+    }
 }
 
-/// By its build id, as every distribution installs it.
-fn installed(id: &[u8]) -> Option<PathBuf> {
+/// What tells a program's debug file from others.
+struct Identity<'a> {
+    build_id: Option<&'a [u8]>,
+    /// The name that `objcopy --add-gnu-debuglink` left in the program, with the checksum of the file.
+    link: Option<(&'a str, u32)>,
+    path: &'a Path,
+}
+
+impl<'a> Identity<'a> {
+    fn of(file: &File<'a>, path: &'a Path) -> Identity<'a> {
+        let link = file.gnu_debuglink().ok().flatten();
+        let link = link.and_then(|(name, checksum)| Some((str::from_utf8(name).ok()?, checksum)));
+        Identity { build_id: file.build_id().ok().flatten(), link, path }
+    }
+
+    /// A place is the file itself, or a folder with it: by build id, or by name, there or in a folder as the program's below it.
+    fn found_in(&self, place: &Path) -> Option<Bytes> {
+        if !place.is_dir() {
+            return self.opened(place);
+        }
+        let own_name = self.path.file_name()?.to_str()?;
+        let below = place.join(self.path.parent()?.strip_prefix("/").ok()?);
+        let names = [self.link.map(|(name, _)| name.to_string()), Some(format!("{own_name}.debug"))];
+        let named = names.iter().flatten().flat_map(|name| [place.join(name), below.join(name)]);
+        self.id_path().map(|path| place.join(path)).into_iter().chain(named).find_map(|place| self.opened(&place))
+    }
+
+    /// Where distributions put it.
+    fn linked(&self, path: &Path) -> Option<Bytes> {
+        let (name, _) = self.link?;
+        let folder = path.parent()?;
+        let under_root = Path::new(ROOT).join(folder.strip_prefix("/").ok()?);
+        let places = [folder.join(name), folder.join(".debug").join(name), under_root.join(name)];
+        places.iter().find_map(|place| self.opened(place))
+    }
+
+    /// A file, if it is this program's.
+    fn opened(&self, place: &Path) -> Option<Bytes> {
+        if place == self.path {
+            return None;
+        }
+        Bytes::open(place).ok().filter(|bytes| self.is_of(bytes, place))
+    }
+
+    /// Files of other versions are told by their build ids, or else by the checksum; without both, the name must do.
+    fn is_of(&self, bytes: &[u8], place: &Path) -> bool {
+        let Ok(file) = File::parse(bytes) else { return false };
+        if let (Some(own), Ok(Some(other))) = (self.build_id, file.build_id()) {
+            return own == other;
+        }
+        if let Some((_, checksum)) = self.link {
+            return crc32(bytes) == checksum;
+        }
+        self.build_id.is_none() && place.file_stem() == self.path.file_name()
+    }
+
+    /// As every distribution installs it: `.build-id/xx/yyy.debug`.
+    fn id_path(&self) -> Option<PathBuf> {
+        id_path(self.build_id?)
+    }
+}
+
+fn id_path(id: &[u8]) -> Option<PathBuf> {
     let digits: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
     let (folder, name) = digits.split_at_checked(2)?;
-    Some(PathBuf::from(format!("{ROOT}/.build-id/{folder}/{name}.debug")))
-}
-
-/// By the name that `objcopy --add-gnu-debuglink` left in the program, in the folders where debuggers look for it. A file of
-/// another version is told by its checksum.
-fn linked(file: &File<'_>, path: &Path) -> Option<Bytes> {
-    let (name, checksum) = file.gnu_debuglink().ok()??;
-    let name = str::from_utf8(name).ok()?;
-    // Links lead to the program; its debug file is where the program is.
-    let path = path.canonicalize().ok()?;
-    let folder = path.parent()?;
-    let under_root = Path::new(ROOT).join(folder.strip_prefix("/").ok()?);
-    let places = [folder.join(name), folder.join(".debug").join(name), under_root.join(name)];
-    places
-        .iter()
-        .filter(|place| **place != path)
-        .filter_map(|place| Bytes::open(place).ok())
-        .find(|bytes| crc32(bytes) == checksum)
+    Some(PathBuf::from(format!(".build-id/{folder}/{name}.debug")))
 }
 
 /// The table that lies in the program itself (`.gnu_debugdata`): an ELF file with nothing but symbols, compressed with xz.
@@ -62,9 +125,15 @@ mod tests {
 
     #[test]
     fn build_ids_name_files() {
-        let path = installed(&[0xab, 0xcd, 0x01]).unwrap();
-        assert_eq!(path.to_str(), Some("/usr/lib/debug/.build-id/ab/cd01.debug"));
-        assert_eq!(installed(&[]), None);
+        let path = id_path(&[0xab, 0xcd, 0x01]).unwrap();
+        assert_eq!(path.to_str(), Some(".build-id/ab/cd01.debug"));
+        assert_eq!(id_path(&[]), None);
+    }
+
+    #[test]
+    fn places_are_separated_by_colons() {
+        let places = DebugPlaces::of(&["/a:+b".to_string(), ":.".to_string()]);
+        assert_eq!(*places.0, ["/a", "b", "."].map(PathBuf::from));
     }
 
     #[test]

@@ -7,25 +7,25 @@ use std::path::Path;
 use object::elf::STT_FUNC;
 use object::{File, Object, ObjectSegment, ObjectSymbol, SymbolFlags};
 
+use super::debug_files::{self, DebugPlaces};
 use super::dwarf::types::Importer;
 use super::dwarf::{self, Debug, Sections};
 use super::{
-    Binary, DescribedFunction, Function, Segment, Stacks, Wanted, address_in, archive, debug_files, markers, offset_in,
-    paths,
+    Binary, DescribedFunction, Function, Segment, Stacks, Wanted, address_in, archive, markers, offset_in, paths,
 };
 use crate::btf::build::Builder;
 use crate::error::{Error, Result};
 use crate::mapped::Bytes;
 
-/// Reads a program or library, which may be an entry of an archive.
-pub fn read(path: &str) -> Result<Binary> {
+/// Reads a program or library, which may be an entry of an archive. Debug files are looked for in `places`, too.
+pub fn read(path: &str, places: &DebugPlaces) -> Result<Binary> {
     let (file, entry) = paths::split_archive(path);
     let bytes = open(file)?;
     let range = match entry {
         Some(entry) => archive::locate(&bytes, entry).map_err(|fault| no_entry(file, entry, fault))?,
         None => 0..bytes.len(),
     };
-    parse(path, &bytes[range.clone()], range.start as u64)
+    parse(path, &bytes[range.clone()], range.start as u64, places)
 }
 
 /// Bytes of a file, or of the archive that it is in.
@@ -40,11 +40,11 @@ fn open(file: &str) -> Result<Bytes> {
 }
 
 /// Reads what lies at `start` in a file; offsets are those of the file.
-fn parse(path: &str, bytes: &[u8], start: u64) -> Result<Binary> {
+fn parse(path: &str, bytes: &[u8], start: u64, places: &DebugPlaces) -> Result<Binary> {
     let file =
         File::parse(bytes).map_err(|error| Error::usage(format!("{path} is not a program or library: {error}")))?;
     let segments = segments(&file, start);
-    let full = full_symbols(&file, Path::new(path));
+    let full = full_symbols(&file, Path::new(path), places);
     let beside = full.as_deref().and_then(|bytes| File::parse(bytes).ok());
     let mut functions = functions(&file, &segments);
     // Addresses in a separate file agree, offsets are those of this file.
@@ -58,11 +58,11 @@ fn parse(path: &str, bytes: &[u8], start: u64) -> Result<Binary> {
 }
 
 /// The file that has the symbols of a stripped one; `None` if it has its own, or nobody has them.
-pub fn full_symbols(file: &File<'_>, path: &Path) -> Option<Bytes> {
+pub fn full_symbols(file: &File<'_>, path: &Path, places: &DebugPlaces) -> Option<Bytes> {
     if file.symbol_table().is_some() {
         return None;
     }
-    debug_files::separate(file, path).or_else(|| debug_files::embedded(file).map(Bytes::Owned))
+    places.separate(file, path).or_else(|| debug_files::embedded(file).map(Bytes::Owned))
 }
 
 fn no_entry(archive: &str, entry: &str, fault: archive::Fault) -> Error {
@@ -107,8 +107,13 @@ pub fn segments(file: &File<'_>, start: u64) -> Vec<Segment> {
 }
 
 /// Adds what the debug information tells of functions and types.
-pub fn describe(path: &str, wanted: &Wanted, types: &mut Builder) -> Result<Vec<DescribedFunction>> {
-    let found = with_debug(path, |debug, file| {
+pub fn describe(
+    path: &str,
+    wanted: &Wanted,
+    types: &mut Builder,
+    places: &DebugPlaces,
+) -> Result<Vec<DescribedFunction>> {
+    let found = with_debug(path, places, |debug, file| {
         let segments = segments(file, 0);
         let mut importer = Importer::new(debug, types, wanted.namesakes);
         importer.named(&wanted.types);
@@ -124,18 +129,22 @@ pub fn describe(path: &str, wanted: &Wanted, types: &mut Builder) -> Result<Vec<
 }
 
 /// The address that a line of the source became.
-pub fn line(path: &str, line: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound>> {
-    with_debug(path, |debug, _| Some(debug.address_of(line)))
+pub fn line(path: &str, line: dwarf::Line<'_>, places: &DebugPlaces) -> Result<Option<dwarf::LineFound>> {
+    with_debug(path, places, |debug, _| Some(debug.address_of(line)))
 }
 
 /// Asks the debug information of a program, be it in the program or in a file beside it.
-fn with_debug<T>(path: &str, ask: impl FnOnce(&Debug<'_>, &File<'_>) -> Option<T>) -> Result<Option<T>> {
+fn with_debug<T>(
+    path: &str,
+    places: &DebugPlaces,
+    ask: impl FnOnce(&Debug<'_>, &File<'_>) -> Option<T>,
+) -> Result<Option<T>> {
     let bytes = open(path)?;
     let Ok(file) = File::parse(&*bytes) else { return Ok(None) };
     if let Some(sections) = Sections::of(&file) {
         return Ok(ask(&sections.debug(), &file));
     }
-    let Some(beside) = debug_files::separate(&file, Path::new(path)) else { return Ok(None) };
+    let Some(beside) = places.separate(&file, Path::new(path)) else { return Ok(None) };
     let Ok(separate) = File::parse(&*beside) else { return Ok(None) };
     Ok(Sections::of(&separate).and_then(|sections| ask(&sections.debug(), &file)))
 }
@@ -147,7 +156,7 @@ mod tests {
     #[test]
     fn own_functions_lie_where_the_file_says() {
         let path = std::env::current_exe().unwrap();
-        let binary = read(path.to_str().unwrap()).unwrap();
+        let binary = read(path.to_str().unwrap(), &DebugPlaces::default()).unwrap();
         let own = binary.functions.iter().find(|function| function.name.contains("own_functions_lie_where")).unwrap();
         assert!(own.size > 0 && own.offset > 0 && own.offset < path.metadata().unwrap().len());
         assert!(binary.functions.is_sorted_by(|a, b| a.name <= b.name));
@@ -155,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_is_no_program_is_refused() {
-        assert!(read("/nosuch/file").unwrap_err().message.contains("cannot read"));
-        assert!(read("/etc/passwd").unwrap_err().message.contains("not a program"));
+        let refused = |path| read(path, &DebugPlaces::default()).unwrap_err().message;
+        assert!(refused("/nosuch/file").contains("cannot read") && refused("/etc/passwd").contains("not a program"));
     }
 }

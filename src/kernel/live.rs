@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use super::debug_files::DebugPlaces;
 use super::kallsyms::Kallsyms;
 use super::mounts::Mount;
 use super::tracefs::Tracefs;
@@ -44,6 +45,7 @@ pub struct Live {
     functions: OnceLock<Vec<String>>,
     features: Mutex<HashMap<Feature, bool>>,
     binaries: Mutex<HashMap<String, Arc<Binary>>>,
+    debug_places: DebugPlaces,
 }
 
 /// Whose types are at hand.
@@ -67,6 +69,7 @@ impl Live {
             functions: OnceLock::new(),
             features: Mutex::default(),
             binaries: Mutex::default(),
+            debug_places: DebugPlaces::default(),
         }
     }
 
@@ -94,6 +97,11 @@ impl Live {
             Error::usage(format!("Could not read functions from '{path}': {reason}"))
         })?;
         Ok(Live { functions: OnceLock::from(super::tracefs::parse_functions(&text)), ..self })
+    }
+
+    /// The same kernel, with places in which debug information of programs is looked for first.
+    pub fn with_debug_places(self, debug_places: DebugPlaces) -> Live {
+        Live { debug_places, ..self }
     }
 
     /// The tracefs in use, once it was needed: `-v` tells if rtrace mounted it.
@@ -229,11 +237,15 @@ impl Kernel for Live {
     }
 
     fn describe(&self, path: &str, wanted: &Wanted, types: &mut Builder) -> Result<Vec<DescribedFunction>> {
-        elf::describe(path, wanted, types)
+        elf::describe(path, wanted, types, &self.debug_places)
     }
 
     fn line(&self, path: &str, line: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound>> {
-        elf::line(path, line)
+        elf::line(path, line, &self.debug_places)
+    }
+
+    fn debug_places(&self) -> DebugPlaces {
+        self.debug_places.clone()
     }
 
     fn code(&self, path: &str, range: Range<u64>) -> Result<Vec<u8>> {
@@ -244,7 +256,7 @@ impl Kernel for Live {
         if let Some(known) = self.binaries().get(path) {
             return Ok(Arc::clone(known));
         }
-        let binary = Arc::new(elf::read(path)?);
+        let binary = Arc::new(elf::read(path, &self.debug_places)?);
         self.binaries().insert(path.to_string(), Arc::clone(&binary));
         Ok(binary)
     }

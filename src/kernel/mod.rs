@@ -28,6 +28,7 @@ use crate::btf::build::Builder;
 use crate::btf::{Btf, Foreign, Grafted, TypeId};
 use crate::error::Result;
 
+pub use debug_files::DebugPlaces;
 pub use dwarf::types::{Described, DescribedParam, Namesakes, Passing};
 pub use fixture::Fixture;
 pub use instructions::begins_at;
@@ -80,6 +81,10 @@ pub trait Kernel {
     }
     /// The address that a line of the source became; `None` if there is no debug information at all.
     fn line(&self, path: &str, line: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound>>;
+    /// Where debug information of such files is looked for beside the usual places.
+    fn debug_places(&self) -> DebugPlaces {
+        DebugPlaces::default()
+    }
     /// Code of such a file, by offset in the file; less if the file ends before.
     fn code(&self, path: &str, range: Range<u64>) -> Result<Vec<u8>>;
     /// Id of the cgroup (version 2) with this folder.

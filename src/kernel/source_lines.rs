@@ -7,7 +7,7 @@ use addr2line::Context;
 use gimli::{EndianRcSlice, LittleEndian};
 use object::{File, Object, ObjectSection};
 
-use super::debug_files;
+use super::debug_files::DebugPlaces;
 
 type Bytes = EndianRcSlice<LittleEndian>;
 
@@ -27,12 +27,12 @@ pub struct SourceFrame {
 
 impl SourceLines {
     /// From the file itself, or from the one that has its debug information; `path` is where the file lies.
-    pub fn read(bytes: &[u8], path: &Path) -> Option<SourceLines> {
+    pub fn read(bytes: &[u8], path: &Path, places: &DebugPlaces) -> Option<SourceLines> {
         let file = File::parse(bytes).ok()?;
         if file.section_by_name(".debug_info").is_some() {
             return Self::of(&file);
         }
-        let separate = debug_files::separate(&file, path)?;
+        let separate = places.separate(&file, path)?;
         Self::of(&File::parse(&*separate).ok()?)
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use object::elf::{SHF_EXECINSTR, STB_GLOBAL, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE};
 use object::{File, Object, ObjectSection, ObjectSymbol, SectionFlags, SymbolFlags};
 
+use super::debug_files::DebugPlaces;
 use super::source_lines::{SourceFrame, SourceLines};
 use super::{Segment, address_in, elf};
 use crate::mapped::Bytes;
@@ -16,6 +17,7 @@ pub struct Symbols {
     segments: Vec<Segment>,
     build_id: Option<String>,
     path: PathBuf,
+    places: DebugPlaces,
     lines: OnceCell<Option<SourceLines>>,
     /// The file, and the one that has its full symbols.
     texts: Vec<Bytes>,
@@ -34,15 +36,16 @@ struct Named {
 const AROUND: usize = 8;
 
 impl Symbols {
-    /// `None` for what is no program or library. `path` is where it lies, or lay.
-    pub fn read(bytes: Bytes, path: &Path) -> Option<Symbols> {
+    /// `None` for what is no program or library. `path` is where it lies, or lay;
+    /// its debug files are looked for in `places`, too.
+    pub fn read(bytes: Bytes, path: &Path, places: &DebugPlaces) -> Option<Symbols> {
         let file = File::parse(&*bytes).ok()?;
         let segments = elf::segments(&file, 0);
         let id = file.build_id().ok().flatten();
         let build_id = id.map(|id| id.iter().map(|byte| format!("{byte:02x}")).collect());
         let mut found = Found::default();
         found.collect(&file, &bytes, 0);
-        let full = elf::full_symbols(&file, path);
+        let full = elf::full_symbols(&file, path, places);
         if let Some(full) = &full
             && let Ok(file) = File::parse(&**full)
         {
@@ -50,7 +53,8 @@ impl Symbols {
         }
         let functions = found.sorted();
         let texts = [Some(bytes), full].into_iter().flatten().collect();
-        Some(Symbols { segments, build_id, path: path.to_path_buf(), lines: OnceCell::new(), texts, functions })
+        let (path, places) = (path.to_path_buf(), places.clone());
+        Some(Symbols { segments, build_id, path, places, lines: OnceCell::new(), texts, functions })
     }
 
     /// The function at an offset of the file, and how far in it that is.
@@ -66,7 +70,7 @@ impl Symbols {
 
     /// What of the source ran at an offset of the file, as far as debug information tells; see [`SourceLines::find`].
     pub fn source(&self, offset: u64) -> Vec<SourceFrame> {
-        let lines = self.lines.get_or_init(|| SourceLines::read(&self.texts[0], &self.path));
+        let lines = self.lines.get_or_init(|| SourceLines::read(&self.texts[0], &self.path, &self.places));
         let address = address_in(&self.segments, offset);
         lines.as_ref().zip(address).map_or(Vec::new(), |(lines, address)| lines.find(address))
     }
@@ -139,10 +143,10 @@ mod tests {
     #[test]
     fn own_functions_have_names() {
         let path = std::env::current_exe().unwrap();
-        let binary = elf::read(path.to_str().unwrap()).unwrap();
+        let binary = elf::read(path.to_str().unwrap(), &DebugPlaces::default()).unwrap();
         let own = binary.functions.iter().find(|function| function.name.contains("symbols5tests6marked")).unwrap();
         assert_eq!(marked(), 1);
-        let symbols = Symbols::read(Bytes::open(&path).unwrap(), &path).unwrap();
+        let symbols = Symbols::read(Bytes::open(&path).unwrap(), &path, &DebugPlaces::default()).unwrap();
         assert_eq!(symbols.find(own.offset), Some((own.name.as_str(), 0)));
         assert_eq!(symbols.find(own.offset + own.size - 1), Some((own.name.as_str(), own.size - 1)));
         assert!(symbols.find(1).is_none() && symbols.functions.is_sorted_by_key(|named| named.addresses.start));
@@ -150,6 +154,7 @@ mod tests {
 
     #[test]
     fn what_is_no_program_has_none() {
-        assert!(Symbols::read(Bytes::Owned(b"text".to_vec()), Path::new("/etc/passwd")).is_none());
+        let text = Bytes::Owned(b"text".to_vec());
+        assert!(Symbols::read(text, Path::new("/etc/passwd"), &DebugPlaces::default()).is_none());
     }
 }

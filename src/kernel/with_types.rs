@@ -3,7 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Binary, Described, DescribedFunction, Feature, Home, Kernel, Loaded, TracepointFormat, Wanted, dwarf};
+use super::{
+    Binary, DebugPlaces, Described, DescribedFunction, Feature, Home, Kernel, Loaded, TracepointFormat, Wanted, dwarf,
+};
 use crate::btf::build::Builder;
 use crate::btf::{Btf, Foreign, Grafted};
 use crate::error::Result;
@@ -110,6 +112,10 @@ impl Kernel for WithTypes<'_> {
 
     fn line(&self, path: &str, line: dwarf::Line<'_>) -> Result<Option<dwarf::LineFound>> {
         self.kernel.line(path, line)
+    }
+
+    fn debug_places(&self) -> DebugPlaces {
+        self.kernel.debug_places()
     }
 
     fn code(&self, path: &str, range: Range<u64>) -> Result<Vec<u8>> {

@@ -168,7 +168,7 @@ impl<'k> Session<'k> {
         let license = CString::new(plan.config.license.as_str()).unwrap_or_default();
         let placed = Placed::load(&units, &Loader { maps: &maps, sources, license }, kernel)?;
         let records = Records::open(&plan, &maps)?;
-        let mut symbols = Symbols::new(&plan.config);
+        let mut symbols = Symbols::new(&plan.config, kernel.debug_places());
         symbols.prepare(&plan);
         if let Some(pid) = pid.filter(|_| wants_names(&plan)) {
             symbols.remember(pid);

@@ -26,7 +26,7 @@ pub struct Shown<'a> {
 impl<'a> Shown<'a> {
     pub fn new(plan: &'a Plan, kernel: &'a dyn Kernel) -> Result<Self> {
         let maps = Maps::create(&Plan::default(), kernel, &Pool::default())?;
-        Ok(Self { plan, kernel, maps, symbols: Symbols::new(&plan.config) })
+        Ok(Self { plan, kernel, maps, symbols: Symbols::new(&plan.config, kernel.debug_places()) })
     }
 
     /// The fields of a record, each given by its bytes.

@@ -4,6 +4,7 @@ use super::kernel_symbols::KernelSymbols;
 use super::names::Names;
 use super::user_symbols::{Demangle, Detail, UserSymbols};
 use crate::config::Config;
+use crate::kernel::DebugPlaces;
 use crate::plan::{Plan, Role};
 use crate::types::{MapValue, Side, Type};
 use crate::value::Frame;
@@ -14,14 +15,16 @@ pub struct Symbols {
     user: Option<UserSymbols>,
     demangle: Demangle,
     detail: Detail,
+    places: DebugPlaces,
     pub names: Names,
 }
 
 impl Symbols {
-    pub fn new(config: &Config) -> Symbols {
+    /// `places` may have debug files of processes' programs.
+    pub fn new(config: &Config, places: DebugPlaces) -> Symbols {
         let demangle = if config.cpp_demangle { Demangle::Yes } else { Demangle::No };
         let detail = if config.show_debug_info { Detail::Source } else { Detail::None };
-        Symbols { kernel: KernelSymbols::new(), user: None, demangle, detail, names: Names::default() }
+        Symbols { kernel: KernelSymbols::new(), user: None, demangle, detail, places, names: Names::default() }
     }
 
     /// Gets ready for what the plan will want: the kernel's symbols are read in the background, and a process that is seen may be
@@ -81,7 +84,7 @@ impl Symbols {
     }
 
     fn user(&mut self) -> &mut UserSymbols {
-        self.user.get_or_insert_with(|| UserSymbols::new(self.demangle, self.detail))
+        self.user.get_or_insert_with(|| UserSymbols::new(self.demangle, self.detail, self.places.clone()))
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::mappings::{self, FileId, Mapping, Origin};
 use super::perf_map::PerfMap;
 use crate::demangle::demangle;
-use crate::kernel::{SourceFrame, Symbols};
+use crate::kernel::{DebugPlaces, SourceFrame, Symbols};
 use crate::mapped::Bytes;
 use crate::value::{Frame, FrameKind};
 
@@ -17,6 +17,7 @@ use crate::value::{Frame, FrameKind};
 pub struct UserSymbols {
     demangle: Demangle,
     detail: Detail,
+    places: DebugPlaces,
     processes: HashMap<u32, Noted>,
     images: HashMap<FileId, Image>,
     vdso: Option<Option<Symbols>>,
@@ -61,8 +62,8 @@ const SHORTLY: Duration = Duration::from_millis(20);
 const STATES: usize = 4;
 
 impl UserSymbols {
-    pub fn new(demangle: Demangle, detail: Detail) -> UserSymbols {
-        UserSymbols { demangle, detail, processes: HashMap::new(), images: HashMap::new(), vdso: None }
+    pub fn new(demangle: Demangle, detail: Detail, places: DebugPlaces) -> UserSymbols {
+        UserSymbols { demangle, detail, places, processes: HashMap::new(), images: HashMap::new(), vdso: None }
     }
 
     /// Notes what a process has mapped, for the time when it is gone.
@@ -120,7 +121,7 @@ impl UserSymbols {
         let mapping = self.processes.get(&pid)?.mapping(address)?;
         let Origin::File { id, path, offset } = &mapping.origin else { return None };
         let offset = address - mapping.addresses.start + offset;
-        Some((self.images.get_mut(id)?.symbols(path)?, offset))
+        Some((self.images.get_mut(id)?.symbols(path, &self.places)?, offset))
     }
 
     fn shown(&self, name: &str) -> String {
@@ -162,7 +163,7 @@ impl UserSymbols {
         let Some(mapping) = noted.mapping(address).cloned() else { return bare };
         let (found, module) = match mapping.origin {
             Origin::File { id, path, offset } => {
-                let image = self.images.get_mut(&id).and_then(|image| image.symbols(&path));
+                let image = self.images.get_mut(&id).and_then(|image| image.symbols(&path, &self.places));
                 (image.and_then(|symbols| symbols.find(address - mapping.addresses.start + offset)), path)
             }
             Origin::Vdso => {
@@ -201,10 +202,10 @@ impl Noted {
 }
 
 impl Image {
-    fn symbols(&mut self, path: &str) -> Option<&Symbols> {
+    fn symbols(&mut self, path: &str, places: &DebugPlaces) -> Option<&Symbols> {
         if let Image::Unread(bytes) = self {
             let bytes = std::mem::replace(bytes, Bytes::Owned(Vec::new()));
-            *self = Image::Read(Symbols::read(bytes, Path::new(path)));
+            *self = Image::Read(Symbols::read(bytes, Path::new(path), places));
         }
         match self {
             Image::Read(symbols) => symbols.as_ref(),
@@ -230,7 +231,7 @@ fn own_vdso() -> Option<Symbols> {
     let mut memory = File::open("/proc/self/mem").ok()?;
     memory.seek(SeekFrom::Start(mapping.addresses.start)).ok()?;
     memory.read_exact(&mut bytes).ok()?;
-    Symbols::read(Bytes::Owned(bytes), Path::new("[vdso]"))
+    Symbols::read(Bytes::Owned(bytes), Path::new("[vdso]"), &DebugPlaces::default())
 }
 
 #[cfg(test)]
@@ -242,7 +243,7 @@ mod tests {
 
     #[test]
     fn names_our_own_function() {
-        let mut symbols = UserSymbols::new(Demangle::Yes, Detail::None);
+        let mut symbols = UserSymbols::new(Demangle::Yes, Detail::None, DebugPlaces::default());
         let address = marked as extern "C" fn() as usize as u64;
         let frames = symbols.frames(std::process::id(), &[address, 1]);
         assert!(frames[0].symbol.as_ref().is_some_and(|name| name.contains("marked")), "{frames:?}");
@@ -258,7 +259,8 @@ mod tests {
     #[test]
     fn a_process_that_ended_keeps_its_names() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let (pid, mut symbols) = (child.id(), UserSymbols::new(Demangle::Yes, Detail::None));
+        let mut symbols = UserSymbols::new(Demangle::Yes, Detail::None, DebugPlaces::default());
+        let pid = child.id();
         let libc = |mapping: &&Mapping| matches!(&mapping.origin, Origin::File { path, .. } if path.contains("libc"));
         let since = Instant::now();
         let libc = loop {
