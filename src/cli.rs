@@ -30,6 +30,8 @@ pub struct Invocation {
     pub verbosity: Verbosity,
     pub pid: Option<u32>,
     pub command: Option<String>,
+    /// Processes whose stacks can be unwound by tables, beside those of `-p` and `-c`.
+    pub dwarf_pids: Vec<u32>,
     /// Whose tasks alone are traced.
     pub group: Option<Group>,
     /// How long the run may last.

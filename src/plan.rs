@@ -113,7 +113,8 @@ impl Map {
         match self.role {
             Role::User { .. } | Role::Stacks(_) => true,
             Role::Ring(_) | Role::Scratch | Role::Counters | Role::Zeros | Role::SeenProcesses => false,
-            Role::Table(_) | Role::UnwindRanges | Role::UnwindRows | Role::Cgroup(_) | Role::Over => false,
+            Role::UnwindProcesses(_) | Role::UnwindRanges | Role::UnwindRows => false,
+            Role::Table(_) | Role::Cgroup(_) | Role::Over => false,
         }
     }
 }
@@ -139,7 +140,8 @@ pub enum Role {
     Zeros,
     /// Processes whose user stacks or symbols were recorded, so that user space hears of each once.
     SeenProcesses,
-    /// Where the traced process has code mapped, and the unwind tables of that (see [`unwind`]).
+    /// Processes whose stacks are unwound by tables, where they have code mapped, and the tables (see [`unwind`]).
+    UnwindProcesses(Vec<u32>),
     UnwindRanges,
     UnwindRows,
     /// Texts by number, there before programs run and never changed.

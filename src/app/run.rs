@@ -87,6 +87,7 @@ pub fn engine<'k>(invocation: &Invocation, kernel: &'k Live, child: Option<&Chil
         pid: invocation.pid,
         cgroup: invocation.group.as_ref().map(folder).transpose()?,
         child: child.map(Child::pid),
+        dwarf_pids: invocation.dwarf_pids.clone(),
         safety: invocation.safety,
         start_ns: runtime::boot_time(),
         tai_offset_ns: runtime::tai_offset(),

@@ -24,6 +24,7 @@ pub fn map_label(map: &Map) -> String {
         Role::Scratch => "scratch".to_owned(),
         Role::Counters => "counters".to_owned(),
         Role::Zeros => "zeros".to_owned(),
+        Role::UnwindProcesses(_) => "unwind_processes".to_owned(),
         Role::UnwindRanges => "unwind_ranges".to_owned(),
         Role::UnwindRows => "unwind_rows".to_owned(),
         Role::SeenProcesses => "processes".to_owned(),

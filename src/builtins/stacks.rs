@@ -14,7 +14,7 @@ pub const ROWS: &[Builtin] = &[
         "dw_ustack",
         "[mode, ][limit]",
         (0, 2),
-        "The user stack of the -p or -c process, by the tables that compilers write for exceptions: no frame pointers are needed.",
+        "The user stack of the -p, -c or --dwarf-pid processes, by the tables that compilers write for exceptions: no frame pointers are needed.",
         "profile:hz:99 { @[dw_ustack(perf, 5)] = count(); }",
         unwound,
     ),
@@ -79,15 +79,17 @@ fn mode_named(cx: &mut Cx<'_>, name: &str, arg: &ast::Expr) -> Fallible<StackMod
     }
 }
 
-/// A stack by unwind tables, which must be there when the program runs: one process's.
+/// A stack by unwind tables, which must be there when the program runs: those of processes that are named.
 fn unwound(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     cx.unstable(cx.config.unstable_dw_ustack, "dw_ustack", call.span)?;
+    let processes = cx.options.unwound();
     let refusal = if cfg!(not(target_arch = "x86_64")) {
         Some(("dw_ustack is not supported on this architecture", "ustack follows frame pointers"))
     } else if !cx.kernel.has(Feature::Loop) {
         Some(("dw_ustack needs kernel 5.17 or later (bpf_loop)", "ustack follows frame pointers"))
-    } else if cx.options.pid.or(cx.options.child).is_none() {
-        Some(("dw_ustack requires a target process. Use -p or -c to specify one.", "ustack works for all processes"))
+    } else if processes.is_empty() {
+        let message = "dw_ustack requires a target process. Use -p, -c, or --dwarf-pid to specify one.";
+        Some((message, "ustack works for all processes"))
     } else {
         None
     };
@@ -95,10 +97,15 @@ fn unwound(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         return Err(cx.error(Diagnostic::error(call.span, message).hint(hint)));
     }
     let stack = StackType { unwinder: Unwinder::Tables, ..stack_type(cx, call, Side::User)? };
-    let array =
-        |role, value_size, max_entries| Map { role, kind: MapKind::Array, key_size: 4, value_size, max_entries };
-    cx.plan().shared_map(array(Role::UnwindRanges, unwind::RANGE_BYTES, unwind::RANGES));
-    cx.plan().shared_map(array(Role::UnwindRows, unwind::ROW_BYTES, unwind::ROWS));
+    let count = processes.len() as u32;
+    let maps = [
+        (Role::UnwindProcesses(processes), MapKind::Hash, 4, count),
+        (Role::UnwindRanges, MapKind::Array, unwind::RANGE_BYTES, unwind::RANGES * count),
+        (Role::UnwindRows, MapKind::Array, unwind::ROW_BYTES, unwind::ROWS),
+    ];
+    for (role, kind, value_size, max_entries) in maps {
+        cx.plan().shared_map(Map { role, kind, key_size: 4, value_size, max_entries });
+    }
     recorded(cx, call, stack)
 }
 

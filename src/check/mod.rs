@@ -29,6 +29,7 @@ pub use expr::kind_of;
 pub use maps::{MapArg, part_key};
 pub use probe::{exists, filled_in, targets};
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use regex_lite::Regex;
@@ -68,6 +69,8 @@ pub struct Options {
     pub cgroup: Option<PathBuf>,
     /// Process id of the `-c` child.
     pub child: Option<u32>,
+    /// `--dwarf-pid PID`.
+    pub dwarf_pids: Vec<u32>,
     pub safety: Safety,
     /// Boot-time nanoseconds at which the run started, for `elapsed`.
     pub start_ns: u64,
@@ -83,6 +86,14 @@ pub struct Options {
     pub loader: Loader,
     /// What the TAI clock is ahead of boot time, for `nsecs(sw_tai)`.
     pub tai_offset_ns: i64,
+}
+
+impl Options {
+    /// The processes whose unwind tables are prepared, each once.
+    pub fn unwound(&self) -> Vec<u32> {
+        let all: BTreeSet<u32> = self.pid.iter().chain(&self.child).chain(&self.dwarf_pids).copied().collect();
+        all.into_iter().collect()
+    }
 }
 
 /// Whether a program's maps are its own.

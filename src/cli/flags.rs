@@ -29,16 +29,16 @@ pub const FLAGS: &[Flag] = &[
     flag(Some('l'), "list", "", "list probes that match the pattern, or those of the program", |to, _| {
         mode(to, Mode::List)
     }),
-    flag(Some('p'), "pid", "PID", "trace this process only; end when it ends", |to, value| match value.parse() {
-        Ok(0) => Err("Failed to attach to pid: no process has the number 0".to_string()),
-        Ok(pid) => {
-            to.pid = Some(pid);
-            Ok(())
-        }
-        Err(_) => Err(format!("Failed to parse pid: invalid integer: {value}")),
+    flag(Some('p'), "pid", "PID", "trace this process only; end when it ends", |to, value| {
+        to.pid = Some(process(value)?);
+        Ok(())
     }),
     flag(Some('c'), "cmd", "COMMAND", "run this command once attached; end when it ends", |to, value| {
         to.command = Some(value.to_string());
+        Ok(())
+    }),
+    flag(None, "dwarf-pid", "PID", "let dw_ustack() unwind this process's stacks, too; repeatable", |to, value| {
+        to.dwarf_pids.push(process(value)?);
         Ok(())
     }),
     flag(None, "cgroup", "PATH|ID", "trace only what is in this cgroup or below it", |to, value| {
@@ -221,6 +221,14 @@ const fn flag(
 fn mode(to: &mut Invocation, mode: Mode) -> Result<(), String> {
     to.mode = mode;
     Ok(())
+}
+
+fn process(value: &str) -> Result<u32, String> {
+    match value.parse() {
+        Ok(0) => Err("Failed to attach to pid: no process has the number 0".to_string()),
+        Ok(pid) => Ok(pid),
+        Err(_) => Err(format!("Failed to parse pid: invalid integer: {value}")),
+    }
 }
 
 fn group(to: &mut Invocation, group: Group) -> Result<(), String> {

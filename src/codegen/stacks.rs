@@ -42,7 +42,7 @@ impl Gen<'_> {
     }
 
     /// The number by which user space finds the process, in the upper half.
-    fn process(&mut self) -> Generated<Operand> {
+    pub fn process(&mut self) -> Generated<Operand> {
         let ids = self.scalar(&ir::ids(self.kernel.pid_namespace(), self.probe.span))?;
         Ok(self.asm.alu(Alu::And, ids, Operand::Imm(PROCESS)))
     }

@@ -1,23 +1,24 @@
 //! User stacks by unwind tables: what the compiler wrote down about each function (`.eh_frame`) says where the caller's registers
-//! are, where frame pointers do not. User space puts the tables of the traced process into two maps (see [`crate::plan::unwind`]);
+//! are, where frame pointers do not. User space puts the tables of traced processes into maps (see [`crate::plan::unwind`]);
 //! here they are searched, once for each frame.
 
 use super::state::{Gen, Generated, at};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Base, Cond, Label, Operand, Place, Size, VReg};
-use crate::plan::{CounterId, MapId, Role, unwind};
+use crate::plan::{CounterId, Map, MapId, Role, unwind};
 use crate::types::StackType;
 
-/// Where in the working memory what is kept from frame to frame lies: registers, whether there are tables for this process, how far
-/// the searches are, the hash of the frames, and the frames.
+/// Where in the working memory what is kept from frame to frame lies: registers, whether there are tables for this process, where its
+/// ranges begin, how far the searches are, the hash of the frames, and the frames.
 const IP: u32 = 0;
 const SP: u32 = 8;
 const BP: u32 = 16;
 const KNOWN: u32 = 24;
-const RANGE: u32 = 32;
-const ROW: u32 = 40;
-const HASH: u32 = 48;
-const FRAMES: u32 = 56;
+const OWN: u32 = 32;
+const RANGE: u32 = 40;
+const ROW: u32 = 48;
+const HASH: u32 = 56;
+const FRAMES: u32 = 64;
 
 /// Registers in `struct pt_regs` of x86-64.
 const REGISTERS: [(u32, i32); 3] = [(IP, 128), (SP, 152), (BP, 32)];
@@ -32,6 +33,7 @@ const ANY: i64 = 0;
 /// The maps of the tables.
 #[derive(Clone, Copy)]
 struct Tables {
+    processes: MapId,
     ranges: MapId,
     rows: MapId,
 }
@@ -60,7 +62,7 @@ impl Gen<'_> {
         let work = self.in_scratch(start);
         self.clear(at(work, HASH), 8 + 8 * of.limit);
         self.first_registers(work);
-        self.is_known(work, tables);
+        self.find_own(work, tables)?;
         let function = self.callback("unwind", 2, |code, params| {
             code.unwind_frame(params[0], start, of.limit, tables);
             Ok(())
@@ -73,7 +75,9 @@ impl Gen<'_> {
 
     fn tables(&self) -> Option<Tables> {
         let find = |role: &Role| self.plan.maps.iter().find(|(_, map)| map.role == *role).map(|(id, _)| id);
-        Some(Tables { ranges: find(&Role::UnwindRanges)?, rows: find(&Role::UnwindRows)? })
+        let of_processes = |map: &Map| matches!(map.role, Role::UnwindProcesses(_));
+        let processes = self.plan.maps.iter().find(|(_, map)| of_processes(map)).map(|(id, _)| id)?;
+        Some(Tables { processes, ranges: find(&Role::UnwindRanges)?, rows: find(&Role::UnwindRows)? })
     }
 
     /// Those that the process entered the kernel with.
@@ -87,24 +91,22 @@ impl Gen<'_> {
     }
 
     /// Other processes have other code at the same addresses.
-    fn is_known(&mut self, work: Place, tables: Tables) {
-        let done = self.asm.label();
-        let both = self.asm.call_constant(Helper::GET_CURRENT_PID_TGID, &[]);
-        let process = self.asm.alu(Alu::Shr, both.into(), Operand::Imm(32));
+    fn find_own(&mut self, work: Place, tables: Tables) -> Generated<()> {
+        let unknown = self.asm.label();
+        let process = self.process()?;
+        let process = self.asm.alu(Alu::Shr, process, Operand::Imm(32));
         self.asm.store(Size::B8, at(work, KNOWN), Operand::Imm(0));
         self.enter();
-        let header = self.entry(tables.ranges, Operand::Imm(0), done);
-        let known = self.asm.label();
-        let whose = self.asm.load(Size::B8, Place::new(Base::Reg(header), unwind::PROCESS));
-        self.asm.branch(Cond::Eq, whose.into(), Operand::Imm(0), known);
-        self.asm.branch(Cond::Ne, whose.into(), process, done);
-        self.asm.place(known);
+        let entry = self.entry(tables.processes, process, unknown);
+        let first = self.asm.load(Size::B4, Place::new(Base::Reg(entry), 0));
+        self.asm.store(Size::B8, at(work, OWN), first.into());
         self.asm.store(Size::B8, at(work, KNOWN), Operand::Imm(1));
         self.leave();
-        self.asm.place(done);
+        self.asm.place(unknown);
+        Ok(())
     }
 
-    /// An array's entry; there being none leads elsewhere.
+    /// A map's entry; there being none leads elsewhere.
     fn entry(&mut self, map: MapId, index: Operand, missing: Label) -> VReg {
         let key = self.stack(4);
         self.asm.store(Size::B4, key, index);
@@ -173,14 +175,17 @@ impl Gen<'_> {
     /// Finds the mapping, then the row of its table, then what that says.
     fn by_tables(&mut self, step: &Step, tables: Tables) {
         let none = Operand::Imm(0);
+        let own = self.asm.load(Size::B8, at(step.work, OWN));
         self.descend(step.work, RANGE, unwind::RANGES, |code, next, past| {
-            let entry = code.entry(tables.ranges, next, past);
+            let number = code.asm.alu(Alu::Add, own.into(), next);
+            let entry = code.entry(tables.ranges, number, past);
             let begins = code.asm.load(Size::B8, Place::new(Base::Reg(entry), unwind::BEGIN));
             code.unless_below(step.at.into(), begins.into(), past);
         });
         let range = self.asm.load(Size::B8, at(step.work, RANGE));
         self.asm.branch(Cond::Eq, range.into(), none, step.by_pointer);
-        let entry = Base::Reg(self.entry(tables.ranges, range.into(), step.by_pointer));
+        let number = self.asm.alu(Alu::Add, own.into(), range.into());
+        let entry = Base::Reg(self.entry(tables.ranges, number, step.by_pointer));
         let end = self.asm.load(Size::B8, Place::new(entry, unwind::END));
         self.asm.branch(Cond::Ge, step.at.into(), end.into(), step.by_pointer);
         let bias = self.asm.load(Size::B8, Place::new(entry, unwind::BIAS));

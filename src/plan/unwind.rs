@@ -1,16 +1,15 @@
-//! How unwind tables lie in the two maps through which programs know them.
+//! How unwind tables lie in the maps through which programs know them.
 //!
-//! The map of ranges has [`RANGES`] entries: the first names the process, the others are its mappings, sorted, those without one
-//! beginning at [`NOWHERE`]. The map of rows has the tables of all files one after the other; each begins with a row at 0.
+//! The map of processes tells where in the map of ranges those of a process begin: [`RANGES`] entries, of which the first stands for
+//! none and the others are its mappings, sorted, those without one beginning at [`NOWHERE`]. The map of rows has the tables of all
+//! files one after the other; each begins with a row at 0.
 
-/// Entries of the map of ranges, and bytes of one.
+/// Entries of one process in the map of ranges, and bytes of one.
 pub const RANGES: u32 = 512;
 pub const RANGE_BYTES: u32 = 32;
 /// Where entries without a mapping begin.
 pub const NOWHERE: u64 = 1 << 62;
-/// In the first entry: the process's number, or 0 if programs know it by another.
-pub const PROCESS: i32 = 0;
-/// In the others: where a mapping begins and ends, what its addresses are off those of the file by, the first row of its table, and
+/// In an entry: where a mapping begins and ends, what its addresses are off those of the file by, the first row of its table, and
 /// how many there are.
 pub const BEGIN: i32 = 0;
 pub const END: i32 = 8;

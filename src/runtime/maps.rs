@@ -318,6 +318,7 @@ fn name(role: &Role) -> String {
         Role::Zeros => "rtrace_zeros".to_string(),
         Role::SeenProcesses => "rtrace_seen".to_string(),
         Role::Table(_) => "rtrace_names".to_string(),
+        Role::UnwindProcesses(_) => "rtrace_unwound".to_string(),
         Role::UnwindRanges => "rtrace_ranges".to_string(),
         Role::UnwindRows => "rtrace_unwind".to_string(),
         Role::Cgroup(_) => "rtrace_cgroup".to_string(),

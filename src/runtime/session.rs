@@ -174,8 +174,9 @@ impl<'k> Session<'k> {
             symbols.remember(pid);
         }
         let mut unwinding = Unwinding::new(&plan, kernel);
-        if let (Some(pid), Some(unwinding)) = (pid, &mut unwinding) {
-            unwinding.look(pid, &maps)?;
+        // A child's program is not there yet.
+        if let (None, Some(unwinding)) = (&ends.child, &mut unwinding) {
+            unwinding.look(&maps)?;
         }
         let boot = strftime::now() - process::boot_time();
         let runs = placed.runs();
@@ -339,7 +340,7 @@ impl<'k> Session<'k> {
                 if let Some(entry) = mappings::entry(pid) {
                     process::run_to(pid, entry);
                 }
-                looked = unwinding.look(pid, maps);
+                looked = unwinding.look(maps);
             }
         })?;
         looked
@@ -388,10 +389,7 @@ impl<'k> Session<'k> {
 
 impl State<'_> {
     fn follow_unwinding(&mut self) -> Result<()> {
-        match (&mut self.unwinding, self.pid) {
-            (Some(unwinding), Some(pid)) => unwinding.follow(pid, &self.maps),
-            _ => Ok(()),
-        }
+        self.unwinding.as_mut().map_or(Ok(()), |unwinding| unwinding.follow(&self.maps))
     }
 
     fn act(&mut self, record: &[u8], sink: &mut dyn Sink) -> Result<()> {

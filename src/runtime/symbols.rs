@@ -39,7 +39,8 @@ impl Symbols {
                 key.as_ref().is_some_and(names_kernel) || matches!(value, MapValue::Plain(of) if names_kernel(of))
             }
             Role::Ring(_) | Role::Scratch | Role::Counters | Role::Zeros | Role::SeenProcesses => false,
-            Role::Table(_) | Role::UnwindRanges | Role::UnwindRows | Role::Cgroup(_) | Role::Over => false,
+            Role::UnwindProcesses(_) | Role::UnwindRanges | Role::UnwindRows => false,
+            Role::Table(_) | Role::Cgroup(_) | Role::Over => false,
         });
         if in_maps || plan.actions.values().any(|action| action.fields.iter().any(|field| names_kernel(&field.ty))) {
             self.kernel.prepare();

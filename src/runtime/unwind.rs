@@ -1,4 +1,4 @@
-//! The unwind tables of the traced process, written to where programs look for them.
+//! The unwind tables of traced processes, written to where programs look for them.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -12,14 +12,22 @@ use crate::plan::{MapId, Plan, Role, unwind};
 
 /// What has been written so far, and for which mappings.
 pub struct Unwinding {
+    processes: MapId,
     ranges: MapId,
     rows: MapId,
     used: u32,
     files: HashMap<FileId, Option<Written>>,
-    shown: Vec<Mapping>,
+    unwound: Vec<Process>,
     looked: Instant,
-    /// Programs see another number of the process than we do.
-    is_renamed: bool,
+}
+
+struct Process {
+    pid: u32,
+    /// The number by which programs know it.
+    known_as: u32,
+    /// Where its ranges begin.
+    first: u32,
+    shown: Vec<Mapping>,
 }
 
 struct Written {
@@ -35,38 +43,54 @@ impl Unwinding {
     /// `None` if no program of the plan asks for such stacks.
     pub fn new(plan: &Plan, kernel: &dyn Kernel) -> Option<Unwinding> {
         let find = |role: &Role| plan.maps.iter().find(|(_, map)| map.role == *role).map(|(id, _)| id);
+        let (processes, pids) = plan.maps.iter().find_map(|(id, map)| match &map.role {
+            Role::UnwindProcesses(pids) => Some((id, pids)),
+            _ => None,
+        })?;
+        let process = |(number, pid): (u32, &u32)| Process {
+            pid: *pid,
+            known_as: known_as(*pid, kernel),
+            first: number * unwind::RANGES,
+            shown: Vec::new(),
+        };
         Some(Unwinding {
+            processes,
             ranges: find(&Role::UnwindRanges)?,
             rows: find(&Role::UnwindRows)?,
             used: 0,
             files: HashMap::new(),
-            shown: Vec::new(),
+            unwound: (0..).zip(pids).map(process).collect(),
             looked: Instant::now(),
-            is_renamed: kernel.pid_namespace().is_some(),
         })
     }
 
-    /// Looks at the process's mappings again, if it is time to.
-    pub fn follow(&mut self, pid: u32, maps: &Maps) -> Result<()> {
-        if self.looked.elapsed() < LOOK { Ok(()) } else { self.look(pid, maps) }
+    /// Looks at the processes' mappings again, if it is time to.
+    pub fn follow(&mut self, maps: &Maps) -> Result<()> {
+        if self.looked.elapsed() < LOOK { Ok(()) } else { self.look(maps) }
     }
 
-    /// Writes the tables of what the process has mapped.
-    pub fn look(&mut self, pid: u32, maps: &Maps) -> Result<()> {
+    /// Writes the tables of what the processes have mapped.
+    pub fn look(&mut self, maps: &Maps) -> Result<()> {
         self.looked = Instant::now();
+        (0..self.unwound.len()).try_for_each(|number| self.look_at(number, maps))
+    }
+
+    fn look_at(&mut self, number: usize, maps: &Maps) -> Result<()> {
+        let Process { pid, known_as, first, ref shown } = self.unwound[number];
         let code = mappings::of_process(pid);
-        if code.is_empty() || code == self.shown {
+        if code.is_empty() || code == *shown {
             return Ok(());
         }
-        let mut ranges = vec![range([u64::from(if self.is_renamed { 0 } else { pid }), 0, 0], 0, 0)];
+        let mut ranges = vec![range([0; 3], 0, 0)];
         for mapping in &code {
             if let Some(entry) = self.range(pid, mapping, maps)? {
                 ranges.push(entry);
             }
         }
         ranges.resize(unwind::RANGES as usize, range([unwind::NOWHERE, 0, 0], 0, 0));
-        self.shown = code;
-        maps.write_from(self.ranges, 0, &ranges.concat())
+        self.unwound[number].shown = code;
+        maps.write_from(self.ranges, first, &ranges.concat())?;
+        maps.write_from(self.processes, known_as, &first.to_ne_bytes())
     }
 
     /// The entry for a mapping; files without a table have none.
@@ -95,6 +119,14 @@ impl Unwinding {
         maps.write_from(self.rows, first, &rows)?;
         self.used += count;
         Ok(Some(Written { table, first, count }))
+    }
+}
+
+/// What programs find to be the current process in our PID namespace: nothing, if it is in one of its own.
+fn known_as(pid: u32, kernel: &dyn Kernel) -> u32 {
+    match kernel.own_number(pid) {
+        Some((namespace, _)) if Some(namespace) != kernel.pid_namespace() => 0,
+        Some(_) | None => pid,
     }
 }
 
