@@ -69,9 +69,13 @@ fn dispatch(invocation: &Invocation) -> Result<u8> {
         Some(path) => kernel.with_functions(path)?,
         None => kernel,
     };
-    let kernel = match std::env::var("RTRACE_BTF").or_else(|_| std::env::var("BPFTRACE_BTF")) {
-        Ok(path) => kernel.with_types(&path)?,
-        Err(_) => kernel,
+    let kernel = match variable("BTF") {
+        Some(path) => kernel.with_types(&path)?,
+        None => kernel,
+    };
+    let kernel = match variable("VMLINUX") {
+        Some(path) => kernel.with_image(&path)?,
+        None => kernel,
     };
     let kernel = kernel.with_debug_places(DebugPlaces::of(&invocation.debug_places));
     runtime::raise_limits(&kernel);
@@ -94,6 +98,11 @@ fn dispatch(invocation: &Invocation) -> Result<u8> {
         }
     }
     Ok(0)
+}
+
+/// What the environment says by either of the two names, ours first.
+pub fn variable(name: &str) -> Option<String> {
+    ["RTRACE", "BPFTRACE"].iter().find_map(|of| std::env::var(format!("{of}_{name}")).ok())
 }
 
 /// As bpftrace has them; a reader who has gone away is no fault.

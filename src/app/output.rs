@@ -17,6 +17,7 @@ use rtrace::report::{Chattiness, Manner, Sink, Warnings, written};
 use rtrace::source::Sources;
 
 use crate::replacement::{Replacement, is_replaceable};
+use crate::variable;
 
 /// Bytes kept back until there is more or the session flushes.
 const BUFFER: usize = 64 << 10;
@@ -203,8 +204,7 @@ pub fn show_diagnostics(diagnostics: &[Diagnostic], sources: &Sources, invocatio
 
 /// Colours on a terminal, unless `NO_COLOR` or `RTRACE_COLOR` (`BPFTRACE_COLOR`) say otherwise.
 pub fn style(screen: &impl IsTerminal) -> Style {
-    let wish = std::env::var("RTRACE_COLOR").or_else(|_| std::env::var("BPFTRACE_COLOR")).unwrap_or_default();
-    let coloured = match wish.as_str() {
+    let coloured = match variable("COLOR").unwrap_or_default().as_str() {
         "always" => true,
         "never" => false,
         _ => screen.is_terminal() && std::env::var_os("NO_COLOR").is_none(),

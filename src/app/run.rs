@@ -19,7 +19,7 @@ use rtrace::runtime::{self, Child, Completeness, Ending, Session, Status, Stop};
 
 use crate::hlog::Hlog;
 use crate::parameters::{self, Settled};
-use crate::{bench, intervals, output, pictures, signals, source, trials};
+use crate::{bench, intervals, output, pictures, signals, source, trials, variable};
 
 /// The exit code of `--strict` when something was lost.
 const LOSSY: u8 = 3;
@@ -92,7 +92,7 @@ pub fn engine<'k>(invocation: &Invocation, kernel: &'k Live, child: Option<&Chil
         start_ns: runtime::boot_time(),
         tai_offset_ns: runtime::tai_offset(),
         wall_offset_ns: runtime::wall_offset(),
-        clock_map: std::env::var("BPFTRACE_DUMMY_TS_MAP").ok(),
+        clock_map: variable("DUMMY_TS_MAP"),
         faults: invocation.faults,
         sharing: Sharing::Alone,
         loader: if invocation.emit_elf.is_some() { Loader::Foreign } else { Loader::Own },
@@ -113,11 +113,11 @@ fn folder(group: &Group) -> Result<PathBuf> {
 fn headers(invocation: &Invocation) -> Headers {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let installed = |part: &str| format!("/lib/modules/{}/{part}", release.trim());
-    let variable = |name: &str| std::env::var(format!("BPFTRACE_KERNEL_{name}")).ok();
-    let source = variable("SOURCE").or_else(|| variable("BUILD")).unwrap_or_else(|| installed("source"));
-    let build = variable("BUILD").or_else(|| variable("SOURCE")).unwrap_or_else(|| installed("build"));
+    let (source, build) = (variable("KERNEL_SOURCE"), variable("KERNEL_BUILD"));
+    let trees = [source.clone().or(build.clone()), build.or(source)];
+    let trees = trees.into_iter().zip(["source", "build"]).map(|(tree, part)| tree.unwrap_or_else(|| installed(part)));
     let folders = invocation.include_folders.iter().map(PathBuf::from).collect();
-    Headers { folders, trees: vec![source.into(), build.into()], included: invocation.includes.clone() }
+    Headers { folders, trees: trees.map(PathBuf::from).collect(), included: invocation.includes.clone() }
 }
 
 fn filter(text: &str) -> Result<Regex> {

@@ -14,6 +14,7 @@ mod wire;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::errno::reason;
 use crate::error::{Error, Result};
 use crate::mapped::Bytes;
 use crate::types::StructRef;
@@ -85,14 +86,14 @@ const DEPTH: usize = 32;
 impl Btf {
     /// Opens the running kernel's types.
     pub fn open() -> Result<Btf> {
-        Self::open_at(Path::new("/sys/kernel/btf/vmlinux"))
+        let hint = "structures can only be named on a kernel built with CONFIG_DEBUG_INFO_BTF=y";
+        Self::open_at(Path::new("/sys/kernel/btf/vmlinux")).map_err(|error| error.hint(hint))
     }
 
     /// Opens a file of raw BTF.
     pub fn open_at(path: &Path) -> Result<Btf> {
         let bytes = Bytes::open(path).map_err(|error| {
-            Error::usage(format!("cannot read the kernel's types from {}: {}", path.display(), error.kind()))
-                .hint("structures can only be named on a kernel built with CONFIG_DEBUG_INFO_BTF=y")
+            Error::usage(format!("cannot read the kernel's types from {}: {}", path.display(), reason(&error)))
         })?;
         Self::over(bytes)
     }

@@ -71,7 +71,9 @@ fn kaddr(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
         Some(address) => Ok(Expr::int(address as i64, Type::U64, call.span)),
         None => {
             let problem = Diagnostic::error(call.args[0].span, format!("Failed to resolve kernel symbol: {name}"));
-            Err(cx.error(problem.hint("the kernel's symbols are those in /proc/kallsyms")))
+            let hint =
+                "the kernel's symbols are those in /proc/kallsyms, and those of the image that RTRACE_VMLINUX names";
+            Err(cx.error(problem.hint(hint)))
         }
     }
 }

@@ -11,6 +11,7 @@ use super::debug_files::DebugPlaces;
 use super::kallsyms::Kallsyms;
 use super::mounts::Mount;
 use super::tracefs::Tracefs;
+use super::vmlinux::{self, Vmlinux};
 use super::{
     Binary, DescribedFunction, Feature, Home, Kernel, Loaded, TracepointFormat, Wanted, dwarf, elf, namespaces, paths,
 };
@@ -41,6 +42,7 @@ pub struct Live {
     btf: OnceLock<Option<Btf>>,
     types: Types,
     symbols: OnceLock<Kallsyms>,
+    image: Option<Vmlinux>,
     events: OnceLock<Vec<String>>,
     functions: OnceLock<Vec<String>>,
     features: Mutex<HashMap<Feature, bool>>,
@@ -65,6 +67,7 @@ impl Live {
             btf: OnceLock::new(),
             types: Types::Own,
             symbols: OnceLock::new(),
+            image: None,
             events: OnceLock::new(),
             functions: OnceLock::new(),
             features: Mutex::default(),
@@ -88,6 +91,11 @@ impl Live {
     pub fn with_types(self, path: &str) -> Result<Live> {
         let btf = Btf::open_at(Path::new(path))?;
         Ok(Live { btf: OnceLock::from(Some(btf)), types: Types::OfAFile, ..self })
+    }
+
+    /// The same kernel, with its image, whose symbols are looked up where the kernel itself tells of none.
+    pub fn with_image(self, path: &str) -> Result<Live> {
+        Ok(Live { image: Some(Vmlinux::open(Path::new(path))?), ..self })
     }
 
     /// The same kernel, with the functions that may be traced from a file, one a line, as the kernel's own list has them.
@@ -229,7 +237,9 @@ impl Kernel for Live {
     }
 
     fn symbol(&self, name: &str) -> Option<u64> {
-        self.symbols().address(name)
+        let symbols = self.symbols();
+        let in_image = || self.image.as_ref()?.symbol(name, symbols.address(vmlinux::START)?);
+        symbols.address(name).or_else(in_image)
     }
 
     fn files(&self, name: &str, process: Option<u32>) -> Vec<String> {

@@ -19,6 +19,7 @@ mod symbols;
 mod sys;
 pub mod tracefs;
 mod unwind;
+mod vmlinux;
 mod with_types;
 
 use std::ops::Range;
