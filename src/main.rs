@@ -51,6 +51,7 @@ fn main() -> ExitCode {
             return ExitCode::from(1);
         }
     };
+    output::check_style(&invocation);
     match dispatch(&invocation) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -212,6 +212,14 @@ pub fn style(screen: &impl IsTerminal) -> Style {
     if coloured { Style::Coloured } else { Style::Plain }
 }
 
+/// Tells of a wish that [`style`] does not know; the screen decides then.
+pub fn check_style(invocation: &Invocation) {
+    let wish = variable("COLOR").filter(|wish| !matches!(wish.as_str(), "auto" | "always" | "never"));
+    if let Some(wish) = wish.filter(|_| invocation.warnings == Warnings::Shown) {
+        eprintln!("WARNING: BPFTRACE_COLOR is one of auto, always and never, not '{wish}'");
+    }
+}
+
 fn chattiness(invocation: &Invocation) -> Chattiness {
     match invocation.verbosity {
         Verbosity::Quiet => Chattiness::Quiet,
