@@ -426,6 +426,7 @@ impl fmt::Display for Type {
             Type::Void => f.write_str("void"),
             Type::Bool => f.write_str("bool"),
             Type::Int(int) => int.fmt(f),
+            Type::Str(0) => f.write_str("string"),
             Type::Str(bytes) => write!(f, "string[{bytes}]"),
             Type::Buf(bytes) => write!(f, "buffer[{bytes}]"),
             Type::Ptr(to, _) => write!(f, "{to} *"),

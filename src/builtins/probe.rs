@@ -63,7 +63,7 @@ pub const ROWS: &[Builtin] = &{
         ),
         Builtin::value(
             "usermode",
-            "1 if the event interrupted user code, 0 if kernel code.",
+            "1 if the event interrupted user code, 0 if kernel code; 0 at tracepoints and functions of the kernel, 1 in begin and its like.",
             "profile:hz:99 { @[usermode] = count(); }",
             usermode,
         ),
@@ -185,6 +185,10 @@ fn ctx(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 }
 
 fn usermode(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    // Without registers nothing was interrupted: the kernel calls the program at a place of its own, or has rtrace run it.
+    if cx.context.registers.is_empty() {
+        return Ok(Expr::int(i64::from(cx.runs_for_itself()), Type::U8, call.span));
+    }
     let segment =
         offered(cx, call, |context| context.code_segment.clone(), "'profile', 'interval', 'kprobe' and 'uprobe'")?;
     // The low two bits of the code segment are the privilege level: 3 is user mode.

@@ -50,9 +50,9 @@ pub fn stack_type(cx: &mut Cx<'_>, call: &Call<'_>, side: Side) -> Fallible<Stac
             continue;
         }
         let limit = cx.literal_int(arg, &format!("{}: invalid limit value: it", call.builtin.name))?;
-        if !(1..=MOST).contains(&limit) {
+        if !(0..=MOST).contains(&limit) {
             let message = format!(
-                "{}([int limit]): limit shouldn't exceed {MOST}, nor be less than 1; {limit} given",
+                "{}([int limit]): limit shouldn't exceed {MOST}, nor be less than 0; {limit} given",
                 call.builtin.name
             );
             return Err(cx.error(Diagnostic::error(arg.span, message)));
@@ -115,6 +115,10 @@ fn stack(cx: &mut Cx<'_>, call: &Call<'_>, side: Side) -> Fallible<Expr> {
 }
 
 fn recorded(cx: &mut Cx<'_>, call: &Call<'_>, stack: StackType) -> Fallible<Expr> {
+    // A stack of no frames is one that is stored nowhere.
+    if stack.limit == 0 {
+        return Ok(Expr::int(-1, Type::Stack(stack), call.span));
+    }
     let map = cx.stack_map(stack);
     let collision = cx.counter(Cause::StackCollision, call.span);
     let id = Expr::new(ExprKind::Stack { map, collision }, Type::Stack(stack), call.span);

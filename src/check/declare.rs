@@ -13,6 +13,14 @@ use crate::types::{Int, Sign, Space, Type};
 const AGGREGATES: [&str; 9] =
     ["count_t", "sum_t", "min_t", "max_t", "avg_t", "stats_t", "hist_t", "lhist_t", "tseries_t"];
 
+/// Stands for strings of all sizes.
+const ANY_STRING: Type = Type::Str(0);
+
+/// Whether a declared variable becomes as large as what it is assigned.
+pub(super) fn grows(declared: &Type, value: &Type) -> bool {
+    *declared == ANY_STRING && matches!(value, Type::Str(_))
+}
+
 impl Cx<'_> {
     /// The type that `let $x: type` gives a variable.
     pub(super) fn declared_type(&mut self, ty: &ast::TypeName) -> Fallible<Type> {
@@ -27,6 +35,14 @@ impl Cx<'_> {
             Type::Ptr(to, Space::Unknown) => Type::Ptr(to, self.context.space),
             other => other,
         })
+    }
+
+    /// Likewise for a variable, which holds strings of any size if it is said to be a `string`.
+    pub(super) fn variable_type(&mut self, ty: &ast::TypeName) -> Fallible<Type> {
+        match &ty.base {
+            ast::TypeBase::Named(name) if name == "string" && ty.suffixes.is_empty() => Ok(ANY_STRING),
+            _ => self.declared_type(ty),
+        }
     }
 
     pub(super) fn local_mut(&mut self, name: &str) -> Option<&mut Local> {

@@ -2,7 +2,7 @@
 
 use super::convert::converted;
 use super::cx::{Local, Scope};
-use super::declare::fits;
+use super::declare::{fits, grows};
 use super::env::VarKey;
 use super::operators::constant;
 use super::{Cx, Fallible};
@@ -145,7 +145,7 @@ impl Cx<'_> {
         value: Option<&ast::Expr>,
         span: Span,
     ) -> Fallible<Option<Stmt>> {
-        let declared = ty.map(|ty| self.declared_type(ty)).transpose()?;
+        let declared = ty.map(|ty| self.variable_type(ty)).transpose()?;
         let value = value.map(|value| self.assigned(value)).transpose();
         let var = self.introduce(name, declared.clone())?;
         if let (Ok(None), Some(local)) = (&value, self.local_mut(&name.text)) {
@@ -176,7 +176,7 @@ impl Cx<'_> {
 
     fn known_type(&self, name: &str) -> Option<Type> {
         let local = self.lookup(name)?;
-        local.declared.clone().or_else(|| self.env.var(&local.key).cloned())
+        self.env.var(&local.key).cloned().or_else(|| local.declared.clone())
     }
 
     /// The variable of a loop is a new one.
@@ -200,7 +200,7 @@ impl Cx<'_> {
     pub(super) fn introduce(&mut self, name: &ast::Name, declared: Option<Type>) -> Fallible<VarId> {
         self.no_shadowing(name)?;
         let key = VarKey { clause: self.clause, group: self.group, declared: name.span };
-        let ty = declared.clone().or_else(|| self.env.var(&key).cloned()).unwrap_or(Type::Void);
+        let ty = self.env.var(&key).cloned().or_else(|| declared.clone()).unwrap_or(Type::Void);
         let id = self.fresh(&name.text, ty);
         let local = Local { id, key, declared, entry: None, waiting: None };
         if let Some(scope) = self.scopes.last_mut() {
@@ -257,6 +257,7 @@ impl Cx<'_> {
         }
         let value_span = value.span;
         let joined = match &local.declared {
+            Some(declared) if grows(declared, &value.ty) => self.env.assign_var(&local.key, &value.ty),
             Some(declared) if fits(&value, declared) => Ok(declared.clone()),
             Some(declared) => Err(declared.clone()),
             None => self.env.assign_var(&local.key, &value.ty),

@@ -39,9 +39,12 @@ const UNTYPED_ARGS: u32 = 12;
 /// A full name asks the kernel's types; only patterns, and events of modules, need the list of all events.
 fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
     let (module, event) = request.one_or_two(&RAWTRACEPOINT)?;
-    let prefix = module.map(|module| if names::is_pattern(module) { KERNEL } else { module });
+    let home = |event: &str| {
+        let of_kernel = || event_exists(request.kernel, event).then_some(KERNEL);
+        module.filter(|module| !names::is_pattern(module)).or_else(of_kernel)
+    };
     let target = |event: &str| Target {
-        name: format!("rawtracepoint:{}{event}", prefix.map(|module| format!("{module}:")).unwrap_or_default()),
+        name: format!("rawtracepoint:{}{event}", home(event).map(|home| format!("{home}:")).unwrap_or_default()),
         attach: Attach::RawTracepoint { event: event.to_string() },
         span: request.point.span,
     };

@@ -53,13 +53,13 @@ impl Symbols {
 
     /// The function at a kernel address, or the address.
     pub fn kernel_name(&mut self, address: u64) -> String {
-        self.kernel.find(address).map_or_else(|| format!("{address:#x}"), |found| found.name)
+        self.kernel.find(address).map_or_else(|| bare(address), |found| found.name)
     }
 
     /// The function at an address of a process, or the address.
     pub fn user_name(&mut self, pid: u32, address: u64) -> String {
         let frame = self.user().frames(pid, &[address]).pop();
-        frame.and_then(|frame| frame.symbol).unwrap_or_else(|| format!("{address:#x}"))
+        frame.and_then(|frame| frame.symbol).unwrap_or_else(|| bare(address))
     }
 
     /// The frames of a stack; `pid` counts for those of processes.
@@ -87,6 +87,11 @@ impl Symbols {
     fn user(&mut self) -> &mut UserSymbols {
         self.user.get_or_insert_with(|| UserSymbols::new(self.demangle, self.detail, self.places.clone()))
     }
+}
+
+/// An address without a name, as `%p` shows it.
+fn bare(address: u64) -> String {
+    if address == 0 { "0".to_string() } else { format!("{address:#x}") }
 }
 
 fn names_kernel(ty: &Type) -> bool {
