@@ -1,5 +1,6 @@
 //! Types of modules and of BPF programs are put behind the kernel's own, whose ids they leave as they are: one blob whose numbers go on.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -57,6 +58,7 @@ impl Btf {
             words: words(base.layout.types(&base.bytes)),
             strings: base.layout.strings(&base.bytes).to_vec(),
             offsets: HashMap::new(),
+            of_base: OnceCell::new(),
         };
         let grafted = foreign.iter().map(|one| bed.graft(one)).collect::<Result<_>>()?;
         Ok((Btf::over(Bytes::Owned(image(&bed.words, &bed.strings)))?, grafted))
@@ -77,6 +79,8 @@ struct Bed<'a> {
     strings: Vec<u8>,
     /// Where foreign strings lie that were put there.
     offsets: HashMap<String, u32>,
+    /// Where those of the base lie, once somebody asks.
+    of_base: OnceCell<HashMap<&'a [u8], u32>>,
 }
 
 impl Bed<'_> {
@@ -96,13 +100,22 @@ impl Bed<'_> {
                     Role::Type if word < first => word,
                     Role::Type => word - first + start,
                     Role::Name if word < strings || word == 0 => word,
-                    Role::Name => self.string(part.layout.text(&part.bytes, word - strings)),
+                    Role::Name => self.name(part.layout.text(&part.bytes, word - strings), foreign.basis),
                 };
                 self.words.push(word);
             }
             self.count += 1;
         }
         Ok(Grafted { ids: start..self.count, first })
+    }
+
+    /// Each name has one place, by which types are found. Modules refer to the kernel's themselves.
+    fn name(&mut self, text: &str, basis: Basis) -> u32 {
+        let of_base = match basis {
+            Basis::Kernel => None,
+            Basis::Own => self.of_base.get_or_init(|| offsets(self.base)).get(text.as_bytes()).copied(),
+        };
+        of_base.unwrap_or_else(|| self.string(text))
     }
 
     /// Several modules may have a name that the kernel has not.
@@ -116,6 +129,13 @@ impl Bed<'_> {
         self.offsets.insert(text.to_string(), at);
         at
     }
+}
+
+/// Where each string begins.
+fn offsets(part: &Part) -> HashMap<&[u8], u32> {
+    let strings = part.layout.strings(&part.bytes);
+    let starts = std::iter::once(0).chain(memchr::memchr_iter(0, strings).map(|end| end as u32 + 1));
+    strings.split(|byte| *byte == 0).zip(starts).collect()
 }
 
 /// What a word of a record is.
@@ -171,11 +191,11 @@ mod tests {
     }
 
     /// A program's structure that has a number of its own.
-    fn of_program() -> Vec<u8> {
+    fn of_program(name: &str) -> Vec<u8> {
         let kind = |kind: Kind, members: u32| kind.number() << 24 | members;
         let int = [1, kind(Kind::Int, 0), 4, 1 << 24 | 32];
-        let structure = [5, kind(Kind::Struct, 1), 4, 16, 1, 0];
-        image(&[&int[..], &structure].concat(), b"\0int\0of_program\0answer\0")
+        let structure = [5, kind(Kind::Struct, 1), 4, 6 + name.len() as u32, 1, 0];
+        image(&[&int[..], &structure].concat(), format!("\0int\0{name}\0answer\0").as_bytes())
     }
 
     #[test]
@@ -183,7 +203,7 @@ mod tests {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/kernel/btf");
         let base = &Btf::open_at(&path).unwrap();
         let module = Foreign { blob: of_module(base), basis: Basis::Kernel };
-        let program = Foreign { blob: of_program(), basis: Basis::Own };
+        let program = Foreign { blob: of_program("of_program"), basis: Basis::Own };
         let (all, grafted) = base.with(&[module, program]).unwrap();
         assert_eq!(grafted[0].ids.end, grafted[1].ids.start);
         assert_eq!((grafted[0].ids.len(), grafted[1].ids.len(), grafted[1].first), (1, 2, 1));
@@ -195,5 +215,15 @@ mod tests {
         let id = all.find("of_program", Kind::Struct).unwrap();
         assert_eq!((grafted[1].own(id), grafted[1].id_of(2)), (2, Some(id)));
         assert_eq!(all.find("task_struct", Kind::Struct), base.find("task_struct", Kind::Struct));
+    }
+
+    /// `tgid` is a field of the kernel's, so the word is there.
+    #[test]
+    fn a_programs_type_may_have_a_name_that_is_a_word_of_the_kernels() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/kernel/btf");
+        let base = &Btf::open_at(&path).unwrap();
+        assert!(base.string_offset("tgid").is_some() && base.find("tgid", Kind::Struct).is_none());
+        let (all, grafted) = base.with(&[Foreign { blob: of_program("tgid"), basis: Basis::Own }]).unwrap();
+        assert_eq!(all.find("tgid", Kind::Struct), grafted[0].id_of(2));
     }
 }

@@ -5,6 +5,7 @@ use crate::btf::Kind;
 use crate::check::{Call, Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
+use crate::kernel::is_grafted;
 use crate::plan::Attach;
 use crate::types::{Space, Type};
 
@@ -83,7 +84,9 @@ fn percpu_kaddr(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let name = String::from_utf8_lossy(&name).into_owned();
     let cpu = call.args.get(1).map(|_| cx.number_arg(call, 1)).transpose()?;
     let of_kernel = cx.kernel.types_are_its_own();
-    let Some(var) = cx.kernel.btf().filter(|_| of_kernel).and_then(|btf| btf.find(&name, Kind::Var)) else {
+    let found = cx.kernel.btf().filter(|_| of_kernel).and_then(|btf| btf.find(&name, Kind::Var));
+    // The verifier looks for a number among the kernel's own types.
+    let Some(var) = found.filter(|var| !is_grafted(cx.kernel, *var)) else {
         let message = format!("Could not resolve variable \"{name}\" from BTF");
         let hint = "the kernel's types tell of per-CPU variables only; of others, kaddr() gives the address";
         return Err(cx.error(Diagnostic::error(call.args[0].span, message).hint(hint)));

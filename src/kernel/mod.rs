@@ -116,6 +116,11 @@ pub fn type_at_home(kernel: &dyn Kernel, home: &Home, own: u32) -> Option<TypeId
     }
 }
 
+/// Whether a type of [`Kernel::btf`] is not the kernel's own, but a module's or a BPF program's.
+pub fn is_grafted(kernel: &dyn Kernel, id: TypeId) -> bool {
+    kernel.grafts().iter().any(|(_, grafted)| grafted.ids.contains(&id.0))
+}
+
 /// A BPF program in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {

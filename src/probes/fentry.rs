@@ -4,7 +4,7 @@ use super::{Context, ContextField, Likeness, PidFilter, ProbeType, Request, regi
 use crate::btf::{Btf, Grafted, Kind, Signature, TypeId};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
-use crate::kernel::{Feature, Home, Kernel, type_at_home};
+use crate::kernel::{Feature, Home, Kernel, is_grafted, type_at_home};
 use crate::names;
 use crate::plan::{Attach, Point, ProgKind, Target};
 use crate::source::Span;
@@ -42,7 +42,7 @@ pub static FEXIT: ProbeType = ProbeType {
 pub const KERNEL: &str = "vmlinux";
 
 /// What BPF programs go by, as if it were a module.
-const PROGRAMS: &str = "bpf";
+pub const PROGRAMS: &str = "bpf";
 
 /// Arguments in registers, which all that trampolines pass on for now must be.
 const ARGUMENTS: u32 = 6;
@@ -89,10 +89,6 @@ fn full_name(of: &ProbeType, home: &Home, function: &str) -> String {
         Home::Module(module) => format!("{}:{module}:{function}", of.name()),
         Home::Program(id) => format!("{}:{PROGRAMS}:{id}:{function}", of.name()),
     }
-}
-
-fn is_grafted(kernel: &dyn Kernel, id: TypeId) -> bool {
-    kernel.grafts().iter().any(|(_, grafted)| grafted.ids.contains(&id.0))
 }
 
 /// BPF programs as an attach point names them: `bpf[:ID]:NAME`.

@@ -1,10 +1,13 @@
 //! `-l` and `-lv`: every attach point whose full name matches a pattern, and what its `args` are.
 
+use std::collections::BTreeSet;
+
+use super::fentry::PROGRAMS;
 use super::{ContextField, ProbeType, Request, TYPES, find, homes};
 use crate::btf::{Kind, TypeId};
 use crate::check::Safety;
 use crate::error::{Error, Result};
-use crate::kernel::{Grown, Kernel};
+use crate::kernel::{Grown, Home, Kernel};
 use crate::names;
 use crate::source::Span;
 use crate::syntax::ast::{AttachPoint, Name};
@@ -19,7 +22,7 @@ pub fn list(kernel: &dyn Kernel, pattern: Option<&str>) -> Result<Vec<String>> {
             continue;
         }
         let pattern = Pattern::new(pattern);
-        let grown = Grown::of(kernel, homes::of_point(&point(&pattern.text), kernel))?;
+        let grown = Grown::of(kernel, pattern.homes(kernel))?;
         let with_homes = grown.as_ref().map(|grown| grown.over(kernel));
         let kernel = with_homes.as_ref().map_or(kernel, |with_homes| with_homes);
         for of in pattern.types() {
@@ -41,11 +44,17 @@ pub fn list_verbose(kernel: &dyn Kernel, pattern: Option<&str>) -> Result<Vec<St
 
 /// Full names of attach points, each before its arguments.
 pub fn with_arguments(kernel: &dyn Kernel, names: Vec<String>) -> Vec<String> {
-    let described = |name: String| {
-        let arguments = arguments(kernel, &name);
-        [name].into_iter().chain(arguments.into_iter().map(|field| format!("    {}", declare(&field))))
+    let points: Vec<AttachPoint> = names.iter().map(|name| point(name)).collect();
+    let lines = |kernel: &dyn Kernel| {
+        let fields = points.iter().map(|point| fields(kernel, point));
+        let declared = fields.map(|fields| fields.iter().map(|field| format!("    {}", declare(field))).collect());
+        names
+            .into_iter()
+            .zip(declared)
+            .flat_map(|(name, fields): (_, Vec<_>)| [name].into_iter().chain(fields))
+            .collect()
     };
-    names.into_iter().flat_map(described).collect()
+    with_homes(kernel, &points, lines)
 }
 
 /// A pattern over full names, with the provider spelled out where there is one.
@@ -64,6 +73,14 @@ impl Pattern {
         match find(head) {
             Some(of) => Pattern { provider: Some(of), text: format!("{}:{rest}", of.name()) },
             None => Pattern { provider: None, text: text.to_string() },
+        }
+    }
+
+    /// Where functions lie that are known by their types alone; what the kernel lists needs none.
+    fn homes(&self, kernel: &dyn Kernel) -> Vec<Home> {
+        match self.text.split(':').collect::<Vec<_>>()[..] {
+            ["fentry" | "fexit", home, _] if home != PROGRAMS => homes::of_point(&point(&self.text), kernel),
+            _ => Vec::new(),
         }
     }
 
@@ -118,16 +135,26 @@ fn define(kernel: &dyn Kernel, id: TypeId) -> Option<String> {
 
 /// The `args` of a full attach point.
 pub fn arguments(kernel: &dyn Kernel, full: &str) -> Vec<ContextField> {
-    let point = point(full);
-    let grown = Grown::of(kernel, homes::of_point(&point, kernel)).ok().flatten();
-    let with_homes = grown.as_ref().map(|grown| grown.over(kernel));
-    let kernel = with_homes.as_ref().map_or(kernel, |with_homes| with_homes);
+    let points = [point(full)];
+    with_homes(kernel, &points, |kernel| fields(kernel, &points[0]))
+}
+
+/// Asks a kernel that has the types of all modules and programs that these lead to.
+fn with_homes<T>(kernel: &dyn Kernel, points: &[AttachPoint], ask: impl FnOnce(&dyn Kernel) -> T) -> T {
+    let homes: BTreeSet<Home> = points.iter().flat_map(|point| homes::of_point(point, kernel)).collect();
+    match Grown::of(kernel, homes.into_iter().collect()).ok().flatten() {
+        Some(grown) => ask(&grown.over(kernel)),
+        None => ask(kernel),
+    }
+}
+
+fn fields(kernel: &dyn Kernel, point: &AttachPoint) -> Vec<ContextField> {
     let shown = ["tracepoint", "rawtracepoint", "uprobe", "kprobe", "fentry", "fexit", "iter"];
     let Some(of) = find(&point.parts[0].text).filter(|of| shown.contains(&of.name())) else {
         return Vec::new();
     };
-    let targets = (of.expand)(&Request { kernel, point: &point, pid: None, child: None, safety: Safety::Safe })
-        .unwrap_or_default();
+    let targets =
+        (of.expand)(&Request { kernel, point, pid: None, child: None, safety: Safety::Safe }).unwrap_or_default();
     targets.first().and_then(|target| (of.fields)(kernel, target).ok()).unwrap_or_default()
 }
 

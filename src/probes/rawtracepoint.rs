@@ -163,7 +163,7 @@ mod tests {
     fn arguments_have_names_and_types() {
         let kernel = fixture();
         let target = expand(&kernel, "rt:sched_switch").unwrap().remove(0);
-        assert_eq!(target.name, "rawtracepoint:sched_switch");
+        assert_eq!(target.name, "rawtracepoint:vmlinux:sched_switch");
         assert_eq!(context(&kernel, &target).args.len(), 4);
         let fields = fields(&kernel, &target).unwrap();
         let shown: Vec<_> = fields.iter().map(|field| format!("{} {}", field.c_type, field.name)).collect();

@@ -1,7 +1,10 @@
 //! Where traced functions lie outside of the kernel proper: the BPF programs in the kernel, and descriptors of modules' types.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 
 use super::sys::object::{self, Kind};
 use crate::btf::Btf;
@@ -34,8 +37,26 @@ fn described(id: u32) -> Option<(Vec<u8>, Vec<u32>)> {
     Some((object::types(types.as_fd()).ok()?, functions))
 }
 
-/// What a program that is to be put on functions there must name when it is loaded; nothing for the kernel proper.
-pub fn descriptor(home: &Home) -> io::Result<Option<OwnedFd>> {
+/// What programs that are to be put on functions outside of the kernel proper must name when they are loaded. A module's is found by
+/// looking at all types in the kernel, so each is kept.
+#[derive(Default)]
+pub struct Descriptors {
+    found: RefCell<HashMap<Home, Option<Rc<OwnedFd>>>>,
+}
+
+impl Descriptors {
+    /// Nothing for the kernel proper.
+    pub fn of(&self, home: &Home) -> io::Result<Option<Rc<OwnedFd>>> {
+        if let Some(known) = self.found.borrow().get(home) {
+            return Ok(known.clone());
+        }
+        let descriptor = descriptor(home)?.map(Rc::new);
+        self.found.borrow_mut().insert(home.clone(), descriptor.clone());
+        Ok(descriptor)
+    }
+}
+
+fn descriptor(home: &Home) -> io::Result<Option<OwnedFd>> {
     match home {
         Home::Kernel => Ok(None),
         Home::Program(id) => object::by_number(Kind::Program, *id).map(Some),

@@ -5,7 +5,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use super::homes;
+use super::homes::Descriptors;
 use super::maps::Maps;
 use super::refusal::refused;
 use super::sys;
@@ -23,6 +23,7 @@ pub struct Loader<'a> {
     pub maps: &'a Maps,
     pub sources: &'a Sources,
     pub license: CString,
+    homes: Descriptors,
 }
 
 /// What a program is loaded for.
@@ -60,14 +61,18 @@ const MAP_VALUE: u8 = 2 << 4;
 /// Room for the verifier's log, when there is one to ask for.
 const LOG_BYTES: usize = 16 << 20;
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    pub fn new(maps: &'a Maps, sources: &'a Sources, license: CString) -> Loader<'a> {
+        Loader { maps, sources, license, homes: Descriptors::default() }
+    }
+
     /// Loads a unit for a kind of link.
     pub fn load(&self, unit: &Unit, purpose: &Purpose<'_>) -> Result<OwnedFd> {
         let insns = self.relocated(unit);
         let btf = program_btf(unit, self.sources);
         let blob = program::load_btf(&btf.blob).ok();
         let described = blob.as_ref().map(|fd| (fd.as_fd(), &btf));
-        let home = homes::descriptor(purpose.home).map_err(|error| {
+        let home = self.homes.of(purpose.home).map_err(|error| {
             let lies = format!("cannot find where the function of {} lies", purpose.target.name);
             refused(lies, &error).at(purpose.target.span)
         })?;
@@ -75,7 +80,7 @@ impl Loader<'_> {
             kind: program_type(unit.kind),
             expected_attach_type: purpose.expected_attach_type,
             type_id: purpose.type_id,
-            home: home.as_ref().map(AsFd::as_fd),
+            home: home.as_deref().map(AsFd::as_fd),
             insns: &insns,
             name: &unit.name,
             license: &self.license,
@@ -96,12 +101,12 @@ impl Loader<'_> {
         let btf = program_btf(unit, self.sources);
         let blob = program::load_btf(&btf.blob).ok();
         let bound = unit.targets.first().map(|target| Purpose::of(unit.kind, target));
-        let home = bound.and_then(|bound| homes::descriptor(bound.home).ok()).flatten();
+        let home = bound.and_then(|bound| self.homes.of(bound.home).ok()).flatten();
         let new = NewProgram {
             kind: program_type(unit.kind),
             expected_attach_type: bound.map_or(0, |bound| bound.expected_attach_type),
             type_id: bound.map_or(0, |bound| bound.type_id),
-            home: home.as_ref().map(AsFd::as_fd),
+            home: home.as_deref().map(AsFd::as_fd),
             insns: &insns,
             name: &unit.name,
             license: &self.license,

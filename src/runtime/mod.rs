@@ -69,7 +69,7 @@ pub fn verifier_log(compiled: &Compiled, sources: &Sources, kernel: &dyn Kernel)
     privilege::check()?;
     let maps = maps::Maps::create(&compiled.plan, kernel, &Pool::default())?;
     let license = CString::new(compiled.plan.config.license.as_str()).unwrap_or_default();
-    let loader = load::Loader { maps: &maps, sources, license };
+    let loader = load::Loader::new(&maps, sources, license);
     Ok(compiled.units.iter().map(|unit| loader.log(unit) + "\n").collect())
 }
 

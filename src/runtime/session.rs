@@ -166,7 +166,7 @@ impl<'k> Session<'k> {
         let (pid, top) = (options.pid, options.top);
         let ends = Ends::new(options)?;
         let license = CString::new(plan.config.license.as_str()).unwrap_or_default();
-        let placed = Placed::load(&units, &Loader { maps: &maps, sources, license }, kernel)?;
+        let placed = Placed::load(&units, &Loader::new(&maps, sources, license), kernel)?;
         let records = Records::open(&plan, &maps)?;
         let mut symbols = Symbols::new(&plan.config, kernel.debug_places());
         symbols.prepare(&plan);

@@ -14,7 +14,7 @@ pub fn verify(compiled: &Compiled, sources: &Sources, kernel: &dyn Kernel) -> Re
     let Compiled { units, plan } = compiled;
     let maps = Maps::create(plan, kernel, &Pool::default())?;
     let license = CString::new(plan.config.license.as_str()).unwrap_or_default();
-    let loader = Loader { maps: &maps, sources, license };
+    let loader = Loader::new(&maps, sources, license);
     // Every unit serves a target.
     let mut firsts = units.iter().filter_map(|unit| Some((unit, unit.targets.first()?)));
     firsts.try_for_each(|(unit, target)| loader.load(unit, &Purpose::of(unit.kind, target)).map(drop))
