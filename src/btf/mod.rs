@@ -8,6 +8,7 @@
 pub mod build;
 mod convert;
 mod graft;
+mod names;
 mod print;
 mod wire;
 
@@ -18,6 +19,7 @@ use crate::errno::reason;
 use crate::error::{Error, Result};
 use crate::mapped::Bytes;
 use crate::types::StructRef;
+use names::Names;
 use wire::{Layout, Record, word};
 
 pub use graft::{Basis, Foreign, Grafted};
@@ -43,6 +45,7 @@ pub struct Btf {
 struct Part {
     bytes: Bytes,
     layout: Layout,
+    names: Names,
 }
 
 /// A member of a structure or union as declared; anonymous ones have an empty name.
@@ -311,8 +314,15 @@ impl Btf {
         (base..base + added).chain(1..base).map(TypeId)
     }
 
-    /// All types of this name, found by the one place of the name among the strings.
-    fn ids_named(&self, name: &str) -> impl Iterator<Item = TypeId> {
+    /// All types of this name.
+    fn ids_named<'a>(&'a self, name: &'a str) -> Box<dyn Iterator<Item = TypeId> + 'a> {
+        let Some(of_base) = self.base.ids_named(name) else { return Box::new(self.search(name)) };
+        let added = self.ids().take_while(|id| id.0 >= self.base.layout.count());
+        Box::new(added.filter(move |id| !name.is_empty() && self.name(*id) == name).chain(of_base))
+    }
+
+    /// The same, found by the one place of the name among the strings.
+    fn search(&self, name: &str) -> impl Iterator<Item = TypeId> {
         let offset = self.string_offset(name);
         let name_of = |id| {
             let (part, id) = self.place_of(id);
@@ -346,7 +356,7 @@ impl Part {
     /// Checks the layout, so that everything later can rely on it.
     fn over(bytes: Bytes) -> Result<Part> {
         let layout = Layout::read(&bytes)?;
-        Ok(Part { bytes, layout })
+        Ok(Part { bytes, layout, names: Names::default() })
     }
 
     fn strings_len(&self) -> u32 {
