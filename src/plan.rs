@@ -15,6 +15,7 @@ use crate::format::Format;
 use crate::id::IdVec;
 use crate::kernel::Home;
 use crate::report::Sink;
+use crate::report::pcap::Packet;
 use crate::source::Span;
 use crate::types::{Aggregate, MapValue, StackType, Type};
 use crate::value::Value;
@@ -43,6 +44,8 @@ pub struct Plan {
     pub shrinking: BTreeSet<MapId>,
     /// Aggregations that are two maps which take turns: programs find the one in use through an array of maps.
     pub turning: BTreeSet<MapId>,
+    /// Files that packets are written to.
+    pub captures: BTreeSet<String>,
     /// What structures are numbered by, where a script adds to the kernel's types.
     pub types: Option<Arc<Btf>>,
 }
@@ -112,9 +115,9 @@ impl Map {
     pub fn is_shared(&self) -> bool {
         match self.role {
             Role::User { .. } | Role::Stacks(_) => true,
-            Role::Ring(_) | Role::Scratch | Role::Counters | Role::Zeros | Role::SeenProcesses => false,
-            Role::UnwindProcesses(_) | Role::UnwindRanges | Role::UnwindRows => false,
-            Role::Table(_) | Role::Cgroup(_) | Role::Over => false,
+            Role::Ring(_) | Role::Packets | Role::Scratch | Role::Counters | Role::Zeros => false,
+            Role::SeenProcesses | Role::Cgroup(_) | Role::Over => false,
+            Role::Table(_) | Role::UnwindProcesses(_) | Role::UnwindRanges | Role::UnwindRows => false,
         }
     }
 }
@@ -130,6 +133,8 @@ pub enum Role {
     },
     /// A ring buffer that carries records to user space.
     Ring(Lane),
+    /// A ring for each CPU: packets that the kernel copies by itself, each behind a record.
+    Packets,
     /// Stack traces of one kind and depth.
     Stacks(StackType),
     /// Per-CPU memory for temporaries that do not fit the stack; one entry a program, numbered as the units are.
@@ -173,6 +178,8 @@ pub enum MapKind {
     StackTrace,
     CgroupArray,
     Ring,
+    /// A ring of perf for each CPU.
+    PerfRings,
 }
 
 /// What user space does when a record arrives. The record is `u64` action id, then the fields.
@@ -272,6 +279,8 @@ pub trait Host {
     fn fail(&mut self);
     /// A process was seen whose addresses may have to be symbolised after it is gone.
     fn remember_process(&mut self, pid: u32);
+    /// Adds a packet, seen so many nanoseconds after boot, to one of [`Plan::captures`].
+    fn capture(&mut self, file: &str, since_boot: u64, packet: Packet<'_>) -> Result<()>;
     /// Ends the watchpoints at an address; tells whether there were any.
     fn unwatch(&mut self, address: u64) -> bool;
 }

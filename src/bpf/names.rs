@@ -21,6 +21,7 @@ pub fn map_label(map: &Map) -> String {
                 StackMode::BuildId => format!("{side}_id_{}", stack.limit),
             }
         }
+        Role::Packets => "packets".to_owned(),
         Role::Scratch => "scratch".to_owned(),
         Role::Counters => "counters".to_owned(),
         Role::Zeros => "zeros".to_owned(),

@@ -83,6 +83,7 @@ const FUNCTIONS: &[&str] = &[
     "vfs_write",
     "vfs_open",
     "do_nanosleep",
+    "ip_rcv",
     "bpf_rdonly_cast",
     "bpf_task_from_pid",
     "bpf_task_release",

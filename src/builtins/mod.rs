@@ -14,6 +14,7 @@ mod names;
 mod net;
 mod objects;
 mod output;
+mod packets;
 mod pinned;
 mod probe;
 pub(crate) mod process;
@@ -99,6 +100,7 @@ pub static TABLES: &[&[Builtin]] = &[
     tseries::ROWS,
     heatmap::ROWS,
     output::ROWS,
+    packets::ROWS,
     watch::ROWS,
     join::ROWS,
     commands::ROWS,

@@ -66,7 +66,7 @@ fn path(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 const LONGEST: u32 = 4096;
 
 /// Whether it is a pointer as the kernel hands it to the program.
-fn is_argument(pointer: &Expr) -> bool {
+pub(super) fn is_argument(pointer: &Expr) -> bool {
     match &*pointer.kind {
         ExprKind::CtxLoad { .. } => true,
         ExprKind::Load { addr, .. } => matches!(*addr.kind, ExprKind::Ctx),

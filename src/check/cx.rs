@@ -17,8 +17,8 @@ use crate::id::IdVec;
 use crate::ir::{Expr, ExprKind, Stmt, StmtKind, Var, VarId};
 use crate::kernel::{Feature, Kernel};
 use crate::plan::{
-    Action, Attach, Cause, CounterId, Field, Host, Lane, Map, MapId, MapKind, MapUse, Plan, ProgKind, Role, Target,
-    When,
+    Action, ActionId, Attach, Cause, CounterId, Field, Host, Lane, Map, MapId, MapKind, MapUse, Plan, ProgKind, Role,
+    Target, When,
 };
 use crate::probes::{Context, ContextField, Likeness, ProbeType};
 use crate::source::Span;
@@ -107,6 +107,13 @@ impl Cx<'_> {
     }
 
     fn emit_on(&mut self, lane: Lane, emit: Emit, values: Vec<Expr>) -> Stmt {
+        let span = emit.span;
+        let (action, lost) = self.register(lane, emit, &values);
+        Stmt::new(StmtKind::Emit { action, values, lost }, span)
+    }
+
+    /// An action for records that are made otherwise, with its counter of those that found no room.
+    pub fn register(&mut self, lane: Lane, emit: Emit, values: &[Expr]) -> (ActionId, CounterId) {
         if self.pin().is_some() {
             let message = format!("{}() has no meaning in a pinned iterator", emit.name);
             let hint = "nobody but the kernel is there when the file is read: use printf()";
@@ -133,7 +140,19 @@ impl Cx<'_> {
         };
         let action = self.env.plan.actions.push(action);
         let lost = self.counter(Cause::RingFull { action: emit.name }, emit.span);
-        Stmt::new(StmtKind::Emit { action, values, lost }, emit.span)
+        (action, lost)
+    }
+
+    /// The rings that packets come in, which are to be written to this file.
+    pub fn packet_map(&mut self, file: &str) -> MapId {
+        self.env.plan.captures.insert(file.to_string());
+        self.env.plan.shared_map(Map {
+            role: Role::Packets,
+            kind: MapKind::PerfRings,
+            key_size: 4,
+            value_size: 4,
+            max_entries: self.kernel.cpus(),
+        })
     }
 
     /// The kernel keeps the stacks that it walks; those that the program walks are kept behind their hashes.

@@ -110,7 +110,8 @@ impl Gen<'_> {
                 self.block(block)?;
                 if self.asm.is_reachable() { self.scalar(value) } else { Ok(Operand::Imm(0)) }
             }
-            ExprKind::Str(_)
+            ExprKind::Handle(_)
+            | ExprKind::Str(_)
             | ExprKind::Bytes(_)
             | ExprKind::Compose(_)
             | ExprKind::Comm
@@ -140,6 +141,7 @@ impl Gen<'_> {
         for arg in args {
             let value = match &*arg.kind {
                 ExprKind::Ctx => Arg::Address(self.ctx(0)),
+                ExprKind::Handle(map) => Arg::Map(*map),
                 _ => match self.scalar(arg)? {
                     Operand::Reg(reg) => Arg::Reg(reg),
                     Operand::Imm(number) => Arg::Imm(number),

@@ -229,6 +229,8 @@ pub enum ExprKind {
         key: Option<Expr>,
     },
     MapLen(MapId),
+    /// The map itself, as helpers take it.
+    Handle(MapId),
     /// The address of a variable in the kernel's memory; it holds until the program ends.
     Address(VarId),
     /// The address of a CPU's own copy of a per-CPU variable of the kernel, named by its id in the kernel's BTF: this CPU's, or 0 of

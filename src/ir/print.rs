@@ -146,6 +146,7 @@ impl<'a> Printer<'a> {
         match &self.plan.maps[map].role {
             Role::User { name, .. } => name.clone(),
             Role::Over => "over".to_string(),
+            Role::Packets => "packets".to_string(),
             other => format!("{other:?}"),
         }
     }
@@ -193,6 +194,7 @@ impl<'a> Printer<'a> {
             ExprKind::Bits { value, shift, width } => format!("bits({}, {shift}, {width})", one(value)),
             ExprKind::MapHas { map, key } => format!("has({})", self.place(*map, Some(key))),
             ExprKind::MapDelete { map, key } => format!("delete({})", self.place(*map, key.as_ref())),
+            ExprKind::Handle(map) => self.map(*map),
             ExprKind::MapLen(map) => format!("len({})", self.map(*map)),
             ExprKind::Merge { map, key, how } => format!("merge {how:?}({})", self.place(*map, key.as_ref())),
             ExprKind::SlotSum { map, key, index } => format!("sum({}@{})", self.place(*map, key.as_ref()), one(index)),

@@ -98,6 +98,7 @@ macro_rules! parts_of_expr {
             | ExprKind::InCgroup(_)
             | ExprKind::FuncResult
             | ExprKind::MapLen(_)
+            | ExprKind::Handle(_)
             | ExprKind::Stack { .. }
             | ExprKind::StackLen { .. }
             | ExprKind::Var(_)

@@ -7,6 +7,7 @@ mod heatmap_svg;
 pub mod histogram;
 pub mod hlog;
 pub mod json;
+pub mod pcap;
 pub mod picture;
 mod pprof;
 mod quantiles;

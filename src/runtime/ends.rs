@@ -17,6 +17,11 @@ pub struct Ends {
     pub child: Option<Child>,
 }
 
+/// What is readable while there are records.
+pub type RingFds<'r> = [Option<BorrowedFd<'r>>; 3];
+
+pub const NO_RINGS: RingFds<'static> = [None; 3];
+
 /// What a wait came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
@@ -39,16 +44,17 @@ impl Ends {
     }
 
     /// Waits until one of the rings has records, or for something else to happen.
-    pub fn wait(&self, rings: [Option<BorrowedFd<'_>>; 2], timeout: Duration) -> Result<Heard> {
+    pub fn wait(&self, rings: RingFds<'_>, timeout: Duration) -> Result<Heard> {
         let fds = [
             rings[0],
             rings[1],
+            rings[2],
             self.stop.as_ref().map(Stop::reader),
             self.child.as_ref().map(Child::alive),
             self.process.as_ref().map(AsFd::as_fd),
             self.signal.as_ref().map(Stop::reader),
         ];
-        let [_, _, stop, child, process, signal] =
+        let [_, _, _, stop, child, process, signal] =
             process::wait_readable(fds, timeout).map_err(|error| refused("cannot wait for events", &error))?;
         let is_asked = |handle: &Option<Stop>| handle.as_ref().is_some_and(Stop::take);
         Ok(if stop && is_asked(&self.stop) || child || process {

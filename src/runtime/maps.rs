@@ -246,6 +246,7 @@ fn kind(kind: MapKind) -> u32 {
     match kind {
         MapKind::Hash => 1,
         MapKind::Array => 2,
+        MapKind::PerfRings => 4,
         MapKind::PerCpuHash => 5,
         MapKind::PerCpuArray => 6,
         MapKind::StackTrace => 7,
@@ -297,8 +298,8 @@ fn value_bytes(of: &Map, cpus: usize) -> (usize, usize) {
             let stride = size.next_multiple_of(8);
             (stride, stride * cpus)
         }
-        MapKind::Hash | MapKind::Array | MapKind::LruHash => (size, size),
-        MapKind::StackTrace | MapKind::CgroupArray | MapKind::Ring => (size, size),
+        MapKind::Hash | MapKind::Array | MapKind::LruHash | MapKind::StackTrace => (size, size),
+        MapKind::CgroupArray | MapKind::Ring | MapKind::PerfRings => (size, size),
     }
 }
 
@@ -312,6 +313,7 @@ fn name(role: &Role) -> String {
         Role::User { name, .. } => format!("AT_{}", name.trim_start_matches('@')),
         Role::Ring(Lane::Data) => "rtrace_ring".to_string(),
         Role::Ring(Lane::Control) => "rtrace_control".to_string(),
+        Role::Packets => "rtrace_packets".to_string(),
         Role::Stacks(_) => "rtrace_stacks".to_string(),
         Role::Scratch => "rtrace_scratch".to_string(),
         Role::Counters => "rtrace_counters".to_string(),

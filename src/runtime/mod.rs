@@ -21,6 +21,7 @@ mod merge;
 mod names;
 mod notify;
 mod order;
+mod packets;
 mod perf;
 mod perf_map;
 mod privilege;

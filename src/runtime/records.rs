@@ -1,10 +1,10 @@
 //! The rings of a session, read in turn.
 
-use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::ends::{Ends, Heard};
+use super::ends::{Ends, Heard, NO_RINGS, RingFds};
 use super::maps::Maps;
+use super::packets::Packets;
 use super::ring::Ring;
 use super::sys::process::Precedence;
 use crate::error::Result;
@@ -14,6 +14,7 @@ use crate::plan::{Lane, Plan, Role};
 pub struct Records {
     data: Option<Ring>,
     control: Option<Ring>,
+    packets: Option<Packets>,
     pace: Pace,
     precedence: Option<Precedence>,
 }
@@ -69,7 +70,8 @@ impl Records {
             found.map(|(id, _)| Ring::open(maps.fd(id))).transpose()
         };
         let (data, control) = (open(Lane::Data)?, open(Lane::Control)?);
-        Ok(Records { data, control, pace: Pace::Single, precedence: None })
+        let packets = Packets::open(plan, maps)?;
+        Ok(Records { data, control, packets, pace: Pace::Single, precedence: None })
     }
 
     /// At least as many records as there are now. What programs still send meanwhile may be more.
@@ -82,7 +84,10 @@ impl Records {
     /// long (the last two only with patience).
     pub fn drain(&mut self, ends: &Ends, patience: Patience, limit: usize, to: &mut dyn Reader) -> Result<Drained> {
         self.hurry();
-        let mut records = 0;
+        let mut records = match &mut self.packets {
+            Some(packets) => packets.drain(to)?,
+            None => 0,
+        };
         let since = Instant::now();
         for ring in [&mut self.data, &mut self.control].into_iter().flatten() {
             for seen in 1..=limit {
@@ -96,13 +101,13 @@ impl Records {
                 if patience == Patience::Some && is_flood && record.is_last() {
                     to.pause()?;
                     // The record is kept meanwhile, so that nobody wakes us.
-                    return Ok(Drained { records, heard: ends.wait([None, None], NAP)? });
+                    return Ok(Drained { records, heard: ends.wait(NO_RINGS, NAP)? });
                 }
             }
         }
         // Whoever is always behind must hear of the end all the same.
         let heard = if patience == Patience::Some && records > 0 {
-            ends.wait([None, None], Duration::ZERO)?
+            ends.wait(NO_RINGS, Duration::ZERO)?
         } else {
             Heard::Nothing
         };
@@ -126,8 +131,9 @@ impl Records {
     }
 
     /// Readable while there are records.
-    pub fn fds(&self) -> [Option<BorrowedFd<'_>>; 2] {
-        [&self.data, &self.control].map(|ring| ring.as_ref().map(Ring::fd))
+    pub fn fds(&self) -> RingFds<'_> {
+        let [data, control] = [&self.data, &self.control].map(|ring| ring.as_ref().map(Ring::fd));
+        [data, control, self.packets.as_ref().map(Packets::fd)]
     }
 
     /// Whoever writes faster than is read has to wait from then on, until the flood is over: events are not to be lost for want of the

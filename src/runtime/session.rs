@@ -1,5 +1,6 @@
 //! A run from its start to its end: programs loaded and attached, records read and acted on, maps printed.
 
+mod desk;
 mod ending;
 mod printing;
 mod shared;
@@ -12,13 +13,13 @@ use std::time::{Duration, Instant};
 use super::attach::{Attached, Placed, Runs};
 use super::child::Child;
 use super::decode::Decoder;
-use super::ends::{Ends, Heard};
+use super::ends::{Ends, Heard, NO_RINGS};
 use super::ledger::Ledger;
 use super::links::Links;
 use super::load::Loader;
 use super::mappings;
 use super::maps::{Maps, Pool};
-use super::order::Choice;
+use super::packets::Captures;
 use super::records::{Drained, Patience, Reader, Records};
 use super::stop::Stop;
 use super::symbols::Symbols;
@@ -28,17 +29,17 @@ use super::visit::Visit;
 use super::warnings::Warnings;
 use crate::bpf::unit::Unit;
 use crate::codegen::Compiled;
-use crate::config::Config;
-use crate::diag::{self, Place};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
-use crate::plan::{Action, ActionId, Attach, Host, MapId, Plan, Role, Target, When};
+use crate::plan::{Action, ActionId, Attach, Plan, Role, Target, When};
 use crate::report::{Benchmark, Sink};
-use crate::source::{Sources, Span};
+use crate::source::Sources;
 use crate::strftime;
 use crate::value::Value;
 
 pub use shared::Usage;
+
+use desk::Desk;
 
 /// How a session is to be run.
 #[derive(Default)]
@@ -124,6 +125,7 @@ struct State<'k> {
     sources: Sources,
     /// The code of the last `exit()`.
     exit: Option<i64>,
+    captures: Captures,
     /// Assertions that failed.
     failures: usize,
     /// Of [`Options::top`].
@@ -178,6 +180,7 @@ impl<'k> Session<'k> {
         if let (None, Some(unwinding)) = (&ends.child, &mut unwinding) {
             unwinding.look(&maps)?;
         }
+        let captures = Captures::open(&plan)?;
         let boot = strftime::now() - process::boot_time();
         let runs = placed.runs();
         runs.begin.iter().try_for_each(|run| run.run().map(drop))?;
@@ -217,6 +220,7 @@ impl<'k> Session<'k> {
                 boot,
                 sources: sources.clone(),
                 exit: None,
+                captures,
                 failures: 0,
                 top,
             },
@@ -303,7 +307,7 @@ impl<'k> Session<'k> {
         if is_over || state.exit.is_some() {
             return Ok(Look::Ended);
         }
-        let heard = self.ends.wait([None, None], Duration::ZERO)?;
+        let heard = self.ends.wait(NO_RINGS, Duration::ZERO)?;
         self.look_after(heard)
     }
 
@@ -383,7 +387,9 @@ impl<'k> Session<'k> {
     /// Acts on records; see [`Records::drain`].
     fn drain(&mut self, sink: &mut dyn Sink, patience: Patience, limit: usize) -> Result<Drained> {
         let Session { state, records, ends, .. } = self;
-        records.drain(ends, patience, limit, &mut Desk { state, sink })
+        let drained = records.drain(ends, patience, limit, &mut Desk { state, sink })?;
+        state.captures.flush()?;
+        Ok(drained)
     }
 }
 
@@ -416,79 +422,4 @@ impl State<'_> {
 /// Whether addresses of processes are to have names.
 fn wants_names(plan: &Plan) -> bool {
     plan.maps.values().any(|map| map.role == Role::SeenProcesses)
-}
-
-/// Where actions come to ask.
-struct Desk<'d, 'k> {
-    state: &'d mut State<'k>,
-    sink: &'d mut dyn Sink,
-}
-
-impl Reader for Desk<'_, '_> {
-    /// After an exit, records are dropped.
-    fn record(&mut self, bytes: &[u8]) -> Result<()> {
-        if self.state.exit.is_some() { Ok(()) } else { self.state.act(bytes, self.sink) }
-    }
-
-    fn pause(&mut self) -> Result<()> {
-        self.sink.flush()
-    }
-}
-
-impl Desk<'_, '_> {
-    fn emptied(&mut self, map: MapId) -> Result<()> {
-        match &self.state.plan.maps[map].role {
-            Role::User { name, .. } => self.sink.emptied(name),
-            _ => Ok(()),
-        }
-    }
-}
-
-impl Host for Desk<'_, '_> {
-    fn sink(&mut self) -> &mut dyn Sink {
-        self.sink
-    }
-
-    fn config(&self) -> &Config {
-        &self.state.plan.config
-    }
-
-    fn print_map(&mut self, map: MapId, top: u64, div: u64) -> Result<()> {
-        self.state.print(map, Choice { top, div }, self.sink)
-    }
-
-    fn end_interval(&mut self, map: MapId) -> Result<()> {
-        self.state.maps.end_interval(map)
-    }
-
-    fn clear_map(&mut self, map: MapId) -> Result<()> {
-        self.state.maps.clear(map)?;
-        self.emptied(map)
-    }
-
-    fn zero_map(&mut self, map: MapId) -> Result<()> {
-        self.state.maps.zero(map)?;
-        self.emptied(map)
-    }
-
-    fn exit(&mut self, code: i64) {
-        self.state.exit = Some(code);
-    }
-
-    fn place(&self, span: Span) -> Option<Place> {
-        diag::place(span, &self.state.sources)
-    }
-
-    fn fail(&mut self) {
-        self.state.exit = Some(FAILED);
-        self.state.failures += 1;
-    }
-
-    fn remember_process(&mut self, pid: u32) {
-        self.state.symbols.remember(pid);
-    }
-
-    fn unwatch(&mut self, address: u64) -> bool {
-        self.state.links.unwatch(address)
-    }
 }

@@ -38,9 +38,9 @@ impl Symbols {
             Role::User { key, value, .. } => {
                 key.as_ref().is_some_and(names_kernel) || matches!(value, MapValue::Plain(of) if names_kernel(of))
             }
-            Role::Ring(_) | Role::Scratch | Role::Counters | Role::Zeros | Role::SeenProcesses => false,
-            Role::UnwindProcesses(_) | Role::UnwindRanges | Role::UnwindRows => false,
-            Role::Table(_) | Role::Cgroup(_) | Role::Over => false,
+            Role::Ring(_) | Role::Packets | Role::Scratch | Role::Counters | Role::Zeros => false,
+            Role::SeenProcesses | Role::Cgroup(_) | Role::Over => false,
+            Role::Table(_) | Role::UnwindProcesses(_) | Role::UnwindRanges | Role::UnwindRows => false,
         });
         if in_maps || plan.actions.values().any(|action| action.fields.iter().any(|field| names_kernel(&field.ty))) {
             self.kernel.prepare();

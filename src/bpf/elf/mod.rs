@@ -77,6 +77,7 @@ fn map_type(kind: MapKind) -> u32 {
     match kind {
         MapKind::Hash => 1,
         MapKind::Array => 2,
+        MapKind::PerfRings => 4,
         MapKind::PerCpuHash => 5,
         MapKind::PerCpuArray => 6,
         MapKind::StackTrace => 7,

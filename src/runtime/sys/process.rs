@@ -37,6 +37,25 @@ pub fn wait_any(fds: &[BorrowedFd<'_>], timeout: Duration) -> io::Result<()> {
     }
 }
 
+/// A descriptor that is readable while one of these is.
+pub fn any_of<'f>(fds: impl Iterator<Item = BorrowedFd<'f>>) -> io::Result<OwnedFd> {
+    // SAFETY: no memory is passed.
+    let group = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+    if group < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let group = owned(group);
+    for fd in fds {
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
+        // SAFETY: the event lives during the call.
+        let added = unsafe { libc::epoll_ctl(group.as_raw_fd(), libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &mut event) };
+        if added < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(group)
+}
+
 /// A descriptor that becomes readable when the process ends.
 pub fn pidfd(pid: u32) -> io::Result<OwnedFd> {
     // SAFETY: no memory is passed.

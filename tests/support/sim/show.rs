@@ -9,6 +9,7 @@ use rtrace::diag::{Place, Style};
 use rtrace::error::Result;
 use rtrace::kernel::Kernel;
 use rtrace::plan::{Host, MapId, Plan, Role};
+use rtrace::report::pcap::Packet;
 use rtrace::report::text::TextSink;
 use rtrace::report::{Chattiness, Manner, Sink, Warnings};
 use rtrace::runtime::Shown;
@@ -121,6 +122,10 @@ impl Host for Desk<'_> {
     }
 
     fn remember_process(&mut self, _: u32) {}
+
+    fn capture(&mut self, _: &str, _: u64, _: Packet<'_>) -> Result<()> {
+        Ok(())
+    }
 
     fn unwatch(&mut self, _: u64) -> bool {
         false

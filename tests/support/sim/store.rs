@@ -124,12 +124,8 @@ impl Table {
     pub fn slots(&self) -> usize {
         match self.kind {
             MapKind::PerCpuHash | MapKind::PerCpuLruHash | MapKind::PerCpuArray => CPUS,
-            MapKind::Hash
-            | MapKind::LruHash
-            | MapKind::Array
-            | MapKind::StackTrace
-            | MapKind::CgroupArray
-            | MapKind::Ring => 1,
+            MapKind::Hash | MapKind::LruHash | MapKind::Array | MapKind::StackTrace => 1,
+            MapKind::CgroupArray | MapKind::Ring | MapKind::PerfRings => 1,
         }
     }
 

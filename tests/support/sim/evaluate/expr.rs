@@ -71,6 +71,7 @@ impl Evaluator<'_> {
             ExprKind::MapHas { map, key } => u64::from(self.look_up(*map, Some(key))?.is_some()),
             ExprKind::MapDelete { map, key } => u64::from(self.delete(*map, key.as_ref())?),
             ExprKind::MapLen(map) => self.store.map(*map).entries.len() as u64,
+            ExprKind::Handle(_) => return broken("a map handed to a helper".to_string()),
             ExprKind::Address(var) => self.address_of(*var),
             ExprKind::PerCpuAddress { var, .. } => {
                 return broken(format!("the variable {var} of a kernel that has none"));
