@@ -187,11 +187,6 @@ impl Part {
 }
 
 impl Btf {
-    /// The number after the last one.
-    fn count(&self) -> u32 {
-        self.base.layout.count() + self.added.as_ref().map_or(0, |added| added.layout.count() - 1)
-    }
-
     /// The alignment follows from the members; a structure that breaks theirs is packed. `depth` ends cycles.
     fn align_of(&self, id: TypeId, depth: usize) -> u32 {
         let bare = self.strip(id);

@@ -55,7 +55,7 @@ impl Btf {
         let mut bed = Bed {
             base,
             count: base.layout.count(),
-            words: words(base.layout.types(&base.bytes)),
+            words: base.layout.records(&base.bytes),
             strings: base.layout.strings(&base.bytes).to_vec(),
             offsets: HashMap::new(),
             of_base: OnceCell::new(),
@@ -134,8 +134,9 @@ impl Bed<'_> {
 /// Where each string begins.
 fn offsets(part: &Part) -> HashMap<&[u8], u32> {
     let strings = part.layout.strings(&part.bytes);
-    let starts = std::iter::once(0).chain(memchr::memchr_iter(0, strings).map(|end| end as u32 + 1));
-    strings.split(|byte| *byte == 0).zip(starts).collect()
+    // What follows the last NUL is no string: foreign ones will lie there.
+    let starts = std::iter::once(0).chain(memchr::memchr_iter(0, strings).map(|end| end + 1));
+    starts.zip(memchr::memchr_iter(0, strings)).map(|(start, end)| (&strings[start..end], start as u32)).collect()
 }
 
 /// What a word of a record is.
@@ -170,10 +171,6 @@ fn roles(record: &Record) -> impl Iterator<Item = (usize, Role)> + use<> {
     let header = [Name, Plain, last].into_iter();
     let rest = std::iter::repeat_n(one, times).flatten().copied();
     (record.at()..).step_by(4).zip(header.chain(rest))
-}
-
-fn words(bytes: &[u8]) -> Vec<u32> {
-    bytes.chunks_exact(4).map(|word| u32::from_ne_bytes([word[0], word[1], word[2], word[3]])).collect()
 }
 
 #[cfg(test)]
@@ -225,5 +222,13 @@ mod tests {
         assert!(base.string_offset("tgid").is_some() && base.find("tgid", Kind::Struct).is_none());
         let (all, grafted) = base.with(&[Foreign { blob: of_program("tgid"), basis: Basis::Own }]).unwrap();
         assert_eq!(all.find("tgid", Kind::Struct), grafted[0].id_of(2));
+    }
+
+    #[test]
+    fn a_programs_type_may_have_an_empty_name_anywhere() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/kernel/btf");
+        let base = &Btf::open_at(&path).unwrap();
+        let (all, grafted) = base.with(&[Foreign { blob: of_program(""), basis: Basis::Own }]).unwrap();
+        assert_eq!(all.name(grafted[0].id_of(2).unwrap()), "");
     }
 }

@@ -310,8 +310,12 @@ impl Btf {
     /// The added ones come first.
     fn ids(&self) -> impl Iterator<Item = TypeId> {
         let base = self.base.layout.count();
-        let added = self.added.as_ref().map_or(0, |added| added.layout.count() - 1);
-        (base..base + added).chain(1..base).map(TypeId)
+        (base..self.count()).chain(1..base).map(TypeId)
+    }
+
+    /// The number after the last one.
+    fn count(&self) -> u32 {
+        self.base.layout.count() + self.added.as_ref().map_or(0, |added| added.layout.count() - 1)
     }
 
     /// All types of this name.

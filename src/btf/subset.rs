@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
+use super::build::image;
 use super::wire::{Kind, Record};
 use super::{Btf, TypeId};
 
@@ -159,13 +160,7 @@ impl<'a> Subset<'a> {
             let record = self.from.record(id).unwrap();
             self.write_record(&record, depth, &numbers, &mut words);
         }
-        let types: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        let (types_len, strings_len) = (types.len() as u32, self.strings.len() as u32);
-        let mut bytes = [&0xeb9f_u16.to_ne_bytes()[..], &[1, 0]].concat();
-        bytes.extend([24, 0, types_len, types_len, strings_len].iter().flat_map(|word: &u32| word.to_ne_bytes()));
-        bytes.extend(types);
-        bytes.extend(&self.strings);
-        bytes
+        image(&words, &self.strings)
     }
 
     fn write_record(&mut self, record: &Record, depth: Depth, numbers: &HashMap<TypeId, u32>, words: &mut Vec<u32>) {

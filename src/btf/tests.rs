@@ -163,18 +163,20 @@ fn excerpt(btf: &Btf, types: u32) -> Vec<u8> {
     image(&words, &btf.base.layout.strings(&btf.base.bytes)[..20_000])
 }
 
+/// The format leaves open which of them comes first.
+#[test]
+fn strings_may_lie_before_records() {
+    let (int, strings) = ([1, 1 << 24, 4, 1 << 24 | 32], b"\0int\0\0\0\0");
+    let header = [24, 8, 16, 0, 8].iter().flat_map(|word: &u32| word.to_ne_bytes()).collect();
+    let words = int.iter().flat_map(|word: &u32| word.to_ne_bytes()).collect();
+    let magic = [&0xeb9f_u16.to_ne_bytes()[..], &[1, 0]].concat();
+    let btf = Btf::parse(&[magic, header, strings.to_vec(), words].concat()).unwrap();
+    assert_eq!(btf.base.layout.records(&btf.base.bytes), int);
+    assert!(btf.find("int", Kind::Int).is_some());
+}
+
 fn image(types: &[u32], strings: &[u8]) -> Vec<u8> {
-    let mut strings = strings.to_vec();
-    strings.push(0);
-    let types: Vec<u8> = types.iter().flat_map(|word| word.to_ne_bytes()).collect();
-    let mut bytes = 0xeb9f_u16.to_ne_bytes().to_vec();
-    bytes.extend([1, 0]);
-    for word in [24, 0, types.len() as u32, types.len() as u32, strings.len() as u32] {
-        bytes.extend(word.to_ne_bytes());
-    }
-    bytes.extend(types);
-    bytes.extend(strings);
-    bytes
+    super::build::image(types, &[strings, b"\0"].concat())
 }
 
 #[test]

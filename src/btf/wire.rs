@@ -131,10 +131,9 @@ impl Layout {
         self.offsets.len() as u32
     }
 
-    /// All records as words; nothing but the strings follows them.
+    /// All records as words.
     pub(super) fn records(&self, bytes: &[u8]) -> Vec<u32> {
-        let start = self.offsets.get(1).map_or(self.strings.start, |first| *first as usize);
-        bytes[start..self.strings.start].chunks_exact(4).map(|chunk| word(chunk, 0)).collect()
+        bytes[self.records.clone()].chunks_exact(4).map(|chunk| word(chunk, 0)).collect()
     }
 
     /// The record's header, decoded.
@@ -146,10 +145,6 @@ impl Layout {
     /// The name's place in the strings, without decoding the rest.
     pub(super) fn name_offset(&self, bytes: &[u8], id: TypeId) -> u32 {
         self.offsets.get(id.0 as usize).map_or(0, |at| word(bytes, *at as usize))
-    }
-
-    pub(super) fn types<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
-        &bytes[self.records.clone()]
     }
 
     pub(super) fn strings<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
