@@ -1,6 +1,7 @@
 //! What a stripped program's symbols and debug information are found in: a file in a place that was named, beside it or under
 //! `/usr/lib/debug`, and the small table of symbols that some distributions leave in the program, compressed.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ struct Identity<'a> {
 impl<'a> Identity<'a> {
     fn of(file: &File<'a>, path: &'a Path) -> Identity<'a> {
         let link = file.gnu_debuglink().ok().flatten();
-        let link = link.and_then(|(name, checksum)| Some((str::from_utf8(name).ok()?, checksum)));
+        let link = link.and_then(|(name, checksum)| Some((file_name(name)?, checksum)));
         Identity { build_id: file.build_id().ok().flatten(), link, path }
     }
 
@@ -72,9 +73,9 @@ impl<'a> Identity<'a> {
         places.iter().find_map(|place| self.opened(place))
     }
 
-    /// A file, if it is this program's.
+    /// A file, if it is this program's. Pipes, which whoever owns the folder may have put there, would keep us waiting.
     fn opened(&self, place: &Path) -> Option<Bytes> {
-        if place == self.path {
+        if place == self.path || !place.is_file() {
             return None;
         }
         Bytes::open(place).ok().filter(|bytes| self.is_of(bytes, place))
@@ -96,6 +97,11 @@ impl<'a> Identity<'a> {
     fn id_path(&self) -> Option<PathBuf> {
         id_path(self.build_id?)
     }
+}
+
+/// A link's name, unless it leads out of the folders that are searched: programs are not to choose which files rtrace opens.
+fn file_name(name: &[u8]) -> Option<&str> {
+    str::from_utf8(name).ok().filter(|name| Path::new(name).file_name() == Some(OsStr::new(name)))
 }
 
 fn id_path(id: &[u8]) -> Option<PathBuf> {
@@ -128,6 +134,14 @@ mod tests {
         let path = id_path(&[0xab, 0xcd, 0x01]).unwrap();
         assert_eq!(path.to_str(), Some(".build-id/ab/cd01.debug"));
         assert_eq!(id_path(&[]), None);
+    }
+
+    #[test]
+    fn links_name_files_alone() {
+        assert_eq!(file_name(b"program.debug"), Some("program.debug"));
+        for elsewhere in ["/dev/tty", "../../secret", "folder/file", "..", ""] {
+            assert_eq!(file_name(elsewhere.as_bytes()), None, "{elsewhere}");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Seek};
+use std::io::{self, BufRead, BufReader, Seek};
+use std::os::unix::fs::OpenOptionsExt;
 
 use crate::kernel::namespaces;
 
@@ -21,7 +22,7 @@ impl PerfMap {
     pub fn open(pid: u32) -> Option<PerfMap> {
         let named = |number: u32| format!("/tmp/perf-{number}.map");
         let seen = namespaces::number_within(pid).map(|number| format!("/proc/{pid}/root{}", named(number)));
-        let file = seen.into_iter().chain([named(pid)]).find_map(|path| File::open(path).ok())?;
+        let file = seen.into_iter().chain([named(pid)]).find_map(|path| opened(&path).ok())?;
         Some(PerfMap { path: named(pid), file, read: 0, functions: BTreeMap::new() })
     }
 
@@ -36,7 +37,7 @@ impl PerfMap {
     /// Reads the lines that came since the last time.
     fn refresh(&mut self) {
         let len = self.file.metadata().map_or(0, |meta| meta.len());
-        if len == self.read || self.file.seek(std::io::SeekFrom::Start(self.read)).is_err() {
+        if len == self.read || self.file.seek(io::SeekFrom::Start(self.read)).is_err() {
             return;
         }
         let mut reader = BufReader::new(&self.file);
@@ -50,6 +51,12 @@ impl PerfMap {
             line.clear();
         }
     }
+}
+
+/// Anybody may put a pipe at this name, which would keep us waiting.
+fn opened(path: &str) -> io::Result<File> {
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 
 /// Reads `START SIZE name with spaces`, the numbers in hexadecimal digits.
@@ -81,5 +88,13 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(map.find(0x7f12), Some(("new", 2)));
         assert_eq!(map.find(0x7f21), Some(("two words", 1)));
+    }
+
+    #[test]
+    fn a_pipe_is_no_map() {
+        let path = std::env::temp_dir().join(format!("rtrace-perf-map-{}", std::process::id()));
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(opened(path.to_str().unwrap()).is_err());
+        std::fs::remove_file(&path).unwrap();
     }
 }
