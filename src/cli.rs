@@ -371,6 +371,7 @@ mod tests {
         assert_eq!(failed("-p 0 -e x"), wrong("Failed to attach to pid: no process has the number 0"));
         assert!(matches!(failed("-c ls"), Fault::Wrong(why) if why.contains("-c needs a program")));
         assert!(matches!(failed("-f svg --test"), Fault::Wrong(why) if why.contains("when it ends")));
+        assert_eq!(failed("--cgroup= -e x"), wrong("USAGE: the name after --cgroup or --container is empty"));
         assert_eq!(failed("-e"), wrong("-e needs a value: -e PROGRAM"));
         assert_eq!(failed("-d foo"), wrong("USAGE: invalid option for -d: foo (stages: ast, ir, insns, verifier)"));
         assert!(matches!(failed("--aot x"), Fault::Wrong(why) if why.contains("no compiler")));

@@ -231,7 +231,12 @@ fn process(value: &str) -> Result<u32, String> {
     }
 }
 
+/// An empty name is that of a variable which was never set; as a path it would be the root, and all would be traced.
 fn group(to: &mut Invocation, group: Group) -> Result<(), String> {
+    let (Group::Cgroup(wanted) | Group::Container(wanted)) = &group;
+    if wanted.is_empty() {
+        return Err("USAGE: the name after --cgroup or --container is empty".to_string());
+    }
     match to.group.replace(group) {
         None => Ok(()),
         Some(_) => Err("USAGE: --cgroup and --container name one cgroup between them".to_string()),

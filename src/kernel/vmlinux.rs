@@ -33,8 +33,9 @@ impl Vmlinux {
             return Err(Error::usage(format!("{shown} has no symbols of a kernel")).hint(hint));
         }
         match (file.build_id().ok().flatten(), running_build_id()) {
-            (Some(own), Some(running)) if own != running => {
-                Err(Error::usage(format!("{shown} is not of the running kernel: its build id is another")).hint(hint))
+            (own, Some(running)) if own != Some(&running[..]) => {
+                Err(Error::usage(format!("{shown} is not of the running kernel: its build id is another, or missing"))
+                    .hint(hint))
             }
             _ => Ok(image),
         }
@@ -45,7 +46,7 @@ impl Vmlinux {
         let file = self.file().ok()?;
         let (linked, from) = (self.address(&file, name)?, self.address(&file, START)?);
         // What lies below are numbers: places in the memory of each processor.
-        Some(if linked < from { linked } else { linked - from + start })
+        Some(if linked < from { linked } else { (linked - from).wrapping_add(start) })
     }
 
     fn file(&self) -> Result<File<'_>> {
