@@ -43,8 +43,8 @@ helpers! {
     OVERRIDE_RETURN = 58 "override_return";
     GET_STACK = 67 "get_stack";
     GET_CURRENT_CGROUP_ID = 80 "get_current_cgroup_id";
-    SKB_OUTPUT = 111 "skb_output";
     SEND_SIGNAL = 109 "send_signal";
+    SKB_OUTPUT = 111 "skb_output";
     PROBE_READ_USER = 112 "probe_read_user";
     PROBE_READ_KERNEL = 113 "probe_read_kernel";
     PROBE_READ_USER_STR = 114 "probe_read_user_str";

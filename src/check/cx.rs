@@ -282,12 +282,12 @@ impl Cx<'_> {
         self.sharing = Sharing::Impossible;
     }
 
-    /// The target, or the first of several that may share the program.
     /// Whether it is rtrace that has the program run, rather than an event of the kernel.
     pub fn runs_for_itself(&self) -> bool {
         matches!(self.target().attach, Attach::Run(_))
     }
 
+    /// The target, or the first of several that may share the program.
     pub(super) fn target(&self) -> &Target {
         &self.targets[0]
     }
