@@ -120,7 +120,7 @@ impl Machine {
     fn name(&self, id: &str) -> Option<String> {
         NOTES.iter().find_map(|(file, pattern)| {
             let text = fs::read_to_string(self.files.join(file.replace("{id}", id))).ok()?;
-            let pattern = Regex::new(&pattern.replace("{id}", id)).ok()?;
+            let pattern = Regex::new(&pattern.replace("{id}", &regex_lite::escape(id))).ok()?;
             Some(pattern.captures(&text)?[1].to_string())
         })
     }
@@ -223,6 +223,18 @@ mod tests {
         assert_eq!(path("build-host").unwrap(), r"/machine.slice/machine-build\x2dhost.scope");
         assert_eq!(hint("a"), "give more of the id: abababababab (web), acacacacacac");
         assert_eq!(hint("db"), "those that run here are build-host, abababababab (web), acacacacacac");
+        fs::remove_dir_all(machine.files).unwrap();
+    }
+
+    /// Whoever may make cgroups chooses their names.
+    #[test]
+    fn a_cgroups_name_is_no_pattern() {
+        let machine = machine("patterns");
+        let noted = machine.files.join("var/lib/containers/storage/overlay-containers");
+        fs::create_dir_all(&noted).unwrap();
+        fs::write(noted.join("containers.json"), r#"[{"id":"0a1b","names":["db"]}]"#).unwrap();
+        assert_eq!(machine.name("0a1b").as_deref(), Some("db"));
+        assert_eq!(machine.name(".*"), None);
         fs::remove_dir_all(machine.files).unwrap();
     }
 
