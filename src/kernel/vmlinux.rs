@@ -29,7 +29,7 @@ impl Vmlinux {
         let image = Vmlinux { bytes, path: path.to_path_buf() };
         let file = image.file()?;
         let hint = "vmlinux is wanted, as the kernel's build or its debug package has it";
-        if image.address(&file, START).is_none() {
+        if address(&file, START).is_none() {
             return Err(Error::usage(format!("{shown} has no symbols of a kernel")).hint(hint));
         }
         match (file.build_id().ok().flatten(), running_build_id()) {
@@ -44,7 +44,7 @@ impl Vmlinux {
     /// Address of a symbol in a kernel that starts at `start`.
     pub fn symbol(&self, name: &str, start: u64) -> Option<u64> {
         let file = self.file().ok()?;
-        let (linked, from) = (self.address(&file, name)?, self.address(&file, START)?);
+        let (linked, from) = (address(&file, name)?, address(&file, START)?);
         // What lies below are numbers: places in the memory of each processor.
         Some(if linked < from { linked } else { (linked - from).wrapping_add(start) })
     }
@@ -53,11 +53,11 @@ impl Vmlinux {
         let wrong = |error| Error::usage(format!("{} is no image of a kernel: {error}", self.path.display()));
         File::parse(&*self.bytes).map_err(wrong)
     }
+}
 
-    fn address(&self, file: &File<'_>, name: &str) -> Option<u64> {
-        let mut symbols = file.symbols();
-        symbols.find(|symbol| symbol.name() == Ok(name) && symbol.is_definition()).map(|symbol| symbol.address())
-    }
+fn address(file: &File<'_>, name: &str) -> Option<u64> {
+    let mut symbols = file.symbols();
+    symbols.find(|symbol| symbol.name() == Ok(name) && symbol.is_definition()).map(|symbol| symbol.address())
 }
 
 fn running_build_id() -> Option<Vec<u8>> {

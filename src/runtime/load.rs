@@ -20,9 +20,9 @@ use crate::source::{Sources, Span};
 
 /// Everything that loading a unit needs beside the unit.
 pub struct Loader<'a> {
-    pub maps: &'a Maps,
-    pub sources: &'a Sources,
-    pub license: CString,
+    maps: &'a Maps,
+    sources: &'a Sources,
+    license: CString,
     homes: Descriptors,
 }
 
