@@ -101,7 +101,7 @@ fn is_function<S, T>(flags: &SymbolFlags<S, T>) -> bool {
 pub fn segments(file: &File<'_>, start: u64) -> Vec<Segment> {
     let part = |segment: object::Segment<'_, '_>| {
         let (offset, size) = segment.file_range();
-        Segment { address: segment.address(), offset: start + offset, size }
+        Segment { address: segment.address(), offset: start.saturating_add(offset), size }
     };
     file.segments().map(part).collect()
 }
@@ -160,6 +160,18 @@ mod tests {
         let own = binary.functions.iter().find(|function| function.name.contains("own_functions_lie_where")).unwrap();
         assert!(own.size > 0 && own.offset > 0 && own.offset < path.metadata().unwrap().len());
         assert!(binary.functions.is_sorted_by(|a, b| a.name <= b.name));
+    }
+
+    /// Of a broken file.
+    #[test]
+    fn segments_may_reach_past_all_addresses() {
+        let segments = [Segment { address: u64::MAX - 4, offset: 8, size: 64 }];
+        assert_eq!([8, 12, 13].map(|offset| address_in(&segments, offset)), [Some(u64::MAX - 4), Some(u64::MAX), None]);
+        let segments = [Segment { address: 8, offset: u64::MAX - 4, size: 64 }];
+        assert_eq!(
+            [8, 12, 13].map(|address| offset_in(&segments, address)),
+            [Some(u64::MAX - 4), Some(u64::MAX), None]
+        );
     }
 
     #[test]

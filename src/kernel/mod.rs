@@ -268,12 +268,12 @@ impl Binary {
 /// Where the byte at an offset of the file lies when the program runs, as it was linked.
 fn address_in(segments: &[Segment], offset: u64) -> Option<u64> {
     let inside = |part: &&Segment| offset.checked_sub(part.offset).is_some_and(|distance| distance < part.size);
-    segments.iter().find(inside).map(|part| offset - part.offset + part.address)
+    segments.iter().find(inside).and_then(|part| part.address.checked_add(offset - part.offset))
 }
 
 fn offset_in(segments: &[Segment], address: u64) -> Option<u64> {
     let inside = |part: &&Segment| address.checked_sub(part.address).is_some_and(|distance| distance < part.size);
-    segments.iter().find(inside).map(|part| address - part.address + part.offset)
+    segments.iter().find(inside).and_then(|part| part.offset.checked_add(address - part.address))
 }
 
 #[derive(Debug, Clone, PartialEq)]

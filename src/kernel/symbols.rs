@@ -102,7 +102,7 @@ impl Found {
             let Some(section) = section.filter(is_code) else { continue };
             let end = match symbol.size() {
                 // Written in assembly; it ends where the next begins, within its section.
-                0 => section.address() + section.size(),
+                0 => section.address().saturating_add(section.size()),
                 size => symbol.address().saturating_add(size),
             };
             let at = name.as_ptr() as usize - bytes.as_ptr() as usize;
