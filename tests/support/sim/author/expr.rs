@@ -1,6 +1,6 @@
 //! Random expressions. Operands are in parentheses, so that the grouping is the author's.
 
-use super::{Access, Author, Class, Holds, Map};
+use super::{Access, Author, Class, Holds, Map, NUMBERS, QUANTILES};
 
 pub(super) const TYPES: [&str; 8] = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"];
 const BUILTINS: [&str; 9] = ["pid", "tid", "uid", "gid", "cpu", "nsecs", "rand", "cgroup", "elapsed"];
@@ -228,13 +228,14 @@ impl Author {
     }
 
     fn map_length(&mut self) -> Option<String> {
-        let map = self.keyed_map()?;
+        // The keys of a map that has several entries for each are not counted.
+        let map = self.keyed_map().filter(|map| !matches!(map.holds, Holds::Aggregate(QUANTILES)))?;
         Some(format!("len({})", map.name))
     }
 
     /// An aggregation as a number.
     fn aggregate(&mut self, depth: usize) -> Option<String> {
-        let is_number = |map: &&Map| matches!(map.holds, Holds::Aggregate("count" | "sum" | "min" | "max" | "avg"));
+        let is_number = |map: &&Map| matches!(map.holds, Holds::Aggregate(of) if NUMBERS.contains(&of));
         let maps: Vec<Map> = self.maps.iter().filter(is_number).cloned().collect();
         let map = maps.get(self.random.below(maps.len().max(1)))?;
         let cast = self.random.pick(&["(int64)", "(uint64)"]);

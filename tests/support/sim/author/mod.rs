@@ -28,9 +28,25 @@ struct Function {
 #[derive(Debug, Clone)]
 enum Holds {
     Plain(Class),
-    /// The name of an aggregation, and whether it takes a number.
+    /// One of [`NUMBERS`] or [`DISTRIBUTIONS`].
     Aggregate(&'static str),
 }
+
+/// Aggregations that are numbers when they are read. A sum has the sign of what is added, which must be the same everywhere.
+const NUMBERS: [&str; 8] = [
+    "count()",
+    "sum((int64)N)",
+    "min((int64)N)",
+    "max((int64)N)",
+    "avg((int64)N)",
+    "sum((uint64)N)",
+    "min((uint64)N)",
+    "max((uint64)N)",
+];
+/// Those that are not.
+const DISTRIBUTIONS: [&str; 6] =
+    ["stats((int64)N)", "stats((uint64)N)", "hist((int64)N)", "hist((int64)N, 3)", "lhist(N, 0, 100, 7)", QUANTILES];
+const QUANTILES: &str = "quantiles((int64)N)";
 
 #[derive(Debug, Clone)]
 struct Map {
@@ -80,6 +96,8 @@ pub struct Author {
     loops: usize,
     text: String,
     depth: usize,
+    /// Statements that a probe's body has at most. Most programs are small: they are verified in a moment.
+    length: usize,
 }
 
 /// Writes the program with this number.
@@ -95,6 +113,7 @@ pub fn program(seed: u64) -> String {
         loops: 0,
         text: String::new(),
         depth: 0,
+        length: 0,
     };
     author.write();
     author.text
@@ -104,6 +123,7 @@ impl Author {
     fn write(&mut self) {
         let keys = self.random.pick(&[2, 3, 10]);
         let texts = self.random.pick(&[40, 64]);
+        self.length = self.random.pick(&[3, 4, 6, 11]);
         self.line(&format!("config = {{ max_map_keys = {keys}; max_strlen = {texts} }}"));
         for _ in 0..1 + self.random.below(5) {
             let map = self.map();
@@ -130,7 +150,7 @@ impl Author {
             };
             let value = match &map.holds {
                 Holds::Plain(class) => self.plain(class),
-                Holds::Aggregate(name) => self.aggregation(name, 0),
+                Holds::Aggregate(of) => self.aggregation(of, 0),
             };
             self.line(&format!("{place} = {value};"));
         }
@@ -144,7 +164,7 @@ impl Author {
         self.vars.clear();
         let predicate = if self.random.below(4) == 0 { format!(" / {} /", self.condition(2)) } else { String::new() };
         self.line(&format!("{}{predicate} {{", head.text));
-        let length = 2 + self.random.below(10);
+        let length = 2 + self.random.below(self.length - 1);
         self.body(length);
         self.line("}");
     }
@@ -200,7 +220,8 @@ impl Author {
         };
         let holds = match self.random.below(5) {
             0 | 1 => {
-                Holds::Aggregate(self.random.pick(&["count", "sum", "min", "max", "avg", "stats", "hist", "lhist"]))
+                let of = [&NUMBERS[..], &DISTRIBUTIONS].concat();
+                Holds::Aggregate(self.random.pick(&of))
             }
             2 => Holds::Plain(self.class(1)),
             _ => Holds::Plain(Class::Int),

@@ -91,20 +91,16 @@ impl Author {
     pub(super) fn assign_map(&mut self, map: &Map) {
         let value = match &map.holds {
             Holds::Plain(class) => self.expr(class, DEPTH),
-            Holds::Aggregate(name) => self.aggregation(name, DEPTH),
+            Holds::Aggregate(of) => self.aggregation(of, DEPTH),
         };
         let place = self.place(map, DEPTH);
         self.line(&format!("{place} = {value};"));
     }
 
-    pub(super) fn aggregation(&mut self, name: &str, depth: usize) -> String {
+    /// One of the aggregations, of a number.
+    pub(super) fn aggregation(&mut self, of: &str, depth: usize) -> String {
         let number = if depth == 0 { self.plain(&Class::Int) } else { self.expr(&Class::Int, depth) };
-        match name {
-            "count" => "count()".to_owned(),
-            "lhist" => format!("lhist({number}, 0, 100, 7)"),
-            // A sum has the sign of what is added, which must be the same everywhere.
-            _ => format!("{name}((int64)({number}))"),
-        }
+        of.replace('N', &format!("({number})"))
     }
 
     fn branch(&mut self) {
