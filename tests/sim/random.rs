@@ -48,10 +48,13 @@ fn random_programs_load() {
         match load(&program, kernel) {
             Load::Refused | Load::Loaded => false,
             Load::TooComplex => true,
-            Load::Rejected(_) => {
-                let smallest = shrink(&program, |program| matches!(load(program, kernel), Load::Rejected(_)));
-                let Load::Rejected(log) = load(&smallest, kernel) else { unreachable!("it was rejected before") };
-                panic!("seed {seed}: {log}\n{smallest}\nmade of\n{program}");
+            Load::Rejected { why, .. } => {
+                let is_alike = |program: &str| matches!(load(program, kernel), Load::Rejected { why: other, .. } if words(&other) == words(&why));
+                let smallest = shrink(&program, is_alike);
+                let Load::Rejected { log, .. } = load(&smallest, kernel) else {
+                    unreachable!("it was rejected before")
+                };
+                panic!("seed {seed}: {why}\n{log}\n{smallest}\nmade of\n{program}");
             }
         }
     });
@@ -90,19 +93,23 @@ enum Load {
     Refused,
     Loaded,
     TooComplex,
-    /// The end of the verifier's log.
-    Rejected(String),
+    /// Told in one sentence, and by the end of the verifier's log.
+    Rejected {
+        why: String,
+        log: String,
+    },
 }
 
 fn load(program: &str, kernel: &dyn Kernel) -> Load {
     let Ok(subject) = compile(program, kernel) else { return Load::Refused };
     let Err(error) = verify(&subject.compiled, &subject.sources, kernel) else { return Load::Loaded };
-    let log = format!("{}\n{}", error.message, error.detail.unwrap_or_default());
+    let log = error.detail.unwrap_or_default();
     if log.contains("too large") || log.contains("too complex") {
         return Load::TooComplex;
     }
     let last = log.lines().rev().take(40).collect::<Vec<_>>();
-    Load::Rejected(last.into_iter().rev().collect::<Vec<_>>().join("\n"))
+    let log = last.into_iter().rev().collect::<Vec<_>>().join("\n");
+    Load::Rejected { why: error.message, log }
 }
 
 /// A new one and an old one: without `bpf_loop`, and without pointers to follow.
@@ -141,9 +148,8 @@ fn explained(program: &str, seed: u64, kernel: &dyn Kernel, failure: &Failure) -
     format!("{why:#?}\n{smallest}\nmade of\n{program}\nwhich fails with {failure:#?}")
 }
 
-/// What a failure is about, without names and numbers.
+/// What a failure is about.
 fn kind(failure: &Failure) -> (u8, String) {
-    let words = |text: &str| text.split(|c: char| !c.is_ascii_alphabetic()).take(12).collect::<Vec<_>>().join(" ");
     match failure {
         Failure::Refused(why) => (0, words(why.split("ERROR: ").nth(1).unwrap_or_default())),
         Failure::Broken(_) => (1, String::new()),
@@ -154,4 +160,9 @@ fn kind(failure: &Failure) -> (u8, String) {
 
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// The first words, without names and numbers.
+fn words(text: &str) -> String {
+    text.split(|c: char| !c.is_ascii_alphabetic()).take(12).collect::<Vec<_>>().join(" ")
 }
