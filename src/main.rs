@@ -31,6 +31,8 @@ mod trials;
 
 use std::process::ExitCode;
 
+use dlmalloc::GlobalDlmalloc;
+
 use rtrace::cli::{self, Fault, Invocation, Mode, Program};
 use rtrace::errno::reason;
 use rtrace::error::{Error, Kind, Result};
@@ -38,6 +40,10 @@ use rtrace::kernel::DebugPlaces;
 use rtrace::kernel::live::Live;
 use rtrace::runtime::{self, features};
 use rtrace::shelf;
+
+/// musl's own takes half as long again for what a compiler does: many small pieces, by few threads.
+#[global_allocator]
+static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 fn main() -> ExitCode {
     let invocation = match cli::parse(std::env::args().skip(1)) {

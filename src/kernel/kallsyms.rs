@@ -1,6 +1,7 @@
 //! `/proc/kallsyms`: kept as text and searched, as listing all 120,000 symbols apart would cost more than any question asked of it.
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 
 use memchr::memmem;
 
@@ -8,6 +9,9 @@ use memchr::memmem;
 pub struct Kallsyms {
     text: Vec<u8>,
 }
+
+/// Bytes that most kernels' symbols find room in.
+const ROOM: usize = 16 << 20;
 
 /// One line: `ffffffff81234560 t name`, with `\t[module]` behind for modules.
 struct Line<'a> {
@@ -19,7 +23,12 @@ struct Line<'a> {
 
 impl Kallsyms {
     pub fn read() -> Kallsyms {
-        Kallsyms { text: fs::read("/proc/kallsyms").unwrap_or_default() }
+        // Memory that is never touched costs nothing, while text that grows is copied, and kept twice for a while.
+        let mut text = Vec::with_capacity(ROOM);
+        match File::open("/proc/kallsyms").and_then(|mut file| file.read_to_end(&mut text)) {
+            Ok(_) => Kallsyms { text },
+            Err(_) => Kallsyms::parse(Vec::new()),
+        }
     }
 
     /// Symbols in the same format, from elsewhere.
@@ -50,6 +59,10 @@ impl Kallsyms {
             .filter_map(Line::parse)
             .filter(|line| matches!(line.kind, b't' | b'T' | b'w' | b'W'))
             .map(|line| (line.module, line.name))
+    }
+
+    pub fn lines(&self) -> usize {
+        memchr::memchr_iter(b'\n', &self.text).count()
     }
 
     /// Address of each function, and the place in the text that [`Kallsyms::name_at`] takes.

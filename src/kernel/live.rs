@@ -1,5 +1,6 @@
 //! This machine as a [`Kernel`]: every answer is looked up when first asked for, and kept.
 
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::ops::Range;
@@ -44,6 +45,9 @@ pub struct Live {
     symbols: OnceLock<Kallsyms>,
     image: Option<Vmlinux>,
     events: OnceLock<Vec<String>>,
+    /// By category and event, as checking asks for each many times and the kernel writes the file anew for each reader.
+    formats: Mutex<HashMap<(String, String), Option<TracepointFormat>>>,
+    pid_namespace: OnceLock<Option<(u64, u64)>>,
     functions: OnceLock<Vec<String>>,
     features: Mutex<HashMap<Feature, bool>>,
     binaries: Mutex<HashMap<String, Arc<Binary>>>,
@@ -69,6 +73,8 @@ impl Live {
             symbols: OnceLock::new(),
             image: None,
             events: OnceLock::new(),
+            formats: Mutex::default(),
+            pid_namespace: OnceLock::new(),
             functions: OnceLock::new(),
             features: Mutex::default(),
             binaries: Mutex::default(),
@@ -203,7 +209,11 @@ impl Kernel for Live {
     }
 
     fn tracepoint(&self, category: &str, event: &str) -> Result<Option<TracepointFormat>> {
-        self.tracefs.format(category, event)
+        let mut formats = self.formats.lock().unwrap_or_else(PoisonError::into_inner);
+        match formats.entry((category.to_string(), event.to_string())) {
+            Occupied(read) => Ok(read.get().clone()),
+            Vacant(unread) => Ok(unread.insert(self.tracefs.format(category, event)?).clone()),
+        }
     }
 
     fn tracepoints(&self) -> Result<Vec<String>> {
@@ -284,7 +294,8 @@ impl Kernel for Live {
     }
 
     fn pid_namespace(&self) -> Option<(u64, u64)> {
-        namespaces::of_process("self").filter(|namespace| !namespaces::is_initial(*namespace))
+        let own = || namespaces::of_process("self").filter(|namespace| !namespaces::is_initial(*namespace));
+        *self.pid_namespace.get_or_init(own)
     }
 
     fn own_number(&self, pid: u32) -> Option<((u64, u64), u32)> {

@@ -37,6 +37,7 @@ const ONLY: [u8; 4] = [0; 4];
 /// Bytes that one batch of a look-up may take.
 const BATCH_BYTES: usize = 4 << 20;
 const BATCH_ENTRIES: usize = 4096;
+const FIRST_ENTRIES: usize = 16;
 
 impl Entry {
     /// One whose slots are `stride` bytes apart.
@@ -101,12 +102,16 @@ impl Content<'_> {
         self.write(&ONLY, &value)
     }
 
+    /// Most maps are small, so batches begin so, too.
     fn read_batches(&self) -> io::Result<Vec<Entry>> {
-        let mut room = (BATCH_BYTES / (self.layout.shape.key + self.layout.shape.value)).clamp(16, BATCH_ENTRIES);
+        let Shape { key, value } = self.layout.shape;
+        let most = (BATCH_BYTES / (key + value)).clamp(FIRST_ENTRIES, BATCH_ENTRIES);
+        let mut room = FIRST_ENTRIES;
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
         let (mut entries, mut cursor) = (Vec::new(), Vec::new());
         loop {
-            let (mut keys, mut values) =
-                (vec![0; room * self.layout.shape.key], vec![0; room * self.layout.shape.value]);
+            keys.resize(room * key, 0);
+            values.resize(room * value, 0);
             let batch = map::lookup_batch(self.map, self.layout.shape, &mut cursor, &mut keys, &mut values);
             let (count, last) = match batch {
                 Ok(Batch::More(count)) => (count, false),
@@ -118,11 +123,12 @@ impl Content<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            let pairs = keys.chunks(self.layout.shape.key).zip(values.chunks(self.layout.shape.value));
+            let pairs = keys.chunks(key).zip(values.chunks(value));
             entries.extend(pairs.take(count).map(|(key, value)| self.entry(key, value)));
             if last {
                 return Ok(entries);
             }
+            room = room.max(most.min(room * 4));
         }
     }
 

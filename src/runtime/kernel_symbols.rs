@@ -73,7 +73,8 @@ impl KernelSymbols {
 
 impl Table {
     pub fn new(text: Kallsyms) -> Table {
-        let mut index: Vec<(u64, usize)> = text.function_lines().filter(|(address, _)| *address != 0).collect();
+        let mut index = Vec::with_capacity(text.lines());
+        index.extend(text.function_lines().filter(|(address, _)| *address != 0));
         index.sort_unstable();
         Table { text, index }
     }
