@@ -107,7 +107,7 @@ impl Flow {
 }
 
 /// A set of registers, one bit each.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 struct RegSet(Vec<u64>);
 
 impl RegSet {
@@ -127,35 +127,65 @@ impl RegSet {
         self.0.iter_mut().zip(&other.0).for_each(|(mine, theirs)| *mine |= theirs);
     }
 
+    /// Makes this what is wanted before a block that has this effect. Tells whether it was something else.
+    fn become_in(&mut self, out: &RegSet, effect: &Effect) -> bool {
+        let words = out.0.iter().zip(&effect.read.0).zip(&effect.set.0);
+        let mut changed = false;
+        for (word, ((out, read), set)) in self.0.iter_mut().zip(words) {
+            let wanted = out & !set | read;
+            changed |= std::mem::replace(word, wanted) != wanted;
+        }
+        changed
+    }
+
     fn iter(&self) -> impl Iterator<Item = VReg> + '_ {
-        self.0.iter().enumerate().flat_map(|(word, &bits)| {
-            (0..64).filter(move |bit| bits >> bit & 1 != 0).map(move |bit| VReg(word as u32 * 64 + bit))
+        self.0.iter().zip((0..).step_by(64)).flat_map(|(&word, first)| {
+            let mut left = word;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros())?;
+                left &= left - 1;
+                Some(VReg(first + bit))
+            })
         })
     }
 }
 
 /// The registers wanted after each block.
 fn live_outs(blocks: &[Block], flow: &Flow, regs: usize) -> Vec<RegSet> {
+    let effects: Vec<Effect> = blocks.iter().map(|block| Effect::of(block, regs)).collect();
     let mut ins = vec![RegSet::new(regs); blocks.len()];
     let mut outs = ins.clone();
     let mut changed = true;
     while changed {
         changed = false;
-        for (at, block) in blocks.iter().enumerate().rev() {
-            let mut live = RegSet::new(regs);
-            for &next in &flow.successors[at] {
-                live.add(&ins[next]);
-            }
-            outs[at] = live.clone();
-            for inst in block.insts.iter().rev() {
-                inst.op.def().into_iter().for_each(|reg| live.remove(reg));
-                inst.op.each_use(|reg, _| live.insert(reg));
-            }
-            changed |= live != ins[at];
-            ins[at] = live;
+        for (at, effect) in effects.iter().enumerate().rev() {
+            let out = &mut outs[at];
+            flow.successors[at].iter().for_each(|next| out.add(&ins[*next]));
+            changed |= ins[at].become_in(out, effect);
         }
     }
     outs
+}
+
+/// What a block does to the set of registers wanted after it.
+struct Effect {
+    /// Read before they are set.
+    read: RegSet,
+    set: RegSet,
+}
+
+impl Effect {
+    fn of(block: &Block, regs: usize) -> Effect {
+        let mut effect = Effect { read: RegSet::new(regs), set: RegSet::new(regs) };
+        for inst in block.insts.iter().rev() {
+            if let Some(reg) = inst.op.def() {
+                effect.read.remove(reg);
+                effect.set.insert(reg);
+            }
+            inst.op.each_use(|reg, _| effect.read.insert(reg));
+        }
+        effect
+    }
 }
 
 /// Adds the segments within one block, last first.
