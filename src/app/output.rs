@@ -216,7 +216,9 @@ pub fn style(screen: &impl IsTerminal) -> Style {
 pub fn check_style(invocation: &Invocation) {
     let wish = variable("COLOR").filter(|wish| !matches!(wish.as_str(), "auto" | "always" | "never"));
     if let Some(wish) = wish.filter(|_| invocation.warnings == Warnings::Shown) {
-        eprintln!("WARNING: BPFTRACE_COLOR is one of auto, always and never, not '{wish}'");
+        eprintln!(
+            "WARNING: the variable RTRACE_COLOR (or BPFTRACE_COLOR) is one of auto, always and never, not '{wish}'"
+        );
     }
 }
 

@@ -300,12 +300,25 @@ impl Cx<'_> {
         let new = converted(new, &wide);
         let after = self.fresh("new value", wide.clone());
         let new_value = Expr::new(ExprKind::Var(after), wide.clone(), span);
-        let store = self.assign_value(target, new_value.clone(), span)?;
+        // Whoever counts in a variable of a narrow type means it to be so.
+        let stored = match self.declared_of(target) {
+            Some(declared) => converted(new_value.clone(), &declared),
+            None => new_value.clone(),
+        };
+        let store = self.assign_value(target, stored, span)?;
         let block =
             vec![Stmt::new(StmtKind::Set(before, old), span), Stmt::new(StmtKind::Set(after, new), span), store];
         let result = if when == StepTime::Pre { new_value } else { kept };
         let ty = result.ty.clone();
         Ok(Expr::new(ExprKind::Seq(block, result), ty, span))
+    }
+
+    /// The type that a variable was declared to have.
+    fn declared_of(&self, target: &ast::Expr) -> Option<Type> {
+        match &*target.kind {
+            ast::ExprKind::Var(name) => self.lookup(name)?.declared.clone(),
+            _ => None,
+        }
     }
 }
 

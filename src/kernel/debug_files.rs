@@ -2,6 +2,7 @@
 //! `/usr/lib/debug`, and the small table of symbols that some distributions leave in the program, compressed.
 
 use std::ffi::OsStr;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -113,9 +114,28 @@ fn id_path(id: &[u8]) -> Option<PathBuf> {
 /// The table that lies in the program itself (`.gnu_debugdata`): an ELF file with nothing but symbols, compressed with xz.
 pub fn embedded(file: &File<'_>) -> Option<Vec<u8>> {
     let section = file.section_by_name(".gnu_debugdata")?;
-    let mut symbols = Vec::new();
+    let mut symbols = Limited(Vec::new());
     lzma_rs::xz_decompress(&mut section.data().ok()?, &mut symbols).ok()?;
-    Some(symbols)
+    Some(symbols.0)
+}
+
+/// Bytes that such a table may have: twenty times what the largest programs have. A few bytes can be made to unpack without end.
+const MOST_SYMBOLS: usize = 256 << 20;
+
+struct Limited(Vec<u8>);
+
+impl Write for Limited {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MOST_SYMBOLS {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The checksum of debug links, that of zip and Ethernet.

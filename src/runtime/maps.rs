@@ -216,7 +216,9 @@ impl Made {
                 let what = format!("cannot trace the cgroup {}", path.display());
                 made.hold(path).map_err(|error| refused(&what, &error))?;
             }
-            _ => {}
+            Role::User { .. } | Role::Stacks(_) | Role::Ring(_) | Role::Packets | Role::Scratch | Role::Counters => {}
+            Role::Zeros | Role::SeenProcesses | Role::Over => {}
+            Role::UnwindProcesses(_) | Role::UnwindRanges | Role::UnwindRows => {}
         }
         Ok(made)
     }
