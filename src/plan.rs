@@ -428,8 +428,20 @@ impl Plan {
 
     /// The map with this role, made on first use.
     pub fn shared_map(&mut self, map: Map) -> MapId {
-        let found = self.maps.iter().find(|(_, other)| other.role == map.role).map(|(id, _)| id);
-        found.unwrap_or_else(|| self.maps.push(map))
+        self.map_of(&map.role).unwrap_or_else(|| self.maps.push(map))
+    }
+
+    /// The map with this role, if there is one.
+    pub fn map_of(&self, role: &Role) -> Option<MapId> {
+        self.maps.iter().find(|(_, map)| map.role == *role).map(|(id, _)| id)
+    }
+
+    /// The processes whose stacks are unwound by tables, and the map of them.
+    pub fn unwound(&self) -> Option<(MapId, &[u32])> {
+        self.maps.iter().find_map(|(id, map)| match &map.role {
+            Role::UnwindProcesses(processes) => Some((id, &processes[..])),
+            _ => None,
+        })
     }
 
     pub fn counter(&mut self, cause: Cause, span: Span) -> CounterId {

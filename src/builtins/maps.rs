@@ -154,8 +154,7 @@ fn any_part(cx: &mut Cx<'_>, key: Expr, span: Span, act: impl Fn(Expr) -> ExprKi
         body.push(Stmt::new(StmtKind::If { cond, then, otherwise: Vec::new() }, span));
     });
     let left = Expr::new(ExprKind::Var(any), Type::U64, span);
-    let (op, right) = (CompareOp::Ne, super::number(0, span));
-    let is_any = Expr::new(ExprKind::Compare { op, sign: Sign::Unsigned, left, right }, Type::Bool, span);
+    let is_any = Expr::compare(CompareOp::Ne, Sign::Unsigned, left, super::number(0, span));
     Expr::new(ExprKind::Seq(block, is_any), Type::Bool, span)
 }
 

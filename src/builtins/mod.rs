@@ -31,9 +31,9 @@ mod watch;
 pub use names::{as_text, number_of};
 
 use crate::check::{Call, Cx, Fallible, Safety};
-use crate::ir::{BinaryOp, Expr, ExprKind, Step};
+use crate::ir::{BinaryOp, Expr, Step};
 use crate::source::Span;
-use crate::types::{Aggregate, Sign, Type};
+use crate::types::{Aggregate, Type};
 
 /// One name of the language.
 pub struct Builtin {
@@ -146,9 +146,8 @@ impl Builtin {
 }
 
 fn binary(op: BinaryOp, left: Expr, right: i64, ty: Type) -> Expr {
-    let span = left.span;
-    let right = Expr::int(right, Type::U64, span);
-    Expr::new(ExprKind::Binary { op, sign: Sign::Unsigned, left, right, zero: None }, ty, span)
+    let right = number(right, left.span);
+    Expr::binary(op, left, right, ty)
 }
 
 fn number(value: i64, span: Span) -> Expr {

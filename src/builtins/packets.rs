@@ -79,7 +79,7 @@ fn send(cx: &mut Cx<'_>, call: &Call<'_>, file: &[u8], wanted: Wanted) -> Fallib
     let whole = keep(cx, "packet's length", wanted.whole, Type::U32);
     let length = keep(cx, "wanted length", wanted.length, Type::U32);
     let offset = keep(cx, "wanted offset", wanted.offset, Type::U32);
-    let end = binary(BinaryOp::Add, length, offset.clone());
+    let end = Expr::binary(BinaryOp::Add, length, offset.clone(), Type::U64);
     let end = least(least(end, whole.clone()), super::number(i64::from(COPIED), call.span));
     let end = keep(cx, "copied length", end, Type::U32);
     let now = Expr::new(ExprKind::Call(Helper::KTIME_GET_BOOT_NS, Vec::new()), Type::U64, call.span);
@@ -94,17 +94,17 @@ fn send(cx: &mut Cx<'_>, call: &Call<'_>, file: &[u8], wanted: Wanted) -> Fallib
     let parts = vec![(0, number), (8, now), (16, whole), (20, offset), (24, end.clone())];
     let record = Type::Array(Box::new(Type::U8), RECORD);
     let record = Expr::new(ExprKind::Compose(parts), record, call.span);
-    let copied = binary(BinaryOp::Shl, end, super::number(32, call.span));
+    let copied = super::binary(BinaryOp::Shl, end, 32, Type::U64);
     let arguments = vec![
         wanted.packet,
         Expr::new(ExprKind::Handle(cx.packet_map(&text)), Type::U64, call.span),
-        binary(BinaryOp::Or, copied, super::number(THIS_CPU, call.span)),
+        super::binary(BinaryOp::Or, copied, THIS_CPU, Type::U64),
         Expr::new(ExprKind::Location(record), Type::U64, call.span),
         super::number(i64::from(RECORD), call.span),
     ];
     let sent = Expr::new(ExprKind::Call(Helper::SKB_OUTPUT, arguments), Type::I64, call.span);
     let sent = keep(cx, "result of skboutput", sent, Type::I64);
-    let refused = compare(CompareOp::Lt, Sign::Signed, sent.clone(), super::number(0, call.span));
+    let refused = Expr::compare(CompareOp::Lt, Sign::Signed, sent.clone(), super::number(0, call.span));
     let count = vec![Stmt::new(StmtKind::Count(lost), call.span)];
     block.push(Stmt::new(StmtKind::If { cond: refused, then: count, otherwise: Vec::new() }, call.span));
     Ok(Expr::new(ExprKind::Seq(block, sent), Type::I64, call.span))
@@ -115,18 +115,8 @@ const RECORD: u32 = 28;
 
 fn least(left: Expr, right: Expr) -> Expr {
     let span = left.span;
-    let cond = compare(CompareOp::Lt, Sign::Unsigned, left.clone(), right.clone());
+    let cond = Expr::compare(CompareOp::Lt, Sign::Unsigned, left.clone(), right.clone());
     Expr::new(ExprKind::Cond { cond, then: left, otherwise: right }, Type::U64, span)
-}
-
-fn compare(op: CompareOp, sign: Sign, left: Expr, right: Expr) -> Expr {
-    let span = left.span;
-    Expr::new(ExprKind::Compare { op, sign, left, right }, Type::Bool, span)
-}
-
-fn binary(op: BinaryOp, left: Expr, right: Expr) -> Expr {
-    let span = left.span;
-    Expr::new(ExprKind::Binary { op, sign: Sign::Unsigned, left, right, zero: None }, Type::U64, span)
 }
 
 fn capture(action: &Action, values: &[Value], host: &mut dyn Host) -> Result<()> {

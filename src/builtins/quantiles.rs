@@ -233,8 +233,9 @@ fn middle(cx: &mut Cx<'_>, bucket: Expr, block: &mut Block) -> Expr {
     let shift = choice(is_exact, number(0, span), binary(BinaryOp::Sub, power, 1, Type::U64));
     let shift = cx.named("shift", shift, block);
     let start = binary(BinaryOp::Shl, shift.clone(), bits, Type::U64);
-    let low = joined(BinaryOp::Shl, joined(BinaryOp::Sub, index, start), shift.clone());
-    let half = binary(BinaryOp::Shr, joined(BinaryOp::Shl, number(1, span), shift), 1, Type::U64);
+    let shifted = |value| Expr::binary(BinaryOp::Shl, value, shift.clone(), Type::U64);
+    let low = shifted(Expr::binary(BinaryOp::Sub, index, start, Type::U64));
+    let half = binary(BinaryOp::Shr, shifted(number(1, span)), 1, Type::U64);
     choice(negative, Expr::int(-1, Type::I64, span), sum(low, half))
 }
 
@@ -246,17 +247,11 @@ pub(super) fn variable(cx: &mut Cx<'_>, name: &str, value: Expr, block: &mut Blo
 }
 
 fn sum(left: Expr, right: Expr) -> Expr {
-    joined(BinaryOp::Add, left, right)
-}
-
-fn joined(op: BinaryOp, left: Expr, right: Expr) -> Expr {
-    let span = left.span;
-    Expr::new(ExprKind::Binary { op, sign: Sign::Unsigned, left, right, zero: None }, Type::U64, span)
+    Expr::binary(BinaryOp::Add, left, right, Type::U64)
 }
 
 fn compared(left: Expr, op: CompareOp, right: Expr) -> Expr {
-    let span = left.span;
-    Expr::new(ExprKind::Compare { op, sign: Sign::Signed, left, right }, Type::Bool, span)
+    Expr::compare(op, Sign::Signed, left, right)
 }
 
 fn choice(cond: Expr, then: Expr, otherwise: Expr) -> Expr {

@@ -370,7 +370,6 @@ fn is_process(kernel: &dyn Kernel, pid: u32, span: Span) -> Expr {
 
 /// Whether a number is this one.
 fn is(left: Expr, number: u32) -> Expr {
-    let span = left.span;
-    let right = Expr::int(i64::from(number), left.ty.clone(), span);
-    Expr::new(ExprKind::Compare { op: CompareOp::Eq, sign: Sign::Unsigned, left, right }, Type::Bool, span)
+    let right = Expr::int(i64::from(number), left.ty.clone(), left.span);
+    Expr::compare(CompareOp::Eq, Sign::Unsigned, left, right)
 }

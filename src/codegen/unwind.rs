@@ -5,7 +5,7 @@
 use super::state::{Gen, Generated, at};
 use crate::bpf::Helper;
 use crate::bpf::asm::{Alu, Arg, Base, Cond, Label, Operand, Place, Size, VReg};
-use crate::plan::{CounterId, Map, MapId, Role, unwind};
+use crate::plan::{CounterId, MapId, Role, unwind};
 use crate::types::StackType;
 
 /// Where in the working memory what is kept from frame to frame lies: registers, whether there are tables for this process, where its
@@ -74,10 +74,9 @@ impl Gen<'_> {
     }
 
     fn tables(&self) -> Option<Tables> {
-        let find = |role: &Role| self.plan.maps.iter().find(|(_, map)| map.role == *role).map(|(id, _)| id);
-        let of_processes = |map: &Map| matches!(map.role, Role::UnwindProcesses(_));
-        let processes = self.plan.maps.iter().find(|(_, map)| of_processes(map)).map(|(id, _)| id)?;
-        Some(Tables { processes, ranges: find(&Role::UnwindRanges)?, rows: find(&Role::UnwindRows)? })
+        let (processes, _) = self.plan.unwound()?;
+        let (ranges, rows) = (self.plan.map_of(&Role::UnwindRanges)?, self.plan.map_of(&Role::UnwindRows)?);
+        Some(Tables { processes, ranges, rows })
     }
 
     /// Those that the process entered the kernel with.

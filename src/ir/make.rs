@@ -1,6 +1,6 @@
 //! Expressions and statements out of their parts.
 
-use super::{BinaryOp, Block, Expr, ExprKind, Stmt, StmtKind};
+use super::{BinaryOp, Block, CompareOp, Expr, ExprKind, Stmt, StmtKind};
 use crate::bpf::Helper;
 use crate::source::Span;
 use crate::types::{Sign, Type};
@@ -12,6 +12,17 @@ impl Expr {
 
     pub fn int(value: i64, ty: Type, span: Span) -> Self {
         Self::new(ExprKind::Int(value), ty, span)
+    }
+
+    /// Arithmetic with numbers that have no sign.
+    pub fn binary(op: BinaryOp, left: Self, right: Self, ty: Type) -> Self {
+        let span = left.span;
+        Self::new(ExprKind::Binary { op, sign: Sign::Unsigned, left, right, zero: None }, ty, span)
+    }
+
+    pub fn compare(op: CompareOp, sign: Sign, left: Self, right: Self) -> Self {
+        let span = left.span;
+        Self::new(ExprKind::Compare { op, sign, left, right }, Type::Bool, span)
     }
 
     /// Statements as an expression without a value.
@@ -37,6 +48,5 @@ pub fn ids(namespace: Option<(u64, u64)>, span: Span) -> Expr {
 
 /// The current process's id in a PID namespace, or in the initial one.
 pub fn process(namespace: Option<(u64, u64)>, ty: Type, span: Span) -> Expr {
-    let (left, right) = (ids(namespace, span), Expr::int(32, Type::U64, span));
-    Expr::new(ExprKind::Binary { op: BinaryOp::Shr, sign: Sign::Unsigned, left, right, zero: None }, ty, span)
+    Expr::binary(BinaryOp::Shr, ids(namespace, span), Expr::int(32, Type::U64, span), ty)
 }

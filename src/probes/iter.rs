@@ -120,10 +120,9 @@ fn context(_: &dyn Kernel, target: &Target) -> Context {
     let span = target.span;
     let object = Expr::new(ExprKind::CtxLoad { offset: OBJECT }, Type::pointer(Type::Void, Space::Kernel), span);
     let none = Expr::int(0, Type::U64, span);
-    let is_there = ExprKind::Compare { op: CompareOp::Ne, sign: Sign::Unsigned, left: object, right: none };
     Context {
         ctx: Some(format!("{CONTEXT}{}", kind_of(target)).into()),
-        condition: Some(Expr::new(is_there, Type::Bool, span)),
+        condition: Some(Expr::compare(CompareOp::Ne, Sign::Unsigned, object, none)),
         space: Space::Kernel,
         ..Context::default()
     }

@@ -97,8 +97,7 @@ impl Decoder<'_> {
     /// The frames of a stack: the low half of the scalar is the id under which the kernel stored it, or negative.
     fn stack(&mut self, of: StackType, scalar: u64) -> Vec<Frame> {
         let id = scalar as u32;
-        let map = self.plan.maps.iter().find(|(_, map)| map.role == Role::Stacks(of)).map(|(map, _)| map);
-        let Some(map) = map.filter(|_| id as i32 >= 0) else { return Vec::new() };
+        let Some(map) = self.plan.map_of(&Role::Stacks(of)).filter(|_| id as i32 >= 0) else { return Vec::new() };
         let Ok(Some(bytes)) = self.maps.get(map, &id.to_ne_bytes()) else { return Vec::new() };
         let before = if of.unwinder == Unwinder::Tables { 1 } else { 0 };
         let words = bytes.as_chunks::<8>().0.iter().skip(before).map(|word| u64::from_ne_bytes(*word));

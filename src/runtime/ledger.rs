@@ -22,11 +22,7 @@ pub struct Ledger {
 impl Ledger {
     pub fn new(plan: &Plan, sources: &Sources, programs: Vec<(String, Rc<OwnedFd>)>) -> Ledger {
         let cause = |counter: &Counter| (counter.cause.clone(), diag::place(counter.span, sources));
-        Ledger {
-            counters: plan.maps.iter().find(|(_, map)| map.role == Role::Counters).map(|(id, _)| id),
-            causes: plan.counters.values().map(cause).collect(),
-            programs,
-        }
+        Ledger { counters: plan.map_of(&Role::Counters), causes: plan.counters.values().map(cause).collect(), programs }
     }
 
     /// Everything that was lost, in the order of the script's causes.

@@ -14,7 +14,7 @@ use super::perf;
 use super::records::Reader;
 use super::refusal::refused;
 use super::sys::{self, process};
-use crate::errno;
+use crate::errno::reason;
 use crate::error::{Error, Result};
 use crate::plan::{Plan, Role};
 use crate::report::pcap::{self, Packet};
@@ -34,7 +34,7 @@ const PAGE_RANGE: (u64, u64) = (32, 1 << 18);
 impl Packets {
     /// Nothing if the plan has no such rings.
     pub fn open(plan: &Plan, maps: &Maps) -> Result<Option<Packets>> {
-        let Some((id, _)) = plan.maps.iter().find(|(_, map)| map.role == Role::Packets) else { return Ok(None) };
+        let Some(id) = plan.map_of(&Role::Packets) else { return Ok(None) };
         let failed =
             |error: &dyn std::error::Error| Error::kernel(format!("cannot open the rings of packets: {error}"));
         let fd = sys::duplicate(maps.fd(id)).map_err(|error| refused("cannot open the rings of packets", &error))?;
@@ -129,7 +129,6 @@ impl Capture {
     }
 }
 
-fn unwritten(path: &str, error: &std::io::Error) -> Error {
-    let reason = errno::describe(error.raw_os_error().unwrap_or_default().into());
-    Error::usage(format!("cannot write the capture file {path}: {reason}"))
+fn unwritten(path: &str, error: &io::Error) -> Error {
+    Error::usage(format!("cannot write the capture file {path}: {}", reason(error)))
 }

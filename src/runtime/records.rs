@@ -65,10 +65,7 @@ const BACKLOG: usize = 64 << 10;
 
 impl Records {
     pub fn open(plan: &Plan, maps: &Maps) -> Result<Records> {
-        let open = |lane| {
-            let found = plan.maps.iter().find(|(_, map)| map.role == Role::Ring(lane));
-            found.map(|(id, _)| Ring::open(maps.fd(id))).transpose()
-        };
+        let open = |lane| plan.map_of(&Role::Ring(lane)).map(|id| Ring::open(maps.fd(id))).transpose();
         let (data, control) = (open(Lane::Data)?, open(Lane::Control)?);
         let packets = Packets::open(plan, maps)?;
         Ok(Records { data, control, packets, pace: Pace::Single, precedence: None })

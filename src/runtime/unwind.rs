@@ -42,11 +42,7 @@ const LOOK: Duration = Duration::from_millis(100);
 impl Unwinding {
     /// `None` if no program of the plan asks for such stacks.
     pub fn new(plan: &Plan, kernel: &dyn Kernel) -> Option<Unwinding> {
-        let find = |role: &Role| plan.maps.iter().find(|(_, map)| map.role == *role).map(|(id, _)| id);
-        let (processes, pids) = plan.maps.iter().find_map(|(id, map)| match &map.role {
-            Role::UnwindProcesses(pids) => Some((id, pids)),
-            _ => None,
-        })?;
+        let (processes, pids) = plan.unwound()?;
         let process = |(number, pid): (u32, &u32)| Process {
             pid: *pid,
             known_as: known_as(*pid, kernel),
@@ -55,8 +51,8 @@ impl Unwinding {
         };
         Some(Unwinding {
             processes,
-            ranges: find(&Role::UnwindRanges)?,
-            rows: find(&Role::UnwindRows)?,
+            ranges: plan.map_of(&Role::UnwindRanges)?,
+            rows: plan.map_of(&Role::UnwindRows)?,
             used: 0,
             files: HashMap::new(),
             unwound: (0..).zip(pids).map(process).collect(),

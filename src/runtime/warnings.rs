@@ -43,7 +43,7 @@ impl Warnings {
             place: diag::place(counter.span, sources),
             told: 0,
         });
-        let map = plan.maps.iter().find(|(_, map)| map.role == Role::Counters).map(|(id, _)| id);
+        let map = plan.map_of(&Role::Counters);
         Warnings { map, counters: counters.collect(), lost: 0 }
     }
 
