@@ -3,7 +3,7 @@
 
 pub mod unwind;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -44,6 +44,8 @@ pub struct Plan {
     pub shrinking: BTreeSet<MapId>,
     /// Aggregations that are two maps which take turns: programs find the one in use through an array of maps.
     pub turning: BTreeSet<MapId>,
+    /// How many entries of a map may be made at once, while the kernel's allocator cannot be asked for more.
+    pub bursts: BTreeMap<MapId, u64>,
     /// Files that packets are written to.
     pub captures: BTreeSet<String>,
     /// What structures are numbered by, where a script adds to the kernel's types.

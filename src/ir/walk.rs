@@ -172,7 +172,7 @@ macro_rules! blocks_of_stmt {
 }
 impl Expr {
     /// This and what it is made of, without what stands in statements.
-    fn walk_direct(&self, f: &mut dyn FnMut(&Expr)) {
+    pub fn walk_direct(&self, f: &mut dyn FnMut(&Expr)) {
         f(self);
         self.each_child(&mut |child| child.walk_direct(f));
     }

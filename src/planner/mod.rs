@@ -9,6 +9,7 @@
 //! them in the worst case. perf's tracepoints lose none there, but for those of single system calls. So system calls are then served by
 //! perf's event of all of them, and other events as they are.
 
+mod bursts;
 mod follow;
 mod functions;
 mod intervals;
@@ -29,6 +30,7 @@ const DISPATCHERS: usize = 8;
 /// Chooses the mechanism of every probe.
 pub fn choose(program: Program, kernel: &dyn Kernel) -> Program {
     let Program { probes, mut plan } = program;
+    bursts::mark(&probes, &mut plan);
     let on_calls = probes.iter().filter(|probe| is_tracepoint(probe) && syscalls::serves(&probe.targets)).count();
     let mut chosen = Vec::new();
     for probe in probes {

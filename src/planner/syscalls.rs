@@ -14,7 +14,7 @@ use crate::types::{Sign, Space, StructRef, Type};
 pub const CATEGORY: &str = "syscalls";
 
 /// That of the events of all system calls.
-const OF_ALL: &str = "raw_syscalls";
+pub const OF_ALL: &str = "raw_syscalls";
 
 /// Where the record of a system call has its number, and its first argument or its result.
 const NUMBER: u32 = 8;

@@ -44,6 +44,9 @@ const READ_ONLY_FOR_PROGRAMS: u32 = 1 << 7;
 /// Up to so many bytes a table is filled in advance, which takes a tenth of a millisecond.
 const FILLED_IN_ADVANCE: u64 = 1 << 18;
 
+/// Elements of a table that the kernel's allocator has at hand on each CPU, at the least.
+const AT_HAND: u64 = 32;
+
 /// Entries written by one call.
 const WRITTEN: usize = 1 << 16;
 
@@ -187,7 +190,7 @@ impl Made {
             key_size: of.key_size,
             value_size: of.value_size,
             max_entries: if of.kind == MapKind::Ring { ring_size(of, plan) } else { of.max_entries },
-            flags: flags(of, kernel, cpus),
+            flags: flags(of, plan.bursts.get(&id).copied().unwrap_or(0), kernel, cpus),
             name: name(&of.role),
         };
         let fd = map::create(&new).map_err(|error| {
@@ -259,22 +262,24 @@ fn kind(kind: MapKind) -> u32 {
     }
 }
 
-fn flags(of: &Map, kernel: &dyn Kernel, cpus: usize) -> u32 {
-    match (of.kind, &of.role) {
-        // Filling a table in advance takes its time, above all one with values for each CPU, yet makes new entries cheaper. Doing
-        // without is safe where the kernel's allocator is, and loses entries only where very many are new at once: whoever asks for
-        // more of them than usual means that.
-        (MapKind::PerCpuHash, _) if kernel.has(Feature::UnallocatedHash) && !is_filled(of, cpus) => NO_PREALLOC,
-        (MapKind::Hash, _) if bytes(of) > FILLED_IN_ADVANCE && kernel.has(Feature::UnallocatedHash) => NO_PREALLOC,
-        (_, Role::Zeros) => READ_ONLY_FOR_PROGRAMS,
-        _ => 0,
-    }
+/// Filling a table in advance takes its time, above all one with values for each CPU, yet makes new entries cheaper. Doing without is
+/// safe where the kernel's allocator is.
+fn flags(of: &Map, burst: u64, kernel: &dyn Kernel, cpus: usize) -> u32 {
+    let is_filled = match (of.kind, &of.role) {
+        (MapKind::PerCpuHash, _) => is_filled(of, burst, cpus),
+        (MapKind::Hash, _) => bytes(of) <= if burst > AT_HAND { FILLED_AT_ALL } else { FILLED_IN_ADVANCE },
+        (_, Role::Zeros) => return READ_ONLY_FOR_PROGRAMS,
+        _ => true,
+    };
+    if is_filled || !kernel.has(Feature::UnallocatedHash) { 0 } else { NO_PREALLOC }
 }
 
-/// Whether a table with values for each CPU is to have its entries from the start.
-fn is_filled(of: &Map, cpus: usize) -> bool {
+/// Whether a table with values for each CPU is to have its entries from the start, as the allocator has no more than one at hand on
+/// each. Whoever asks for more entries than usual means that.
+fn is_filled(of: &Map, burst: u64, cpus: usize) -> bool {
     let each = u64::from(of.key_size) + u64::from(of.value_size) * cpus as u64;
-    u64::from(of.max_entries) > MAX_MAP_KEYS && !of.is_parted() && u64::from(of.max_entries) * each <= FILLED_AT_ALL
+    let is_wanted = burst > 1 || u64::from(of.max_entries) > MAX_MAP_KEYS;
+    is_wanted && !of.is_parted() && u64::from(of.max_entries) * each <= FILLED_AT_ALL
 }
 
 /// Bytes of keys and values that a full table holds.
