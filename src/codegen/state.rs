@@ -226,7 +226,7 @@ impl<'a> Gen<'a> {
     /// The body of the current function, up to its end. Parameters are in these registers.
     pub fn body(&mut self, body: &'a Block, params: &[(VarId, VReg)]) -> Generated<()> {
         self.find_scratch();
-        self.capture_variables(body);
+        self.capture_variables(body, params);
         self.keep_addressed(body);
         for (var, handed) in params {
             self.take_over(*var, *handed, body);
