@@ -1,13 +1,13 @@
 //! Groups of virtual registers get machine registers: the most used per instruction they live through choose first, and take
 //! the register that saves a move if it is free.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use super::asm::{Operand, VReg};
 use super::insn::Reg;
 use super::lir::{Argument, Function, Op};
 use super::live::{CLOBBER, POINTS, Segment, WRITE};
-use super::regs::{Groups, Registers, union};
+use super::regs::{Groups, Registers};
 
 /// Registers in order of preference where nothing else decides: those that calls destroy and that are seldom
 /// arguments, other arguments, then those that survive calls.
@@ -23,7 +23,7 @@ pub(super) fn color(
     temporaries: &HashSet<VReg>,
 ) -> Result<Registers, Vec<usize>> {
     let wishes = Wishes::of(function, groups);
-    let wanted = wishes.wanted(groups);
+    let wanted = wishes.wanted(function, groups);
     let mut file = RegisterFile::of(function);
     let mut chosen: Registers = vec![None; groups.ranges.len()];
     let mut failed = Vec::new();
@@ -67,12 +67,22 @@ fn by_weight(function: &Function, groups: &Groups, temporaries: &HashSet<VReg>) 
     order
 }
 
-/// What each machine register holds when.
-struct RegisterFile(Vec<BTreeMap<u32, u32>>);
+/// When each machine register is taken: a bit for each point of the function.
+struct RegisterFile {
+    taken: Vec<u64>,
+    /// Words for one register.
+    len: usize,
+}
 
 impl RegisterFile {
+    fn new(function: &Function) -> RegisterFile {
+        let points = function.insts().count() * POINTS as usize;
+        let len = points.div_ceil(64);
+        RegisterFile { taken: vec![0; ORDER.len() * len], len }
+    }
+
     fn of(function: &Function) -> RegisterFile {
-        let mut file = RegisterFile(vec![BTreeMap::new(); ORDER.len()]);
+        let mut file = RegisterFile::new(function);
         for (at, inst) in (0..).zip(function.insts()) {
             match &inst.op {
                 Op::Call { .. } => {
@@ -90,13 +100,24 @@ impl RegisterFile {
     }
 
     fn is_free(&self, reg: Reg, range: &[Segment]) -> bool {
-        let held = &self.0[usize::from(reg.0)];
-        range.iter().all(|wanted| held.range(..wanted.end).next_back().is_none_or(|(_, end)| *end <= wanted.start))
+        let taken = &self.taken[usize::from(reg.0) * self.len..];
+        range.iter().flat_map(|segment| masks(*segment)).all(|(word, mask)| taken[word] & mask == 0)
     }
 
     fn occupy(&mut self, reg: Reg, range: &[Segment]) {
-        self.0[usize::from(reg.0)].extend(range.iter().map(|segment| (segment.start, segment.end)));
+        let taken = &mut self.taken[usize::from(reg.0) * self.len..];
+        range.iter().flat_map(|segment| masks(*segment)).for_each(|(word, mask)| taken[word] |= mask);
     }
+}
+
+/// The words that have the points of a segment, each with the bits of those.
+fn masks(segment: Segment) -> impl Iterator<Item = (usize, u64)> {
+    let (first, last) = (segment.start / 64, (segment.end - 1) / 64);
+    (first..=last).map(move |word| {
+        let from = if word == first { u64::MAX << (segment.start % 64) } else { u64::MAX };
+        let to = if word == last { u64::MAX >> (63 - (segment.end - 1) % 64) } else { u64::MAX };
+        (word as usize, from & to)
+    })
 }
 
 /// Which registers would save moves, by group.
@@ -161,13 +182,11 @@ impl Wishes {
     }
 
     /// Where each register is wished for by some group.
-    fn wanted(&self, groups: &Groups) -> RegisterFile {
-        let mut ranges = vec![Vec::new(); ORDER.len()];
-        for (root, fixed) in self.fixed.iter().enumerate() {
-            fixed.iter().for_each(|reg| ranges[usize::from(reg.0)].extend_from_slice(&groups.ranges[root]));
+    fn wanted(&self, function: &Function, groups: &Groups) -> RegisterFile {
+        let mut wanted = RegisterFile::new(function);
+        for (range, fixed) in groups.ranges.iter().zip(&self.fixed) {
+            fixed.iter().for_each(|reg| wanted.occupy(*reg, range));
         }
-        let mut wanted = RegisterFile(vec![BTreeMap::new(); ORDER.len()]);
-        (0..).zip(ranges).for_each(|(reg, range)| wanted.occupy(Reg(reg), &union(range)));
         wanted
     }
 

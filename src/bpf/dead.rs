@@ -1,8 +1,8 @@
 //! Dead code goes away: what only defines registers that nothing needs.
 
 use super::asm::VReg;
-use super::lir::{Function, Op};
-use super::live::{Live, POINTS, Segment, WRITE};
+use super::lir::{Block, Function, Op};
+use super::live::{self, Flow, RegSet};
 
 /// Removes pure operations whose results nothing with an effect depends on, circles among variables included.
 pub(super) fn sweep(function: &mut Function, regs: usize) {
@@ -32,23 +32,26 @@ pub(super) fn sweep(function: &mut Function, regs: usize) {
 pub(super) fn sweep_overwritten(function: &mut Function, regs: usize) {
     let mut changed = true;
     while std::mem::take(&mut changed) {
-        let live = Live::of(function, regs);
-        let unread = |at: u32, reg: VReg| {
-            let dead = Segment { start: at * POINTS + WRITE, end: (at + 1) * POINTS };
-            live.ranges[reg.0 as usize]
-                .binary_search_by_key(&dead.start, |segment| segment.start)
-                .is_ok_and(|found| live.ranges[reg.0 as usize][found] == dead)
-        };
-        let mut at = 0..;
-        for block in &mut function.blocks {
-            block.insts.retain(|inst| {
-                let at = at.next().unwrap_or(0);
-                let dead = inst.op.is_pure() && inst.op.def().is_some_and(|reg| unread(at, reg));
-                changed |= dead;
-                !dead
-            });
+        let mut wanted = live::wanted_after(&function.blocks, &Flow::of(&function.blocks), regs);
+        for (at, block) in function.blocks.iter_mut().enumerate() {
+            let before = block.insts.len();
+            sweep_block(block, wanted.of_block(at));
+            changed |= block.insts.len() < before;
         }
     }
+}
+
+fn sweep_block(block: &mut Block, mut wanted: RegSet<'_>) {
+    let back = block.insts.iter().rev().map(|inst| {
+        let keep = !inst.op.is_pure() || inst.op.def().is_some_and(|reg| wanted.contains(reg));
+        if keep {
+            wanted.step_back(&inst.op);
+        }
+        keep
+    });
+    let keep: Vec<bool> = back.collect();
+    let mut keep = keep.into_iter().rev();
+    block.insts.retain(|_| keep.next() == Some(true));
 }
 
 fn need(reg: VReg, needed: &mut [bool], pending: &mut Vec<VReg>) {

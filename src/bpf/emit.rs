@@ -24,7 +24,7 @@ pub(super) fn assemble(mut asm: Asm) -> Result<Assembled, AsmError> {
         let mut function = Function { name: open.name, params, blocks: open.blocks };
         // Dead copies would hide tests, and tests skipped leave dead constants.
         dead::sweep(&mut function, asm.facts.len());
-        flow::simplify(&mut function)?;
+        flow::simplify(&mut function, asm.facts.len())?;
         dead::sweep(&mut function, asm.facts.len());
         dead::sweep_overwritten(&mut function, asm.facts.len());
         functions.push(function);
@@ -257,7 +257,7 @@ impl Body<'_> {
     fn memory(&self, memory: Memory) -> (Reg, i16) {
         match memory.base {
             MemoryBase::Reg(reg) => (self.reg(reg), memory.offset as i16),
-            MemoryBase::Frame(slot) => (Reg::FRAME, (self.frame.offsets[&slot] + memory.offset) as i16),
+            MemoryBase::Frame(slot) => (Reg::FRAME, (self.frame.offset(slot) + memory.offset) as i16),
         }
     }
 
@@ -282,7 +282,7 @@ impl Body<'_> {
 
     fn frame_address(&mut self, to: Reg, slot: Slot, offset: i32) {
         self.push(Insn::mov(to, Source::Reg(Reg::FRAME)));
-        self.add(to, self.frame.offsets[&slot] + offset);
+        self.add(to, self.frame.offset(slot) + offset);
     }
 
     /// A map's descriptor, or the address `offset` bytes into its value (the second half of the immediate).
@@ -321,7 +321,7 @@ impl Body<'_> {
         match arg {
             Argument::Reg(_, plus) => self.add(to, plus),
             Argument::Spilled { slot, mask, plus } => {
-                self.push(Insn::load(super::asm::Size::B8, to, Reg::FRAME, self.frame.offsets[&slot] as i16));
+                self.push(Insn::load(super::asm::Size::B8, to, Reg::FRAME, self.frame.offset(slot) as i16));
                 if let Some(mask) = mask {
                     self.push(Insn::alu(Alu::And, to, Source::Imm(mask)));
                 }

@@ -2,32 +2,61 @@
 //! jump leads to joins the one it follows.
 
 use std::collections::HashMap;
+use std::ops::Index;
 
 use super::asm::{AsmError, Label, Operand, VReg};
 use super::fold::{compute, holds};
 use super::lir::{Block, Function, Inst, Op};
 use crate::source::Span;
 
-pub(super) fn simplify(function: &mut Function) -> Result<(), AsmError> {
+/// `regs` are the registers that there are.
+pub(super) fn simplify(function: &mut Function, regs: usize) -> Result<(), AsmError> {
     close(function);
-    let index = index(&function.blocks);
-    thread(&mut function.blocks, &index)?;
-    skip_decided_tests(&mut function.blocks, &index);
-    thread(&mut function.blocks, &index)?;
-    remove_unreachable(&mut function.blocks, &index);
+    let positions = Positions::of(&function.blocks);
+    thread(&mut function.blocks, &positions)?;
+    skip_decided_tests(&mut function.blocks, &positions, regs);
+    thread(&mut function.blocks, &positions)?;
+    remove_unreachable(&mut function.blocks, &positions);
     join(&mut function.blocks);
     Ok(())
 }
 
+/// Where each block is, by its label.
+pub(super) struct Positions(Vec<Option<usize>>);
+
+impl Positions {
+    pub fn of(blocks: &[Block]) -> Positions {
+        let labels = blocks.iter().map(|block| block.label.0 as usize + 1).max().unwrap_or(0);
+        let mut positions = vec![None; labels];
+        for (at, block) in blocks.iter().enumerate() {
+            positions[block.label.0 as usize] = Some(at);
+        }
+        Positions(positions)
+    }
+
+    fn get(&self, label: Label) -> Option<usize> {
+        self.0.get(label.0 as usize).copied().flatten()
+    }
+}
+
+/// For labels that were placed, as all are once jumps were threaded.
+impl Index<Label> for Positions {
+    type Output = usize;
+
+    fn index(&self, label: Label) -> &usize {
+        self.0[label.0 as usize].as_ref().expect("a label that was placed")
+    }
+}
+
 /// Truth values come from `a && b` and the like as constants set on each way to one test; each way can go straight to
 /// where the test will send it.
-fn skip_decided_tests(blocks: &mut [Block], index: &HashMap<Label, usize>) {
+fn skip_decided_tests(blocks: &mut [Block], positions: &Positions, regs: usize) {
     // Kept up to date, since each redirection changes what is known elsewhere.
     let mut sources: Vec<Vec<usize>> = vec![Vec::new(); blocks.len()];
     for (from, block) in blocks.iter().enumerate() {
-        block.successors().into_iter().flatten().for_each(|to| sources[index[&to]].push(from));
+        block.successors().into_iter().flatten().for_each(|to| sources[positions[to]].push(from));
     }
-    let tests: Vec<usize> = only_tests(blocks);
+    let tests = only_tests(blocks, regs);
     for at in tests {
         let decide = |from: usize| decision(&blocks[at], |reg| constant_after(blocks, &sources, from, reg));
         // A loop's test is skipped on the way in only if it is on every way in: loops keep a single entrance.
@@ -42,30 +71,55 @@ fn skip_decided_tests(blocks: &mut [Block], index: &HashMap<Label, usize>) {
                 let label = blocks[at].label;
                 redirect(&mut blocks[from], label, instead);
                 sources[at].retain(|source| *source != from);
-                sources[index[&instead]].push(from);
+                sources[positions[instead]].push(from);
             }
         }
     }
 }
 
 /// The blocks that do nothing but decide where to go: all that they define is only used by themselves.
-fn only_tests(blocks: &[Block]) -> Vec<usize> {
-    let mut uses: HashMap<VReg, usize> = HashMap::new();
-    for inst in blocks.iter().flat_map(|block| &block.insts) {
-        inst.op.each_use(|reg, _| *uses.entry(reg).or_default() += 1);
-    }
-    let is_test = |block: &Block| {
-        let Some((Inst { op: Op::Branch { .. }, .. }, before)) = block.insts.split_last() else { return false };
-        let mut own: HashMap<VReg, usize> = HashMap::new();
+fn only_tests(blocks: &[Block], regs: usize) -> Vec<usize> {
+    let mut users = vec![Users::None; regs];
+    for (at, block) in blocks.iter().enumerate() {
         for inst in &block.insts {
-            inst.op.each_use(|reg, _| *own.entry(reg).or_default() += 1);
+            inst.op.each_use(|reg, _| users[reg.0 as usize].add(at));
         }
+    }
+    let is_test = |at: &usize| {
+        let Some((Inst { op: Op::Branch { .. }, .. }, before)) = blocks[*at].insts.split_last() else { return false };
         before.iter().all(|inst| match inst.op {
-            Op::Copy { to, .. } | Op::Alu { to, .. } | Op::Const { to, .. } => own.get(&to) == uses.get(&to),
+            Op::Copy { to, .. } | Op::Alu { to, .. } | Op::Const { to, .. } => !users[to.0 as usize].is_beside(*at),
             _ => false,
         })
     };
-    (0..blocks.len()).filter(|at| is_test(&blocks[*at])).collect()
+    (0..blocks.len()).filter(is_test).collect()
+}
+
+/// The blocks that use a register.
+#[derive(Clone, Copy)]
+enum Users {
+    None,
+    One(usize),
+    Several,
+}
+
+impl Users {
+    fn add(&mut self, block: usize) {
+        *self = match self {
+            Users::None => Users::One(block),
+            Users::One(user) if *user == block => return,
+            Users::One(_) | Users::Several => Users::Several,
+        }
+    }
+
+    /// Whether another block is among them.
+    fn is_beside(self, block: usize) -> bool {
+        match self {
+            Users::None => false,
+            Users::One(user) => user != block,
+            Users::Several => true,
+        }
+    }
 }
 
 /// Where a test will go, if `constant` knows what the registers hold on the way to it.
@@ -124,10 +178,10 @@ enum Visit {
 /// Kernels before 6.12 or so walk the code depth first before they verify it, what comes next before what is jumped to,
 /// and accept a way back only as a jump (`check_cfg` in kernel/bpf/verifier.c).
 pub(super) fn explicit_jumps(blocks: &[Block]) -> Vec<bool> {
-    let index = index(blocks);
+    let positions = Positions::of(blocks);
     let mut explicit = vec![false; blocks.len()];
     let mut visits = vec![Visit::Not; blocks.len()];
-    let mut stack = vec![(0, ways(blocks, &index, 0).into_iter())];
+    let mut stack = vec![(0, ways(blocks, &positions, 0).into_iter())];
     visits[0] = Visit::Open;
     while let Some((at, rest)) = stack.last_mut() {
         let at = *at;
@@ -138,7 +192,7 @@ pub(super) fn explicit_jumps(blocks: &[Block]) -> Vec<bool> {
             }
             Some(next) if visits[next] == Visit::Not => {
                 visits[next] = Visit::Open;
-                stack.push((next, ways(blocks, &index, next).into_iter()));
+                stack.push((next, ways(blocks, &positions, next).into_iter()));
             }
             Some(next) => {
                 let jumps = matches!(blocks[at].successors(), [Some(_), None]);
@@ -150,8 +204,8 @@ pub(super) fn explicit_jumps(blocks: &[Block]) -> Vec<bool> {
 }
 
 /// The blocks that control may go to, in the order in which the kernel follows them.
-fn ways(blocks: &[Block], index: &HashMap<Label, usize>, at: usize) -> Vec<usize> {
-    let ways: Vec<usize> = blocks[at].successors().into_iter().flatten().map(|label| index[&label]).collect();
+fn ways(blocks: &[Block], positions: &Positions, at: usize) -> Vec<usize> {
+    let ways: Vec<usize> = blocks[at].successors().into_iter().flatten().map(|label| positions[label]).collect();
     match ways[..] {
         // A branch to the next block is emitted as the opposite branch to the other.
         [then, other] if then != at + 1 => vec![other, then],
@@ -169,11 +223,6 @@ fn redirect(block: &mut Block, from: Label, to: Label) {
     }
 }
 
-/// Position of each block by its label.
-pub(super) fn index(blocks: &[Block]) -> HashMap<Label, usize> {
-    blocks.iter().enumerate().map(|(at, block)| (block.label, at)).collect()
-}
-
 /// A function that falls off its end returns 0.
 fn close(function: &mut Function) {
     let Some(block) = function.blocks.last_mut() else { return };
@@ -184,23 +233,21 @@ fn close(function: &mut Function) {
     }
 }
 
-fn thread(blocks: &mut [Block], index: &HashMap<Label, usize>) -> Result<(), AsmError> {
-    let mut ends = HashMap::new();
-    for block in blocks.iter() {
-        for label in block.successors().into_iter().flatten() {
-            ends.insert(label, destination(blocks, index, label)?);
-        }
-    }
-    for block in blocks {
+fn thread(blocks: &mut [Block], positions: &Positions) -> Result<(), AsmError> {
+    let end = |label: Option<Label>| label.map(|label| destination(blocks, positions, label)).transpose();
+    let ends = blocks.iter().map(|block| {
+        let [first, second] = block.successors();
+        Ok((end(first)?, end(second)?))
+    });
+    let ends: Vec<_> = ends.collect::<Result<_, AsmError>>()?;
+    for (block, ends) in blocks.iter_mut().zip(ends) {
         let Some(last) = block.insts.last_mut() else { continue };
-        match &mut last.op {
-            Op::Jump(to) => *to = ends[to],
-            Op::Branch { then, other, .. } => {
-                (*then, *other) = (ends[then], ends[other]);
-                if then == other {
-                    last.op = Op::Jump(*then);
-                }
+        match (&mut last.op, ends) {
+            (Op::Branch { .. }, (Some(then), Some(other))) if then == other => last.op = Op::Jump(then),
+            (Op::Branch { then, other, .. }, (Some(then_end), Some(other_end))) => {
+                (*then, *other) = (then_end, other_end);
             }
+            (Op::Jump(to), (Some(end), None)) => *to = end,
             _ => {}
         }
     }
@@ -208,11 +255,11 @@ fn thread(blocks: &mut [Block], index: &HashMap<Label, usize>) -> Result<(), Asm
 }
 
 /// Where a jump to this label ends up, past blocks that do nothing but jump on.
-fn destination(blocks: &[Block], index: &HashMap<Label, usize>, label: Label) -> Result<Label, AsmError> {
+fn destination(blocks: &[Block], positions: &Positions, label: Label) -> Result<Label, AsmError> {
     let mut label = label;
     // An endless loop of jumps stays one.
     for _ in 0..blocks.len() {
-        let block = &blocks[*index.get(&label).ok_or(AsmError::NowhereToGo(label))?];
+        let block = &blocks[positions.get(label).ok_or(AsmError::NowhereToGo(label))?];
         match block.insts.as_slice() {
             [Inst { op: Op::Jump(next), .. }] => label = *next,
             _ => break,
@@ -221,12 +268,12 @@ fn destination(blocks: &[Block], index: &HashMap<Label, usize>, label: Label) ->
     Ok(label)
 }
 
-fn remove_unreachable(blocks: &mut Vec<Block>, index: &HashMap<Label, usize>) {
+fn remove_unreachable(blocks: &mut Vec<Block>, positions: &Positions) {
     let mut reached = vec![false; blocks.len()];
     let mut pending = vec![0];
     while let Some(at) = pending.pop() {
         if !std::mem::replace(&mut reached[at], true) {
-            pending.extend(blocks[at].successors().into_iter().flatten().map(|label| index[&label]));
+            pending.extend(blocks[at].successors().into_iter().flatten().map(|label| positions[label]));
         }
     }
     let mut reached = reached.into_iter();
@@ -235,14 +282,14 @@ fn remove_unreachable(blocks: &mut Vec<Block>, index: &HashMap<Label, usize>) {
 
 /// Appends blocks that a single jump leads to, to the block with that jump.
 fn join(blocks: &mut Vec<Block>) {
-    let index = index(blocks);
+    let positions = Positions::of(blocks);
     let mut entries = vec![0; blocks.len()];
     for label in blocks.iter().flat_map(|block| block.successors()).flatten() {
-        entries[index[&label]] += 1;
+        entries[positions[label]] += 1;
     }
     for at in 0..blocks.len() {
         while let Some(Op::Jump(to)) = blocks[at].insts.last().map(|inst| &inst.op) {
-            let next = index[to];
+            let next = positions[*to];
             if entries[next] != 1 || next == at || next == 0 {
                 break;
             }

@@ -3,8 +3,6 @@
 //! Unlike registers, slots are not followed precisely: helpers write them through addresses, in pieces. A slot counts as in
 //! use from its first mention to its last, in the order of the code.
 
-use std::collections::HashMap;
-
 use super::asm::{Operand, Slot, VReg};
 use super::lir::{Function, MemoryBase, Op};
 use super::live::Flow;
@@ -13,8 +11,8 @@ use super::live::Flow;
 pub(super) const STACK: u32 = 512;
 
 pub(super) struct Frame {
-    /// Offset of each slot's first byte from the frame register: negative, a multiple of 8.
-    pub offsets: HashMap<Slot, i32>,
+    /// By slot number: offset of its first byte from the frame register, a negative multiple of 8.
+    offsets: Vec<i32>,
     pub size: u32,
 }
 
@@ -34,14 +32,19 @@ impl Frame {
         let bytes = |slot: Slot| sizes[slot.0 as usize].next_multiple_of(8);
         order.sort_by_key(|(slot, extent)| (std::cmp::Reverse(bytes(*slot)), extent.first));
         let mut placed: Vec<(u32, u32, Extent)> = Vec::new();
-        let mut offsets = HashMap::new();
+        let mut offsets = vec![0; sizes.len()];
         for (slot, extent) in order {
             let size = bytes(slot);
             let depth = first_gap(&placed, extent, size);
             placed.push((depth, depth + size, extent));
-            offsets.insert(slot, -((depth + size) as i32));
+            offsets[slot.0 as usize] = -((depth + size) as i32);
         }
         Frame { offsets, size: placed.iter().map(|(_, end, _)| *end).max().unwrap_or(0) }
+    }
+
+    /// Where a slot lies that the function mentions.
+    pub fn offset(&self, slot: Slot) -> i32 {
+        self.offsets[slot.0 as usize]
     }
 }
 

@@ -205,41 +205,47 @@ impl Op {
         }
     }
 
+    /// The registers read here.
     pub fn each_use(&self, mut visit: impl FnMut(VReg, Read)) {
-        let mut copy = self.clone();
-        copy.each_use_mut(|reg, read| visit(*reg, read));
-    }
-
-    pub fn each_use_mut(&mut self, mut visit: impl FnMut(&mut VReg, Read)) {
         match self {
             Op::Param { .. } | Op::Const { .. } | Op::FrameAddress { .. } | Op::MapAddress { .. } | Op::Jump(_) => {}
-            Op::Copy { from, .. } => visit(from, Read::Early),
-            Op::Alu { op, left, right, .. } => {
-                let read = if commutes(*op) || *right == Operand::Reg(*left) { Read::Early } else { Read::Late };
-                visit(left, Read::Early);
-                operand(right, |reg| visit(reg, read));
+            Op::Alu { op, left, right: Operand::Reg(right), .. } => {
+                let read = if commutes(*op) || right == left { Read::Early } else { Read::Late };
+                visit(*left, Read::Early);
+                visit(*right, read);
             }
-            Op::Load { from, .. } => base(&mut from.base, |reg| visit(reg, Read::Early)),
+            Op::Alu { left: from, right: Operand::Imm(_), .. } | Op::Copy { from, .. } => visit(*from, Read::Early),
+            Op::Load { from, .. } => from.reg().into_iter().for_each(|reg| visit(reg, Read::Early)),
             Op::Store { to, value, .. } => {
-                base(&mut to.base, |reg| visit(reg, Read::Early));
-                operand(value, |reg| visit(reg, Read::Early));
+                to.reg().into_iter().chain(value.reg()).for_each(|reg| visit(reg, Read::Early));
             }
-            Op::AtomicAdd { to, value } => {
-                base(&mut to.base, |reg| visit(reg, Read::Early));
-                visit(value, Read::Early);
-            }
+            Op::AtomicAdd { to, value } => to.reg().into_iter().chain([*value]).for_each(|reg| visit(reg, Read::Early)),
             Op::Call { args, .. } => {
                 for arg in args {
                     if let Argument::Reg(reg, _) = arg {
-                        visit(reg, Read::Early);
+                        visit(*reg, Read::Early);
                     }
                 }
             }
             Op::Branch { left, right, .. } => {
-                visit(left, Read::Early);
-                operand(right, |reg| visit(reg, Read::Early));
+                visit(*left, Read::Early);
+                right.reg().into_iter().for_each(|reg| visit(reg, Read::Early));
             }
-            Op::Exit(value) => operand(value, |reg| visit(reg, Read::Early)),
+            Op::Exit(value) => value.reg().into_iter().for_each(|reg| visit(reg, Read::Early)),
+        }
+    }
+
+    /// The registers read here, to be replaced; those that are handed over in a call are not among them.
+    pub fn operands_mut(&mut self) -> [Option<&mut VReg>; 2] {
+        match self {
+            Op::Param { .. } | Op::Const { .. } | Op::FrameAddress { .. } | Op::MapAddress { .. } => [None, None],
+            Op::Call { .. } | Op::Jump(_) => [None, None],
+            Op::Copy { from, .. } => [Some(from), None],
+            Op::Alu { left, right, .. } | Op::Branch { left, right, .. } => [Some(left), right.reg_mut()],
+            Op::Load { from, .. } => [from.reg_mut(), None],
+            Op::Store { to, value, .. } => [to.reg_mut(), value.reg_mut()],
+            Op::AtomicAdd { to, value } => [to.reg_mut(), Some(value)],
+            Op::Exit(value) => [value.reg_mut(), None],
         }
     }
 
@@ -273,14 +279,34 @@ pub(super) fn commutes(op: Alu) -> bool {
     }
 }
 
-fn operand(operand: &mut Operand, visit: impl FnOnce(&mut VReg)) {
-    if let Operand::Reg(reg) = operand {
-        visit(reg);
+impl Operand {
+    pub(super) fn reg(self) -> Option<VReg> {
+        match self {
+            Operand::Reg(reg) => Some(reg),
+            Operand::Imm(_) => None,
+        }
+    }
+
+    fn reg_mut(&mut self) -> Option<&mut VReg> {
+        match self {
+            Operand::Reg(reg) => Some(reg),
+            Operand::Imm(_) => None,
+        }
     }
 }
 
-fn base(base: &mut MemoryBase, visit: impl FnOnce(&mut VReg)) {
-    if let MemoryBase::Reg(reg) = base {
-        visit(reg);
+impl Memory {
+    fn reg(self) -> Option<VReg> {
+        match self.base {
+            MemoryBase::Reg(reg) => Some(reg),
+            MemoryBase::Frame(_) => None,
+        }
+    }
+
+    fn reg_mut(&mut self) -> Option<&mut VReg> {
+        match &mut self.base {
+            MemoryBase::Reg(reg) => Some(reg),
+            MemoryBase::Frame(_) => None,
+        }
     }
 }

@@ -3,9 +3,9 @@
 //! First the sets of registers wanted after each block, going backwards until nothing changes; then, within each block, the
 //! ranges from definitions to last uses.
 
-use super::asm::VReg;
-use super::flow;
-use super::lir::{Block, Function, Read};
+use super::asm::{Label, VReg};
+use super::flow::Positions;
+use super::lir::{Block, Function, Op, Read};
 
 /// Each instruction has four points: reads happen at `EARLY`, calls destroy registers at `CLOBBER`, writes happen at `WRITE`.
 pub(super) const POINTS: u32 = 4;
@@ -30,10 +30,10 @@ pub(super) struct Live {
 impl Live {
     pub fn of(function: &Function, regs: usize) -> Live {
         let flow = Flow::of(&function.blocks);
-        let outs = live_outs(&function.blocks, &flow, regs);
+        let mut after = wanted_after(&function.blocks, &flow, regs);
         let mut ranges = vec![Vec::new(); regs];
         for (at, block) in function.blocks.iter().enumerate().rev() {
-            scan(block, flow.starts[at], &outs[at], &mut ranges);
+            scan(block, flow.starts[at], &after.of_block(at), &mut ranges);
         }
         for range in &mut ranges {
             range.reverse();
@@ -70,31 +70,28 @@ pub(super) fn overlaps<'a>(a: &'a [Segment], b: &'a [Segment]) -> impl Iterator<
 pub(super) struct Flow {
     /// Index of each block's first instruction.
     pub starts: Vec<u32>,
-    pub successors: Vec<Vec<usize>>,
+    pub successors: Vec<[Option<usize>; 2]>,
 }
 
 impl Flow {
     pub fn of(blocks: &[Block]) -> Flow {
-        let index = flow::index(blocks);
+        let positions = Positions::of(blocks);
         let mut starts = Vec::with_capacity(blocks.len());
         let mut count = 0;
         for block in blocks {
             starts.push(count);
             count += block.insts.len() as u32;
         }
-        let successors = blocks
-            .iter()
-            .map(|block| block.successors().into_iter().flatten().map(|label| index[&label]).collect())
-            .collect();
+        let position = |label: Option<Label>| label.map(|label| positions[label]);
+        let successors = blocks.iter().map(|block| block.successors().map(position)).collect();
         Flow { starts, successors }
     }
 
     /// Loops, as ranges of blocks: from the target of each backward jump to the block that jumps.
     pub fn loops(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        self.successors
-            .iter()
-            .enumerate()
-            .flat_map(|(from, successors)| successors.iter().filter(move |to| **to <= from).map(move |&to| (to, from)))
+        self.successors.iter().enumerate().flat_map(|(from, successors)| {
+            successors.iter().flatten().filter(move |to| **to <= from).map(move |&to| (to, from))
+        })
     }
 
     fn depths(&self, blocks: &[Block]) -> Vec<u32> {
@@ -106,36 +103,53 @@ impl Flow {
     }
 }
 
-/// A set of registers, one bit each.
+/// Sets of registers, one for each block: a bit for each register.
 #[derive(Clone)]
-struct RegSet(Vec<u64>);
+pub(super) struct RegSets {
+    words: Vec<u64>,
+    /// Words of one set.
+    len: usize,
+}
 
-impl RegSet {
-    fn new(regs: usize) -> Self {
-        RegSet(vec![0; regs.div_ceil(64)])
+impl RegSets {
+    fn new(blocks: usize, regs: usize) -> RegSets {
+        let len = regs.div_ceil(64);
+        RegSets { words: vec![0; blocks * len], len }
     }
 
-    fn insert(&mut self, reg: VReg) {
+    pub fn of_block(&mut self, at: usize) -> RegSet<'_> {
+        RegSet(&mut self.words[at * self.len..][..self.len])
+    }
+
+    fn words(&self, at: usize) -> &[u64] {
+        &self.words[at * self.len..][..self.len]
+    }
+}
+
+/// A set of registers.
+pub(super) struct RegSet<'a>(&'a mut [u64]);
+
+impl RegSet<'_> {
+    pub fn insert(&mut self, reg: VReg) {
         self.0[reg.0 as usize / 64] |= 1 << (reg.0 % 64);
     }
 
-    fn remove(&mut self, reg: VReg) {
+    pub fn remove(&mut self, reg: VReg) {
         self.0[reg.0 as usize / 64] &= !(1 << (reg.0 % 64));
     }
 
-    fn add(&mut self, other: &RegSet) {
-        self.0.iter_mut().zip(&other.0).for_each(|(mine, theirs)| *mine |= theirs);
+    pub fn contains(&self, reg: VReg) -> bool {
+        self.0[reg.0 as usize / 64] & 1 << (reg.0 % 64) != 0
     }
 
-    /// Makes this what is wanted before a block that has this effect. Tells whether it was something else.
-    fn become_in(&mut self, out: &RegSet, effect: &Effect) -> bool {
-        let words = out.0.iter().zip(&effect.read.0).zip(&effect.set.0);
-        let mut changed = false;
-        for (word, ((out, read), set)) in self.0.iter_mut().zip(words) {
-            let wanted = out & !set | read;
-            changed |= std::mem::replace(word, wanted) != wanted;
-        }
-        changed
+    /// Goes back over an instruction: from what is wanted after it to what is wanted before.
+    pub fn step_back(&mut self, op: &Op) {
+        op.def().into_iter().for_each(|reg| self.remove(reg));
+        op.each_use(|reg, _| self.insert(reg));
+    }
+
+    fn add(&mut self, other: &[u64]) {
+        self.0.iter_mut().zip(other).for_each(|(mine, theirs)| *mine |= theirs);
     }
 
     fn iter(&self) -> impl Iterator<Item = VReg> + '_ {
@@ -151,45 +165,42 @@ impl RegSet {
 }
 
 /// The registers wanted after each block.
-fn live_outs(blocks: &[Block], flow: &Flow, regs: usize) -> Vec<RegSet> {
-    let effects: Vec<Effect> = blocks.iter().map(|block| Effect::of(block, regs)).collect();
-    let mut ins = vec![RegSet::new(regs); blocks.len()];
-    let mut outs = ins.clone();
+pub(super) fn wanted_after(blocks: &[Block], flow: &Flow, regs: usize) -> RegSets {
+    let (read, set) = effects(blocks, regs);
+    // Before each block.
+    let mut before = RegSets::new(blocks.len(), regs);
+    let mut after = before.clone();
+    let has_loops = flow.loops().next().is_some();
     let mut changed = true;
-    while changed {
-        changed = false;
-        for (at, effect) in effects.iter().enumerate().rev() {
-            let out = &mut outs[at];
-            flow.successors[at].iter().for_each(|next| out.add(&ins[*next]));
-            changed |= ins[at].become_in(out, effect);
-        }
-    }
-    outs
-}
-
-/// What a block does to the set of registers wanted after it.
-struct Effect {
-    /// Read before they are set.
-    read: RegSet,
-    set: RegSet,
-}
-
-impl Effect {
-    fn of(block: &Block, regs: usize) -> Effect {
-        let mut effect = Effect { read: RegSet::new(regs), set: RegSet::new(regs) };
-        for inst in block.insts.iter().rev() {
-            if let Some(reg) = inst.op.def() {
-                effect.read.remove(reg);
-                effect.set.insert(reg);
+    while std::mem::take(&mut changed) {
+        for at in (0..blocks.len()).rev() {
+            let mut out = after.of_block(at);
+            flow.successors[at].iter().flatten().for_each(|next| out.add(before.words(*next)));
+            let effect = read.words(at).iter().zip(set.words(at));
+            for (wanted, (out, (read, set))) in before.of_block(at).0.iter_mut().zip(out.0.iter().zip(effect)) {
+                // Without loops, all that follows a block was looked at before it.
+                changed |= std::mem::replace(wanted, out & !set | read) != *wanted && has_loops;
             }
-            inst.op.each_use(|reg, _| effect.read.insert(reg));
         }
-        effect
     }
+    after
+}
+
+/// What each block reads before it sets it, and what it sets.
+fn effects(blocks: &[Block], regs: usize) -> (RegSets, RegSets) {
+    let (mut read, mut set) = (RegSets::new(blocks.len(), regs), RegSets::new(blocks.len(), regs));
+    for (at, block) in blocks.iter().enumerate() {
+        let (mut read, mut set) = (read.of_block(at), set.of_block(at));
+        for inst in block.insts.iter().rev() {
+            inst.op.def().into_iter().for_each(|reg| set.insert(reg));
+            read.step_back(&inst.op);
+        }
+    }
+    (read, set)
 }
 
 /// Adds the segments within one block, last first.
-fn scan(block: &Block, first: u32, out: &RegSet, ranges: &mut [Vec<Segment>]) {
+fn scan(block: &Block, first: u32, out: &RegSet<'_>, ranges: &mut [Vec<Segment>]) {
     let start = first * POINTS;
     let end = start + block.insts.len() as u32 * POINTS;
     for reg in out.iter() {

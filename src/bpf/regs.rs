@@ -163,7 +163,7 @@ impl Groups {
 }
 
 /// Segments in order, those that touch joined.
-pub(super) fn union(mut segments: Vec<Segment>) -> Vec<Segment> {
+fn union(mut segments: Vec<Segment>) -> Vec<Segment> {
     segments.sort_unstable_by_key(|segment| segment.start);
     let mut joined: Vec<Segment> = Vec::with_capacity(segments.len());
     for segment in segments {

@@ -70,8 +70,8 @@ impl Spill<'_> {
         }
         let mut loaded: Vec<(VReg, VReg)> = Vec::new();
         let mut loads = Vec::new();
-        inst.op.each_use_mut(|reg, _| {
-            let Some(slot) = self.slot(*reg) else { return };
+        for reg in inst.op.operands_mut().into_iter().flatten() {
+            let Some(slot) = self.slot(*reg) else { continue };
             *reg = match loaded.iter().find(|(spilled, _)| spilled == reg) {
                 Some((_, temporary)) => *temporary,
                 None => {
@@ -80,7 +80,7 @@ impl Spill<'_> {
                     temporary
                 }
             };
-        });
+        }
         self.insts.extend(loads.into_iter().map(|op| inst.like(op)));
     }
 
