@@ -139,8 +139,9 @@ impl Builder {
 
     pub fn finish(self) -> Result<Btf> {
         let base_strings = self.base.base.strings_len();
-        let (words, strings) = self.base.added.as_ref().map_or_else(|| (Vec::new(), vec![0]), Part::content);
-        let mut writer = Writer { base: &self.base, base_strings, words, strings, offsets: HashMap::new() };
+        let added = self.base.added.as_ref();
+        let (words, strings) = added.map_or_else(|| (Vec::new(), vec![0]), Part::content);
+        let mut writer = Writer { base_strings, added, words, strings, offsets: HashMap::new() };
         self.definitions.iter().for_each(|definition| writer.definition(definition));
         let added = Part::over(Bytes::Owned(image(&writer.words, &writer.strings)))?;
         Ok(Btf { base: self.base.base, added: Some(added) })
@@ -209,8 +210,9 @@ impl Btf {
 
 /// Puts definitions into their binary form.
 struct Writer<'a> {
-    base: &'a Btf,
     base_strings: u32,
+    /// What was added before, whose content comes first.
+    added: Option<&'a Part>,
     words: Vec<u32>,
     strings: Vec<u8>,
     offsets: HashMap<String, u32>,
@@ -279,7 +281,7 @@ impl Writer<'_> {
         self.words.extend([name, flag_and_len | (kind.number() << 24), size_or_type]);
     }
 
-    /// A name that the base has is stored there, so that looking for it finds both types.
+    /// Each name is stored once; one of the base's own types is stored anew, as looking for it there would take long.
     fn string(&mut self, text: &str) -> u32 {
         if text.is_empty() {
             return 0;
@@ -287,14 +289,15 @@ impl Writer<'_> {
         if let Some(known) = self.offsets.get(text) {
             return *known;
         }
-        let offset = self.base.string_offset(text).unwrap_or_else(|| {
-            let at = self.base_strings + self.strings.len() as u32;
+        let known = self.added.and_then(|added| added.string_offset(text));
+        let at = known.unwrap_or_else(|| {
+            let end = self.strings.len() as u32;
             self.strings.extend(text.as_bytes());
             self.strings.push(0);
-            at
+            end
         });
-        self.offsets.insert(text.to_string(), offset);
-        offset
+        self.offsets.insert(text.to_string(), self.base_strings + at);
+        self.base_strings + at
     }
 }
 

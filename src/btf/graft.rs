@@ -219,7 +219,7 @@ mod tests {
     fn a_programs_type_may_have_a_name_that_is_a_word_of_the_kernels() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture/kernel/btf");
         let base = &Btf::open_at(&path).unwrap();
-        assert!(base.string_offset("tgid").is_some() && base.find("tgid", Kind::Struct).is_none());
+        assert!(base.base.string_offset("tgid").is_some() && base.find("tgid", Kind::Struct).is_none());
         let (all, grafted) = base.with(&[Foreign { blob: of_program("tgid"), basis: Basis::Own }]).unwrap();
         assert_eq!(all.find("tgid", Kind::Struct), grafted[0].id_of(2));
     }

@@ -12,6 +12,7 @@ mod names;
 mod print;
 mod wire;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -200,12 +201,12 @@ impl Btf {
 
     /// Value of an enumerator, and the enumeration that declares it.
     pub fn enum_value(&self, name: &str) -> Option<(TypeId, i64)> {
-        let offset = self.string_offset(name)?;
-        self.ids().find_map(|id| {
-            let record = self.record(id).filter(|record| record.kind.is_enum())?;
-            let index = (0..record.len).find(|index| self.variant_name(&record, *index) == offset)?;
-            Some((id, self.variant_value(&record, index)))
-        })
+        let first_added = self.base.layout.count();
+        let of_added = self.added.as_ref().and_then(|added| {
+            let name = self.base.strings_len() + added.string_offset(name)?;
+            self.variant_among(first_added..self.count(), name)
+        });
+        of_added.or_else(|| self.variant_among(1..first_added, self.base.string_offset(name)?))
     }
 
     /// All types of one kind with their names; anonymous ones are left out.
@@ -218,15 +219,28 @@ impl Btf {
         Ok(Btf { base: Arc::new(Part::over(bytes)?), added: None })
     }
 
+    /// The enumerator whose name lies at a place among the strings.
+    fn variant_among(&self, mut ids: Range<u32>, name: u32) -> Option<(TypeId, i64)> {
+        ids.find_map(|id| {
+            let record = self.record(TypeId(id)).filter(|record| record.kind.is_enum())?;
+            let index = (0..record.len).find(|index| self.variant_name(&record, *index) == name)?;
+            Some((TypeId(id), self.variant_value(&record, index)))
+        })
+    }
+
     /// A member's own name comes before those within an anonymous one, as in C.
     fn field_within(&self, id: TypeId, name: &str, depth: usize) -> Option<FieldInfo> {
         let depth = depth.checked_sub(1)?;
-        self.members(id).find_map(|member| {
-            if member.name == name && !name.is_empty() {
+        let record = self.record(self.strip(id)).filter(|record| record.kind.is_aggregate())?;
+        (0..record.len).find_map(|index| {
+            let is_called = |name| self.is_text(self.member_name(&record, index), name);
+            if !name.is_empty() && is_called(name) {
+                let member = self.member(&record, index);
                 return Some(FieldInfo { bit_offset: member.bit_offset, ty: member.ty, bitfield: member.bitfield });
             }
-            let inner = if member.name.is_empty() { self.field_within(member.ty, name, depth) } else { None }?;
-            Some(FieldInfo { bit_offset: member.bit_offset.checked_add(inner.bit_offset)?, ..inner })
+            let anonymous = is_called("").then(|| self.member(&record, index))?;
+            let inner = self.field_within(anonymous.ty, name, depth)?;
+            Some(FieldInfo { bit_offset: anonymous.bit_offset.checked_add(inner.bit_offset)?, ..inner })
         })
     }
 
@@ -319,39 +333,25 @@ impl Btf {
     }
 
     /// All types of this name.
-    fn ids_named<'a>(&'a self, name: &'a str) -> Box<dyn Iterator<Item = TypeId> + 'a> {
-        let Some(of_base) = self.base.ids_named(name) else { return Box::new(self.search(name)) };
-        let added = self.ids().take_while(|id| id.0 >= self.base.layout.count());
-        Box::new(added.filter(move |id| !name.is_empty() && self.name(*id) == name).chain(of_base))
-    }
-
-    /// The same, found by the one place of the name among the strings.
-    fn search(&self, name: &str) -> impl Iterator<Item = TypeId> {
-        let offset = self.string_offset(name);
-        let name_of = |id| {
-            let (part, id) = self.place_of(id);
-            part.layout.name_offset(&part.bytes, id)
-        };
-        self.ids().filter(move |id| offset == Some(name_of(*id)))
-    }
-
-    /// Where a name lies among the strings, each of which is stored once and ends at a NUL.
-    fn string_offset(&self, name: &str) -> Option<u32> {
-        if name.is_empty() || name.contains('\0') {
-            return None;
-        }
-        let needle = format!("\0{name}\0");
-        let find = |part: &Part| {
-            let found = memchr::memmem::find(part.layout.strings(&part.bytes), needle.as_bytes());
-            found.map(|at| at as u32 + 1)
-        };
-        find(&self.base).or_else(|| Some(self.base.strings_len() + find(self.added.as_ref()?)?))
+    fn ids_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = TypeId> + 'a {
+        let (ids, strings) = (self.base.layout.count() - 1, self.base.strings_len());
+        let of_added = self.added.iter().flat_map(move |added| added.search(name, strings));
+        let of_base = std::iter::once(&self.base).flat_map(move |base| base.ids_named(name));
+        of_added.map(move |id| TypeId(ids + id.0)).chain(of_base)
     }
 
     fn text(&self, offset: u32) -> &str {
         match (&self.added, offset.checked_sub(self.base.strings_len())) {
             (Some(added), Some(offset)) => added.layout.text(&added.bytes, offset),
             (None, _) | (_, None) => self.base.layout.text(&self.base.bytes, offset),
+        }
+    }
+
+    /// Whether this text is the one at a place among the strings.
+    fn is_text(&self, offset: u32, text: &str) -> bool {
+        match (&self.added, offset.checked_sub(self.base.strings_len())) {
+            (Some(added), Some(offset)) => added.layout.is_text(&added.bytes, offset, text),
+            (None, _) | (_, None) => self.base.layout.is_text(&self.base.bytes, offset, text),
         }
     }
 }
@@ -361,6 +361,15 @@ impl Part {
     fn over(bytes: Bytes) -> Result<Part> {
         let layout = Layout::read(&bytes)?;
         Ok(Part { bytes, layout, names: Names::default() })
+    }
+
+    /// Where a name lies among the strings, each of which is stored once and ends at a NUL.
+    fn string_offset(&self, name: &str) -> Option<u32> {
+        if name.is_empty() || name.contains('\0') {
+            return None;
+        }
+        let found = memchr::memmem::find(self.layout.strings(&self.bytes), format!("\0{name}\0").as_bytes());
+        found.map(|at| at as u32 + 1)
     }
 
     fn strings_len(&self) -> u32 {

@@ -19,16 +19,22 @@ pub(super) struct Names {
 const FEW: u32 = 64;
 
 impl Part {
-    /// All types of this name, in their order; `None` as long as it is quicker to search for them.
-    pub(super) fn ids_named(&self, name: &str) -> Option<Vec<TypeId>> {
+    /// All types of this name, in their order.
+    pub(super) fn ids_named<'a>(&'a self, name: &'a str) -> Box<dyn Iterator<Item = TypeId> + 'a> {
         if self.names.asked.fetch_add(1, Ordering::Relaxed) < FEW {
-            return None;
+            return Box::new(self.search(name, 0));
         }
         let sorted = self.names.sorted.get_or_init(|| self.sorted_names());
         let wanted = hash(name);
         let first = sorted.partition_point(|(hash, _)| *hash < wanted);
-        let alike = sorted[first..].iter().take_while(|(hash, _)| *hash == wanted).map(|(_, id)| TypeId(*id));
-        Some(alike.filter(|id| self.name(*id) == name).collect())
+        let alike = sorted[first..].iter().take_while(move |(hash, _)| *hash == wanted).map(|(_, id)| TypeId(*id));
+        Box::new(alike.filter(move |id| self.name(*id) == name))
+    }
+
+    /// The same, found by the place of the name among the strings, before which there are so many bytes of other parts.
+    pub(super) fn search(&self, name: &str, before: u32) -> impl Iterator<Item = TypeId> {
+        let place = self.string_offset(name).map(|place| before + place);
+        place.into_iter().flat_map(|place| self.layout.ids_with_name(&self.bytes, place))
     }
 
     fn sorted_names(&self) -> Vec<(u64, u32)> {

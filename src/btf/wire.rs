@@ -147,6 +147,12 @@ impl Layout {
         self.offsets.get(id.0 as usize).map_or(0, |at| word(bytes, *at as usize))
     }
 
+    /// The types whose names lie at a place in the strings.
+    pub(super) fn ids_with_name(&self, bytes: &[u8], place: u32) -> impl Iterator<Item = TypeId> {
+        let named = (0..).zip(&self.offsets).skip(1).filter(move |(_, at)| word(bytes, **at as usize) == place);
+        named.map(|(id, _)| TypeId(id))
+    }
+
     pub(super) fn strings<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         &bytes[self.strings.clone()]
     }
@@ -156,6 +162,12 @@ impl Layout {
         let tail = self.strings(bytes).get(offset as usize..).unwrap_or_default();
         let end = memchr::memchr(0, tail).unwrap_or(tail.len());
         std::str::from_utf8(&tail[..end]).unwrap_or("")
+    }
+
+    /// Whether this text, without a NUL in it, is the one at a place in the strings.
+    pub(super) fn is_text(&self, bytes: &[u8], offset: u32, text: &str) -> bool {
+        let tail = self.strings(bytes).get(offset as usize..).unwrap_or_default();
+        tail.strip_prefix(text.as_bytes()).is_some_and(|rest| matches!(rest, [] | [0, ..]))
     }
 }
 
@@ -204,7 +216,7 @@ impl Btf {
     pub(super) fn member(&self, record: &Record, index: u32) -> Member<'_> {
         let at = record.rest + 12 * index as usize;
         let (ty, offset) = (TypeId(self.word(at + 4)), self.word(at + 8));
-        let name = self.text(self.word(at));
+        let name = self.text(self.member_name(record, index));
         if record.flag {
             let width = (offset >> 24) as u8;
             return Member { name, ty, bit_offset: offset & 0xff_ffff, bitfield: (width > 0).then_some(width) };
@@ -213,6 +225,11 @@ impl Btf {
         let narrow = self.int(self.strip(ty)).filter(|(bytes, int)| u32::from(int.bits) < 8 * bytes && !int.boolean);
         let shift = narrow.map_or(0, |(_, int)| int.bit_offset);
         Member { name, ty, bit_offset: offset.saturating_add(shift), bitfield: narrow.map(|(_, int)| int.bits) }
+    }
+
+    /// The place of a member's name in the strings.
+    pub(super) fn member_name(&self, record: &Record, index: u32) -> u32 {
+        self.word(record.rest + 12 * index as usize)
     }
 
     pub(super) fn param(&self, record: &Record, index: u32) -> Param<'_> {
