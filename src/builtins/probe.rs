@@ -164,10 +164,10 @@ fn offered(cx: &mut Cx<'_>, call: &Call<'_>, of: impl Fn(&Context) -> Option<Exp
 
 fn args(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     // What has no length of its own is known by name only.
-    let fields = cx.fields(call.span)?.into_iter().filter(|field| field.value.ty.size() > 0);
-    let (names, values): (Vec<String>, Vec<Expr>) = fields.map(|field| (field.name, field.value)).unzip();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let values = values.into_iter().map(|value| Expr { span: call.span, ..value }).collect();
+    let fields = cx.fields(call.span)?;
+    let sized = || fields.iter().filter(|field| field.value.ty.size() > 0);
+    let names: Vec<&str> = sized().map(|field| field.name.as_str()).collect();
+    let values = sized().map(|field| Expr { span: call.span, ..field.value.clone() }).collect();
     Ok(crate::check::record(&names, values, call.span))
 }
 

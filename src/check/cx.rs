@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::rc::Rc;
 
 use super::env::{Env, VarKey};
 use super::functions::Functions;
@@ -60,7 +61,7 @@ pub struct Cx<'a> {
     pub(super) vars: IdVec<VarId, Var>,
     pub(super) scopes: Vec<Scope>,
     pub(super) loops: usize,
-    pub(super) fields: Option<Vec<ContextField>>,
+    pub(super) fields: Option<Rc<[ContextField]>>,
     pub(super) functions: Functions<'a>,
 }
 
@@ -197,10 +198,10 @@ impl Cx<'_> {
     }
 
     /// The fields that `args.NAME` can name here.
-    pub fn fields(&mut self, span: Span) -> Fallible<Vec<ContextField>> {
+    pub fn fields(&mut self, span: Span) -> Fallible<Rc<[ContextField]>> {
         self.sharing = self.sharing.max(Sharing::WithinFields);
         if let Some(fields) = &self.fields {
-            return Ok(fields.clone());
+            return Ok(Rc::clone(fields));
         }
         match (self.probe.fields)(self.kernel, self.target()) {
             Ok(fields) if fields.is_empty() => {
@@ -212,8 +213,7 @@ impl Cx<'_> {
                     .error(Diagnostic::error(span, message).hint(format!("{} probes have none", self.probe.name()))))
             }
             Ok(fields) => {
-                self.fields = Some(fields.clone());
-                Ok(fields)
+                Ok(Rc::clone(self.fields.insert(fields.into())))
             }
             Err(diagnostic) => Err(self.error(diagnostic)),
         }

@@ -162,6 +162,11 @@ impl Env {
         true
     }
 
+    /// Whether this pass has changed no type so far.
+    pub fn may_be_last_pass(&self) -> bool {
+        self.progress == Progress::Settled
+    }
+
     pub fn report(&mut self, diagnostic: Diagnostic) {
         // A body that is lowered for several targets finds faults at the same places in each.
         let is_known = |other: &Diagnostic| other.span == diagnostic.span && other.severity == diagnostic.severity;

@@ -251,14 +251,19 @@ impl Cx<'_> {
     }
 
     pub(super) fn undefined(&mut self, name: &str, span: Span) -> super::Reported {
-        let names = self.env.map_names();
         let diagnostic = Diagnostic::error(span, format!("Undefined map: {name}"));
-        let hint = match names::nearest(name, names.iter().map(String::as_str)) {
-            Some(near) => format!("did you mean {near}?"),
-            None => format!("nothing is ever assigned to it: {name} = ...; or {name}[key] = ...;"),
-        };
-        self.env.report_undefined(name, diagnostic.hint(hint));
+        // Otherwise the map may only be assigned further down, and nobody is told what this pass finds.
+        let diagnostic = if self.env.may_be_last_pass() { diagnostic.hint(self.instead_of(name)) } else { diagnostic };
+        self.env.report_undefined(name, diagnostic);
         super::Reported
+    }
+
+    fn instead_of(&self, undefined: &str) -> String {
+        let names = self.env.map_names();
+        match names::nearest(undefined, names.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("nothing is ever assigned to it: {undefined} = ...; or {undefined}[key] = ...;"),
+        }
     }
 }
 

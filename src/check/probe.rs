@@ -261,6 +261,10 @@ impl Lowering<'_> {
             }),
             Sharing::Impossible => targets.iter().map(std::slice::from_ref).map(<[Target]>::to_vec).collect(),
         };
+        // They can share it after all, or the only one need not.
+        if groups.len() == 1 {
+            return probes.push(probe);
+        }
         // What the attempt needed is made anew for each group.
         self.env.plan = plan;
         if groups.len() as u64 > self.config.max_bpf_progs {
