@@ -212,9 +212,7 @@ impl Cx<'_> {
                 Err(self
                     .error(Diagnostic::error(span, message).hint(format!("{} probes have none", self.probe.name()))))
             }
-            Ok(fields) => {
-                Ok(Rc::clone(self.fields.insert(fields.into())))
-            }
+            Ok(fields) => Ok(Rc::clone(self.fields.insert(fields.into()))),
             Err(diagnostic) => Err(self.error(diagnostic)),
         }
     }

@@ -247,9 +247,15 @@ struct Lowering<'a> {
 
 impl Lowering<'_> {
     fn targets(&mut self, of: &'static ProbeType, targets: &[Target], probes: &mut Vec<ir::Probe>) {
-        if targets.is_empty() {
-            return;
+        match targets {
+            [] => {}
+            [_] => probes.extend(self.body(of, targets).map(|(probe, _)| probe)),
+            [..] => self.many_targets(of, targets, probes),
         }
+    }
+
+    /// Tries whether all can share a program, and finds out which do.
+    fn many_targets(&mut self, of: &'static ProbeType, targets: &[Target], probes: &mut Vec<ir::Probe>) {
         let plan = self.env.plan.clone();
         let Some((probe, sharing)) = self.body(of, targets) else { return };
         let groups = match sharing {
@@ -261,7 +267,6 @@ impl Lowering<'_> {
             }),
             Sharing::Impossible => targets.iter().map(std::slice::from_ref).map(<[Target]>::to_vec).collect(),
         };
-        // They can share it after all, or the only one need not.
         if groups.len() == 1 {
             return probes.push(probe);
         }
