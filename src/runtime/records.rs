@@ -61,7 +61,7 @@ const LEAST_RECORD: usize = 16;
 const CALM: Duration = Duration::from_millis(100);
 
 /// Unread bytes that call for haste.
-const BACKLOG: usize = 64 << 10;
+const BACKLOG: usize = 16 << 10;
 
 impl Records {
     pub fn open(plan: &Plan, maps: &Maps) -> Result<Records> {
@@ -80,7 +80,6 @@ impl Records {
     /// Hands over records until none are left, or so many of each ring were seen, or the rings went quiet for a moment, or it took
     /// long (the last two only with patience).
     pub fn drain(&mut self, ends: &Ends, patience: Patience, limit: usize, to: &mut dyn Reader) -> Result<Drained> {
-        self.hurry();
         let mut records = match &mut self.packets {
             Some(packets) => packets.drain(to)?,
             None => 0,
@@ -91,8 +90,11 @@ impl Records {
                 let Some(record) = ring.next() else { break };
                 to.record(record.bytes())?;
                 records += 1;
-                if patience == Patience::Some && seen % OFTEN == 0 && since.elapsed() > LONG {
-                    break;
+                if seen % OFTEN == 1 {
+                    hurry(&mut self.precedence, record.unread());
+                    if patience == Patience::Some && since.elapsed() > LONG {
+                        break;
+                    }
                 }
                 let is_flood = self.pace == Pace::Flood || seen > 1;
                 if patience == Patience::Some && is_flood && record.is_last() {
@@ -132,13 +134,12 @@ impl Records {
         let [data, control] = [&self.data, &self.control].map(|ring| ring.as_ref().map(Ring::fd));
         [data, control, self.packets.as_ref().map(Packets::fd)]
     }
+}
 
-    /// Whoever writes faster than is read has to wait from then on, until the flood is over: events are not to be lost for want of the
-    /// processor.
-    fn hurry(&mut self) {
-        let unread = self.data.as_ref().map_or(0, Ring::unread);
-        if unread > BACKLOG {
-            self.precedence.get_or_insert_with(Precedence::take);
-        }
+/// Whoever writes faster than is read has to wait from then on, until the flood is over: events are not to be lost for want of the
+/// processor. That is looked for while reading, too: a reader that is put aside in its midst may find the ring full later.
+fn hurry(precedence: &mut Option<Precedence>, unread: usize) {
+    if unread > BACKLOG {
+        precedence.get_or_insert_with(Precedence::take);
     }
 }

@@ -62,8 +62,13 @@ impl Record<'_> {
         &self.item
     }
 
+    /// Bytes that wait to be read, its own among them.
+    pub fn unread(&self) -> usize {
+        self.positions.unread()
+    }
+
     /// Whether nothing has been written after it yet.
     pub fn is_last(&self) -> bool {
-        self.positions.unread() <= (HEADER + self.item.len()).next_multiple_of(HEADER)
+        self.unread() <= (HEADER + self.item.len()).next_multiple_of(HEADER)
     }
 }
