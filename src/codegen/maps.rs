@@ -264,7 +264,7 @@ impl Gen<'_> {
         let count = self.slot_words(map);
         self.enter();
         for (index, op, value) in prepared {
-            self.step(slot, index, count, op, value, done);
+            self.step(map, slot, (index, count), (op, value), done);
         }
         self.set_mark(map, Place::new(Base::Reg(slot), 0));
         self.leave();
@@ -326,10 +326,18 @@ impl Gen<'_> {
         self.asm.get(slot)
     }
 
-    fn step(&mut self, slot: VReg, index: Operand, count: i64, op: StepOp, value: Operand, done: Label) {
+    fn step(
+        &mut self,
+        map: MapId,
+        slot: VReg,
+        (index, count): (Operand, i64),
+        (op, value): (StepOp, Operand),
+        done: Label,
+    ) {
         let last = count - 1 - i64::from(words_after(op));
         let word = self.word(Place::new(Base::Reg(slot), 0), index, last, done);
         match op {
+            StepOp::Add if self.shared.overlapping.contains(&map) => self.asm.atomic_add(word, value),
             StepOp::Add => {
                 let old = self.asm.load(Size::B8, word);
                 let new = self.asm.alu(Alu::Add, old.into(), value);

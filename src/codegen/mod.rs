@@ -17,6 +17,7 @@ mod loops;
 mod maps;
 mod memory;
 mod merge;
+mod overlap;
 mod records;
 mod scalar;
 mod stacks;
@@ -24,6 +25,8 @@ mod state;
 mod stmt;
 mod strings;
 mod unwind;
+
+use std::collections::BTreeSet;
 
 use crate::bpf::asm::AsmError;
 use crate::bpf::unit::Unit;
@@ -51,7 +54,7 @@ const STACK: u64 = 512;
 pub fn generate(program: Program, kernel: &dyn Kernel) -> Result<Compiled, Vec<Diagnostic>> {
     let Program { probes, mut plan } = program;
     faults::register(&probes, &mut plan);
-    let mut shared = Shared::register(&mut plan, Guard::of(&probes, kernel));
+    let mut shared = Shared::register(&mut plan, &probes, kernel);
     let (mut units, mut needs) = all(&probes, &plan, kernel, &shared)?;
     if needs.scratch > PER_CPU_VALUE {
         shared.memory = Memory::ForEachCpu;
@@ -120,7 +123,8 @@ fn large_keys(plan: &Plan, kernel: &dyn Kernel) -> Vec<Diagnostic> {
 /// Bytes of the ring for records that must get through.
 const CONTROL_BYTES: u32 = 64 << 10;
 
-/// What all programs have in common: the maps that the generated code itself works with, and what keeps the processor.
+/// What all programs have in common: the maps that the generated code itself works with, what keeps the processor, and the aggregations
+/// that they may change in each other's midst.
 struct Shared {
     ring: MapId,
     /// Where actions need it.
@@ -130,6 +134,7 @@ struct Shared {
     zeros: MapId,
     memory: Memory,
     guard: Option<Guard>,
+    overlapping: BTreeSet<MapId>,
 }
 
 /// What the scratch map is made of.
@@ -148,7 +153,9 @@ const OLD_KEY: u32 = 512;
 const PER_CPU_VALUE: u32 = 32 << 10;
 
 impl Shared {
-    fn register(plan: &mut Plan, guard: Option<Guard>) -> Self {
+    fn register(plan: &mut Plan, probes: &[Probe], kernel: &dyn Kernel) -> Self {
+        let guard = Guard::of(probes, kernel);
+        let overlapping = overlap::overlapping(probes, guard);
         let mut map =
             |role, kind, key_size| plan.shared_map(Map { role, kind, key_size, value_size: 0, max_entries: 1 });
         let ring = map(Role::Ring(Lane::Data), MapKind::Ring, 0);
@@ -160,7 +167,7 @@ impl Shared {
             let (role, kind) = (Role::Ring(Lane::Control), MapKind::Ring);
             plan.shared_map(Map { role, kind, key_size: 0, value_size: 0, max_entries: CONTROL_BYTES })
         });
-        Self { ring, control, scratch, counters, zeros, memory: Memory::PerCpu, guard }
+        Self { ring, control, scratch, counters, zeros, memory: Memory::PerCpu, guard, overlapping }
     }
 }
 
