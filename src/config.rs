@@ -14,6 +14,8 @@ pub struct Config {
     pub hist_percentiles: bool,
     pub max_map_keys: u64,
     pub max_strlen: u64,
+    /// Places for different stacks, of each kind.
+    pub max_stacks: u64,
     pub max_probes: u64,
     pub max_bpf_progs: u64,
     pub max_cat_bytes: u64,
@@ -120,6 +122,7 @@ impl Default for Config {
             hist_percentiles: false,
             max_map_keys: MAX_MAP_KEYS,
             max_strlen: 1024,
+            max_stacks: 16384,
             max_probes: 1024,
             max_bpf_progs: 1024,
             max_cat_bytes: 10240,

@@ -92,9 +92,11 @@ pub(super) enum Sharing {
     Impossible,
 }
 
-/// Entries of a stack map, and of the list of processes already seen.
-const STACKS: u32 = 16384;
+/// Entries of the list of processes already seen.
 const PROCESSES: u32 = 4096;
+
+/// Border for what the script sets: what the kernel can still find memory for.
+const MOST_STACKS: u64 = 1 << 24;
 
 impl Cx<'_> {
     /// Registers an action whose record carries `values`, and gives the statement that sends it.
@@ -162,12 +164,14 @@ impl Cx<'_> {
             Unwinder::FramePointers => (MapKind::StackTrace, 0),
             Unwinder::Tables => (MapKind::Hash, 8),
         };
+        // The kernel rounds the number of places up to a power of two; there are as many stacks to put there.
+        let max_entries = self.env.plan.config.max_stacks.clamp(1, MOST_STACKS).next_power_of_two() as u32;
         self.env.plan.shared_map(Map {
             role: Role::Stacks(stack),
             kind,
             key_size: 4,
             value_size: before + 8 * stack.limit,
-            max_entries: STACKS,
+            max_entries,
         })
     }
 

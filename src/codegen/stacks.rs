@@ -10,8 +10,8 @@ use crate::types::{Side, StackType, Type, Unwinder};
 
 /// `BPF_F_USER_STACK`.
 const USER_STACK: i64 = 1 << 8;
-/// `-EEXIST`: another stack with the same hash is there.
-const COLLIDES: i64 = -17;
+/// `-EFAULT`: there is no such stack, which is no loss.
+const NO_STACK: i64 = -14;
 const ANY: i64 = 0;
 /// The process id in what `bpf_get_current_pid_tgid` gives.
 const PROCESS: i64 = 0xffff_ffff_0000_0000u64 as i64;
@@ -28,7 +28,8 @@ impl Gen<'_> {
         let ctx = Arg::Address(self.ctx(0));
         let id = self.asm.call(Helper::GET_STACKID, &[ctx, Arg::Map(map), Arg::Imm(flags(stack.side))]);
         let fine = self.asm.label();
-        self.asm.branch(Cond::Ne, id.into(), Operand::Imm(COLLIDES), fine);
+        self.asm.branch(Cond::SGe, id.into(), Operand::Imm(0), fine);
+        self.asm.branch(Cond::Eq, id.into(), Operand::Imm(NO_STACK), fine);
         self.count(collision);
         self.asm.place(fine);
         let id = self.asm.alu(Alu::And, id.into(), Operand::Imm(0xffff_ffff));

@@ -205,6 +205,13 @@ pub const KEYS: &[Key] = &[
         get: Some(|config| Shown::Truth(config.hist_percentiles)),
     },
     Key {
+        name: "max_stacks",
+        old: &[],
+        doc: "places for different stacks, rounded up to a power of two; two that come to the same one cannot both be kept",
+        set: Setter::Number(|config, value| config.max_stacks = value),
+        get: Some(|config| Shown::Number(config.max_stacks)),
+    },
+    Key {
         name: "control_characters",
         old: &[],
         doc: "how control characters in values are shown: `escaped`, `raw`, or (`auto`) escaped on a terminal only",

@@ -85,9 +85,10 @@ fn loss(cause: &Cause, count: u64, place: &Option<Place>) -> Loss {
         Cause::OutOfBounds => {
             ("out_of_bounds", format!("{} out of an array's bounds: each gave 0", many("read", count)))
         }
-        Cause::StackCollision => {
-            ("stack_collision", format!("{} lost: others with the same hash were there", many("stack", count)))
-        }
+        Cause::StackCollision => (
+            "stack_collision",
+            format!("{} lost: others were in their places (max_stacks sets how many there are)", many("stack", count)),
+        ),
         Cause::LoopBound { limit } => {
             ("loop_bound", format!("{} ended early, after {limit} rounds", many("loop", count)))
         }

@@ -57,6 +57,10 @@ pub struct Case {
     /// Regular expressions, and how often each must match.
     #[serde(default)]
     pub stdout_counts: Vec<(String, usize)>,
+    /// Regular expressions, and what the numbers in their groups come to, over all matches on stdout and stderr; a match without a
+    /// number counts as one.
+    #[serde(default)]
+    pub sums: Vec<(String, u64)>,
     pub stderr: Option<String>,
     #[serde(default)]
     pub stderr_matches: Vec<String>,
@@ -85,6 +89,7 @@ impl Case {
             stdout_matches: Vec::new(),
             stdout_lacks: Vec::new(),
             stdout_counts: Vec::new(),
+            sums: Vec::new(),
             stderr: None,
             stderr_matches: Vec::new(),
             ..self.clone()
@@ -96,6 +101,7 @@ impl Case {
     fn expects_something(&self) -> bool {
         let lists = [&self.stdout_matches, &self.stdout_lacks, &self.stderr_matches];
         !self.stdout_counts.is_empty()
+            || !self.sums.is_empty()
             || self.stdout.is_some()
             || self.stderr.is_some()
             || self.exit != 0

@@ -1,6 +1,6 @@
 //! Turns an outcome into a verdict: nothing, or the text that tells what differs from the expectation.
 
-use regex::RegexBuilder;
+use regex::{Captures, RegexBuilder};
 
 use crate::case::Case;
 use crate::diff;
@@ -20,8 +20,14 @@ pub fn judge(outcome: &Outcome) -> Result<(), String> {
         matched("stdout", &case.stdout_lacks, &outcome.stdout)?,
     ];
     let counts = miscounted(&case.stdout_counts, &outcome.stdout)?;
-    let faults: Vec<String> =
-        exit.into_iter().chain(texts.into_iter().flatten()).chain(patterns.concat()).chain(counts).collect();
+    let sums = unequal(&case.sums, &format!("{}\n{}", outcome.stdout, outcome.stderr))?;
+    let faults: Vec<String> = exit
+        .into_iter()
+        .chain(texts.into_iter().flatten())
+        .chain(patterns.concat())
+        .chain(counts)
+        .chain(sums)
+        .collect();
     if faults.is_empty() { Ok(()) } else { Err(explain(outcome, &faults)) }
 }
 
@@ -66,6 +72,23 @@ fn miscounted(counts: &[(String, usize)], text: &str) -> Result<Vec<String>, Str
         }
     }
     Ok(faults)
+}
+
+fn unequal(sums: &[(String, u64)], text: &str) -> Result<Vec<String>, String> {
+    let mut faults = Vec::new();
+    for (pattern, expected) in sums {
+        let regex = RegexBuilder::new(pattern).multi_line(true).build().map_err(|error| error.to_string())?;
+        let sum: u64 = regex.captures_iter(text).map(|found| number(&found)).sum();
+        if sum != *expected {
+            faults.push(format!("the sum is {sum}, not {expected}: {pattern}"));
+        }
+    }
+    Ok(faults)
+}
+
+/// That of the group that took part.
+fn number(found: &Captures<'_>) -> u64 {
+    found.iter().skip(1).flatten().next().map_or(1, |group| group.as_str().parse().unwrap_or(0))
 }
 
 /// The patterns of which it holds that they match, or do not.
