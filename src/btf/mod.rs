@@ -109,7 +109,9 @@ impl Btf {
 
     /// The first type of this kind and name.
     pub fn find(&self, name: &str, kind: Kind) -> Option<TypeId> {
-        self.ids_named(name).find(|id| self.kind(*id) == Some(kind))
+        let (ids, strings) = (self.base.layout.count() - 1, self.base.strings_len());
+        let mut of_added = self.added.iter().flat_map(|added| added.search(name, strings)).map(|id| TypeId(ids + id.0));
+        of_added.find(|id| self.kind(*id) == Some(kind)).or_else(|| self.base.find(name, kind))
     }
 
     /// A type as C writes its name: `struct task_struct`, `union sigval`, `enum pid_type`, `pid_t`, `unsigned int`.
@@ -330,14 +332,6 @@ impl Btf {
     /// The number after the last one.
     fn count(&self) -> u32 {
         self.base.layout.count() + self.added.as_ref().map_or(0, |added| added.layout.count() - 1)
-    }
-
-    /// All types of this name.
-    fn ids_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = TypeId> + 'a {
-        let (ids, strings) = (self.base.layout.count() - 1, self.base.strings_len());
-        let of_added = self.added.iter().flat_map(move |added| added.search(name, strings));
-        let of_base = std::iter::once(&self.base).flat_map(move |base| base.ids_named(name));
-        of_added.map(move |id| TypeId(ids + id.0)).chain(of_base)
     }
 
     fn text(&self, offset: u32) -> &str {
