@@ -1,30 +1,23 @@
 //! Dead code goes away: what only defines registers that nothing needs.
 
-use super::asm::VReg;
 use super::lir::{Block, Function, Op};
 use super::live::{self, Flow, RegSet};
 
 /// Removes pure operations whose results nothing with an effect depends on, circles among variables included.
 pub(super) fn sweep(function: &mut Function, regs: usize) {
-    let mut definitions: Vec<Vec<&Op>> = vec![Vec::new(); regs];
     let mut needed = vec![false; regs];
-    let mut pending = Vec::new();
-    for inst in function.insts() {
-        match inst.op.def() {
-            Some(reg) if inst.op.is_pure() => definitions[reg.0 as usize].push(&inst.op),
-            _ => inst.op.each_use(|reg, _| need(reg, &mut needed, &mut pending)),
-        }
-    }
-    while let Some(reg) = pending.pop() {
-        for op in &definitions[reg.0 as usize] {
-            op.each_use(|reg, _| need(reg, &mut needed, &mut pending));
+    let is_needed = |op: &Op, needed: &[bool]| !op.is_pure() || op.def().is_some_and(|reg| needed[reg.0 as usize]);
+    // Values are mostly defined before they are used, so few rounds find all.
+    let mut changed = true;
+    while std::mem::take(&mut changed) {
+        for inst in function.insts().rev() {
+            if is_needed(&inst.op, &needed) {
+                inst.op.each_use(|reg, _| changed |= !std::mem::replace(&mut needed[reg.0 as usize], true));
+            }
         }
     }
     for block in &mut function.blocks {
-        block.insts.retain(|inst| match inst.op.def() {
-            Some(reg) => needed[reg.0 as usize] || !inst.op.is_pure(),
-            None => true,
-        });
+        block.insts.retain(|inst| is_needed(&inst.op, &needed));
     }
 }
 
@@ -52,10 +45,4 @@ fn sweep_block(block: &mut Block, mut wanted: RegSet<'_>) {
     let keep: Vec<bool> = back.collect();
     let mut keep = keep.into_iter().rev();
     block.insts.retain(|_| keep.next() == Some(true));
-}
-
-fn need(reg: VReg, needed: &mut [bool], pending: &mut Vec<VReg>) {
-    if !std::mem::replace(&mut needed[reg.0 as usize], true) {
-        pending.push(reg);
-    }
 }

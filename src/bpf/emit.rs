@@ -8,13 +8,14 @@ use std::collections::HashMap;
 
 use super::asm::{Alu, Asm, AsmError, Assembled, Callee, Cond, FunctionId, Label, Operand, Slot, VReg};
 use super::color::parameter;
+use super::flow::{self, Positions};
 use super::fold::negated;
 use super::frame::{Frame, STACK};
 use super::insn::{Insn, Reg, Source, Wide};
 use super::lir::{Argument, Function, Inst, LOW_HALF, Memory, MemoryBase, Op, commutes};
 use super::regs::Registers;
 use super::unit::{FunctionInfo, Reloc, RelocTarget};
-use super::{dead, flow, moves, regs};
+use super::{dead, moves, regs};
 use crate::source::Span;
 
 pub(super) fn assemble(mut asm: Asm) -> Result<Assembled, AsmError> {
@@ -125,7 +126,7 @@ impl Emitter {
         let at = self.here();
         self.starts.insert(id, at);
         self.functions.push(FunctionInfo { at, name: function.name.clone(), params: function.params });
-        let mut body = Body { out: self, registers, frame, starts: HashMap::new(), jumps: Vec::new(), next: None };
+        let mut body = Body { out: self, registers, frame, jumps: Vec::new(), next: None };
         body.emit(function)
     }
 
@@ -153,7 +154,6 @@ struct Body<'a> {
     out: &'a mut Emitter,
     registers: &'a Registers,
     frame: &'a Frame,
-    starts: HashMap<Label, u32>,
     /// Jump instructions and where they go.
     jumps: Vec<(u32, Label)>,
     /// The block that the current one may fall into.
@@ -163,9 +163,10 @@ struct Body<'a> {
 impl Body<'_> {
     fn emit(&mut self, function: &Function) -> Result<(), AsmError> {
         let mut span = None;
+        let mut starts = Vec::with_capacity(function.blocks.len());
         let explicit = flow::explicit_jumps(&function.blocks);
         for (at, block) in function.blocks.iter().enumerate() {
-            self.starts.insert(block.label, self.out.here());
+            starts.push(self.out.here());
             self.next = function.blocks.get(at + 1).filter(|_| !explicit[at]).map(|block| block.label);
             for inst in &block.insts {
                 let first = self.out.here();
@@ -179,8 +180,9 @@ impl Body<'_> {
                 }
             }
         }
+        let positions = Positions::of(&function.blocks);
         for (at, label) in std::mem::take(&mut self.jumps) {
-            let distance = i64::from(self.starts[&label]) - i64::from(at) - 1;
+            let distance = i64::from(starts[positions[label]]) - i64::from(at) - 1;
             self.out.insns[at as usize].off = i16::try_from(distance).map_err(|_| AsmError::JumpTooFar)?;
         }
         Ok(())

@@ -181,7 +181,7 @@ pub(super) fn explicit_jumps(blocks: &[Block]) -> Vec<bool> {
     let positions = Positions::of(blocks);
     let mut explicit = vec![false; blocks.len()];
     let mut visits = vec![Visit::Not; blocks.len()];
-    let mut stack = vec![(0, ways(blocks, &positions, 0).into_iter())];
+    let mut stack = vec![(0, ways(blocks, &positions, 0))];
     visits[0] = Visit::Open;
     while let Some((at, rest)) = stack.last_mut() {
         let at = *at;
@@ -192,7 +192,7 @@ pub(super) fn explicit_jumps(blocks: &[Block]) -> Vec<bool> {
             }
             Some(next) if visits[next] == Visit::Not => {
                 visits[next] = Visit::Open;
-                stack.push((next, ways(blocks, &positions, next).into_iter()));
+                stack.push((next, ways(blocks, &positions, next)));
             }
             Some(next) => {
                 let jumps = matches!(blocks[at].successors(), [Some(_), None]);
@@ -204,13 +204,13 @@ pub(super) fn explicit_jumps(blocks: &[Block]) -> Vec<bool> {
 }
 
 /// The blocks that control may go to, in the order in which the kernel follows them.
-fn ways(blocks: &[Block], positions: &Positions, at: usize) -> Vec<usize> {
-    let ways: Vec<usize> = blocks[at].successors().into_iter().flatten().map(|label| positions[label]).collect();
-    match ways[..] {
+fn ways(blocks: &[Block], positions: &Positions, at: usize) -> impl Iterator<Item = usize> + use<> {
+    let ways = match blocks[at].successors().map(|label| label.map(|label| positions[label])) {
         // A branch to the next block is emitted as the opposite branch to the other.
-        [then, other] if then != at + 1 => vec![other, then],
-        _ => ways,
-    }
+        [Some(then), other @ Some(_)] if then != at + 1 => [other, Some(then)],
+        ways => ways,
+    };
+    ways.into_iter().flatten()
 }
 
 fn redirect(block: &mut Block, from: Label, to: Label) {

@@ -138,8 +138,8 @@ impl Groups {
 
     /// Makes one group of two, by their roots.
     fn merge(&mut self, to: usize, from: usize) {
-        let ranges = [std::mem::take(&mut self.ranges[to]), std::mem::take(&mut self.ranges[from])];
-        self.ranges[to] = union(ranges.concat());
+        let moved = std::mem::take(&mut self.ranges[from]);
+        self.ranges[to] = union(&self.ranges[to], &moved);
         let mut moved = std::mem::take(&mut self.definitions[from]);
         self.definitions[to].append(&mut moved);
         self.definitions[to].sort_unstable();
@@ -162,11 +162,15 @@ impl Groups {
     }
 }
 
-/// Segments in order, those that touch joined.
-fn union(mut segments: Vec<Segment>) -> Vec<Segment> {
-    segments.sort_unstable_by_key(|segment| segment.start);
-    let mut joined: Vec<Segment> = Vec::with_capacity(segments.len());
-    for segment in segments {
+/// The segments of both, in order; those that touch are joined.
+fn union(a: &[Segment], b: &[Segment]) -> Vec<Segment> {
+    let mut joined: Vec<Segment> = Vec::with_capacity(a.len() + b.len());
+    let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
+    while let Some(&segment) = match (a.peek(), b.peek()) {
+        (Some(x), Some(y)) if x.start <= y.start => a.next(),
+        (_, Some(_)) => b.next(),
+        (_, None) => a.next(),
+    } {
         match joined.last_mut() {
             Some(last) if last.end >= segment.start => last.end = last.end.max(segment.end),
             _ => joined.push(segment),
