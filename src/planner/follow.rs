@@ -22,9 +22,8 @@ const NAME: u32 = 16;
 
 /// Reads directly what can be. Where reads that fail are to be told of, only those are, that cannot.
 pub fn read_directly(probes: &mut [Probe], kernel: &dyn Kernel, faults: Faults) {
-    let Some(btf) = kernel.btf().filter(|_| kernel.types_are_its_own() && probes.iter().any(is_concerned)) else {
-        return;
-    };
+    let may_be_read = kernel.types_are_its_own() && probes.iter().any(is_concerned);
+    let Some(btf) = may_be_read.then(|| kernel.btf()).flatten() else { return };
     let task = Task::of(btf).filter(|_| kernel.has(Feature::TaskPointers));
     let casts = Casts { kernel, known: RefCell::default() };
     for probe in probes {
