@@ -41,7 +41,7 @@ fn formatted(format: &str, unix_ns: i128, special: impl Fn(&str, i32) -> Option<
             Some(special) => text.push_str(&special),
             None if conversion.is_empty() => text.push('%'),
             None => {
-                let whole = format!("%{conversion}");
+                let whole = in_full(conversion);
                 text.push_str(&broken.to_string(&whole).unwrap_or(whole));
             }
         }
@@ -49,6 +49,17 @@ fn formatted(format: &str, unix_ns: i128, special: impl Fn(&str, i32) -> Option<
     }
     text.push_str(rest);
     text
+}
+
+/// A conversion as the C locale has it, which knows no eras and no digits but its own.
+fn in_full(conversion: &str) -> String {
+    match conversion.trim_start_matches(['E', 'O']) {
+        "c" => "%a %b %e %H:%M:%S %Y".to_string(),
+        "x" => "%m/%d/%y".to_string(),
+        "X" => "%H:%M:%S".to_string(),
+        "r" => "%I:%M:%S %p".to_string(),
+        other => format!("%{other}"),
+    }
 }
 
 /// Flags and width, then one letter.
@@ -68,5 +79,8 @@ mod tests {
         assert_eq!(format("%s %f %l %k %% 100%", time), "1700000000 123456 123 123456789 % 100%");
         assert_eq!(plain("%s %f", time), "1700000000 %f");
         assert_eq!(format("%Y-%m-%dT%H:%M:%S", time).len(), 19);
+        for (short, full) in [("%c", "%a %b %e %T %Y"), ("%x", "%D"), ("%r", "%I:%M:%S %p"), ("%Ey%OdE", "%y%dE")] {
+            assert_eq!(format(short, time), format(full, time));
+        }
     }
 }

@@ -75,29 +75,29 @@ fn count(_: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
 }
 
 fn sum(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
-    let value = cx.scalar(&call.args[0])?;
+    let value = cx.number_arg(call, 0)?;
     Ok(Update::whole(Aggregate::Sum(value.ty.sign()), vec![step(0, StepOp::Add, value)]))
 }
 
 fn min(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
-    let value = cx.scalar(&call.args[0])?;
+    let value = cx.number_arg(call, 0)?;
     let sign = value.ty.sign();
     Ok(Update::whole(Aggregate::Min(sign), vec![step(0, StepOp::Min(sign), value)]))
 }
 
 fn max(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
-    let value = cx.scalar(&call.args[0])?;
+    let value = cx.number_arg(call, 0)?;
     let sign = value.ty.sign();
     Ok(Update::whole(Aggregate::Max(sign), vec![step(0, StepOp::Max(sign), value)]))
 }
 
 fn avg(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
-    let value = cx.scalar(&call.args[0])?;
+    let value = cx.number_arg(call, 0)?;
     Ok(Update::whole(Aggregate::Avg(value.ty.sign()), totals(value)))
 }
 
 fn stats(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
-    let value = cx.scalar(&call.args[0])?;
+    let value = cx.number_arg(call, 0)?;
     Ok(Update::whole(Aggregate::Stats(value.ty.sign()), totals(value)))
 }
 
@@ -108,7 +108,7 @@ fn totals(value: Expr) -> Vec<Step> {
 }
 
 fn hist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
-    let value = cx.scalar(&call.args[0])?;
+    let value = cx.number_arg(call, 0)?;
     let bits = bits(cx, call, 1)?;
     let bucket = ExprKind::Log2Bucket { value, bits };
     Ok(Update::whole(Aggregate::Hist { bits }, vec![one_more(bucket, call)]))
@@ -127,7 +127,7 @@ pub(super) fn bits(cx: &mut Cx<'_>, call: &Call<'_>, index: usize) -> Fallible<u
 }
 
 fn quantiles(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
-    let value = cx.scalar(&call.args[0])?;
+    let value = cx.number_arg(call, 0)?;
     let span = call.span;
     let mut block = Vec::new();
     let value = cx.named("value", value, &mut block);
@@ -149,7 +149,7 @@ fn quantiles(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
 }
 
 fn lhist(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
-    let value = cx.scalar(&call.args[0])?;
+    let value = cx.number_arg(call, 0)?;
     let min = cx.literal_int(&call.args[1], "lhist() min")?;
     let max = cx.literal_int(&call.args[2], "lhist() max")?;
     let step = cx.literal_int(&call.args[3], "lhist() step")?;

@@ -53,12 +53,13 @@ fn print_file(action: &Action, values: &[Value], host: &mut dyn Host) -> Result<
     }
 }
 
-/// What the command says to either of its outputs goes through one pipe, so that it stays in order.
+/// What the command says to either of its outputs goes through one pipe, so that it stays in order. It may be empty,
+/// which braces alone would not be.
 fn run_command(action: &Action, values: &[Value], host: &mut dyn Host) -> Result<()> {
     let command = String::from_utf8_lossy(&text_of(action, values, host)).into_owned();
     // What was printed before must stand before what the command prints.
     host.sink().flush()?;
-    match Command::new("sh").args(["-c", &format!("{{ {command}\n}} 2>&1")]).output() {
+    match Command::new("sh").args(["-c", &format!("{{ :; {command}\n}} 2>&1")]).output() {
         Ok(output) if output.status.success() => host.sink().text(action.name, &output.stdout),
         Ok(output) => {
             let how = output.status.code().map_or("by a signal".to_string(), |code| format!("with code {code}"));

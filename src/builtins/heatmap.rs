@@ -18,7 +18,7 @@ pub const ROWS: &[Builtin] = &[Builtin {
 }];
 
 fn heatmap(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Update> {
-    let value = cx.scalar(&call.args[0])?;
+    let value = cx.number_arg(call, 0)?;
     let interval = limit(cx, call, 1, "interval_ns")?;
     let bits = bits(cx, call, 2)?;
     let part = binary(BinaryOp::Div, time(cx, call)?, interval, Type::U64);

@@ -170,15 +170,16 @@ fn has_key(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 
 fn find(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let (map, key) = entry(cx, call)?;
-    let MapValue::Plain(ty) = map.value else {
-        let message = format!("find() does not support maps of type {}", map.value);
-        return Err(cx.error(Diagnostic::error(call.span, message)));
+    let value = match &map.value {
+        MapValue::Plain(ty) => {
+            Expr::new(ExprKind::MapGet { map: map.map, key: Some(key.clone()) }, ty.clone(), call.span)
+        }
+        MapValue::Aggregate(of) => cx.merged(*of, &map.name, Some(key.clone()), call.span)?,
     };
     // The variable must exist: it keeps its value if there is no entry.
     cx.expr(&call.args[2])?;
     let found = cx.fresh("found", Type::Bool);
-    let has = Expr::new(ExprKind::MapHas { map: map.map, key: key.clone() }, Type::Bool, call.span);
-    let value = Expr::new(ExprKind::MapGet { map: map.map, key: Some(key) }, ty, call.span);
+    let has = Expr::new(ExprKind::MapHas { map: map.map, key }, Type::Bool, call.span);
     let then = vec![cx.assign_value(&call.args[2], value, call.span)?];
     let cond = Expr::new(ExprKind::Var(found), Type::Bool, call.span);
     let statements = vec![

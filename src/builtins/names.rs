@@ -4,8 +4,8 @@ use super::Builtin;
 use crate::bpf::Helper;
 use crate::check::{Call, Cx, Fallible};
 use crate::diag::Diagnostic;
-use crate::ir::{BinaryOp, Expr, ExprKind};
-use crate::types::{Naming, Type};
+use crate::ir::{BinaryOp, CompareOp, Expr, ExprKind, Stmt, StmtKind};
+use crate::types::{Naming, Sign, Type};
 use crate::{errno, signal};
 
 pub const ROWS: &[Builtin] = &[
@@ -35,9 +35,9 @@ pub const ROWS: &[Builtin] = &[
         "strerror",
         "number",
         (1, 1),
-        "What an error number means, in the words of strerror(3).",
-        "tracepoint:syscalls:sys_exit_openat /args.ret < 0/ { @[strerror(-args.ret)] = count(); }",
-        |cx, call| named(cx, call, Naming::Error),
+        "What an error number means, negative or not, in the words of strerror(3).",
+        "tracepoint:syscalls:sys_exit_openat /args.ret < 0/ { @[strerror(args.ret)] = count(); }",
+        strerror,
     ),
     Builtin::function(
         "cgroup_path",
@@ -99,13 +99,35 @@ fn username(_: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 
 /// These numbers are C's `int`.
 fn named(cx: &mut Cx<'_>, call: &Call<'_>, naming: Naming) -> Fallible<Expr> {
-    let number = cx.scalar(&call.args[0])?;
+    let number = cx.number_arg(call, 0)?;
     let number = Expr::new(ExprKind::Convert(number), Type::I32, call.span);
     Ok(Expr::new(ExprKind::Convert(number), Type::Named(naming), call.span))
 }
 
+/// What a call returned is often passed as it is: negative.
+fn strerror(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
+    let given = cx.number_arg(call, 0)?;
+    if let ExprKind::Int(number) = *given.kind {
+        let number = Expr::int(i64::from(number as i32).abs(), Type::I32, call.span);
+        return Ok(Expr::new(ExprKind::Convert(number), Type::Named(Naming::Error), call.span));
+    }
+    let given = Expr::new(ExprKind::Convert(given), Type::I32, call.span);
+    let variable = cx.fresh("error", Type::I32);
+    let number = Expr::new(ExprKind::Var(variable), Type::I32, call.span);
+    let none = Expr::int(0, Type::I32, call.span);
+    let magnitude = ExprKind::Cond {
+        cond: Expr::compare(CompareOp::Lt, Sign::Signed, number.clone(), none),
+        then: super::binary(BinaryOp::Mul, number.clone(), -1, Type::I32),
+        otherwise: number,
+    };
+    let magnitude = Expr::new(magnitude, Type::I32, call.span);
+    let named = Expr::new(ExprKind::Convert(magnitude), Type::Named(Naming::Error), call.span);
+    let set = Stmt::new(StmtKind::Set(variable, given), call.span);
+    Ok(Expr::new(ExprKind::Seq(vec![set], named), Type::Named(Naming::Error), call.span))
+}
+
 fn cgroup_path(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    let id = cx.scalar(&call.args[0])?;
+    let id = cx.number_arg(call, 0)?;
     let pattern = match call.args.get(1) {
         Some(pattern) => String::from_utf8_lossy(&cx.literal_str(pattern, "cgroup_path()")?).into(),
         None => "".into(),

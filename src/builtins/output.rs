@@ -201,6 +201,10 @@ fn print_map(cx: &mut Cx<'_>, call: &Call<'_>, map: &MapArg) -> Fallible<Expr> {
     if call.args.len() > 1 && matches!(map.value, MapValue::Aggregate(Aggregate::Stats(_))) {
         cx.warn(call.span, "print()'s top and div arguments are ignored when used on stats() maps.");
     }
+    if cx.in_loop() {
+        let why = "Due to its asynchronous nature using 'print()' in a loop can lead to unexpected behavior. The map will likely be updated before the runtime can 'print' it.";
+        cx.warn(call.span, why);
+    }
     let emit =
         Emit { name: "print", act: show_map, format: None, map: Some((map.map, MapUse::Shown)), span: call.span };
     let send = cx.emit_control(emit, limits);

@@ -140,6 +140,7 @@ fn memcmp(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
 /// A value of at least so many bytes in memory; what a pointer leads to is read.
 fn memory(cx: &mut Cx<'_>, call: &Call<'_>, index: usize, len: u32) -> Fallible<Expr> {
     let value = cx.expr(&call.args[index])?;
+    let value = super::as_text(cx, value);
     match &value.ty {
         Type::Ptr(..) => {
             let ty = Type::Array(Box::new(Type::U8), len);

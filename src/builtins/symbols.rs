@@ -53,12 +53,12 @@ pub const ROWS: &[Builtin] = &[
 ];
 
 fn ksym(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    let address = cx.scalar(&call.args[0])?;
+    let address = cx.number_arg(call, 0)?;
     Ok(Expr::new(ExprKind::Convert(address), Type::KSym, call.span))
 }
 
 fn usym(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    let address = cx.scalar(&call.args[0])?;
+    let address = cx.number_arg(call, 0)?;
     let address = Expr::new(ExprKind::Convert(address), Type::U64, call.span);
     let process = Expr::new(ExprKind::Convert(process::process(cx, call.span)), Type::U64, call.span);
     let symbol = Expr::new(ExprKind::Compose(vec![(0, address), (8, process)]), Type::USym, call.span);

@@ -85,6 +85,14 @@ fn boot_time_plus(offset: i64, span: Span) -> Expr {
 
 fn strftime(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
     let format = cx.literal_str(&call.args[0], "strftime()")?;
+    if let ast::ExprKind::Call { name, args } = &*call.args[1].kind
+        && name.text == "nsecs"
+        && matches!(args.first().map(|clock| &*clock.kind), Some(ast::ExprKind::Ident(clock)) if clock == "monotonic")
+    {
+        let diagnostic = Diagnostic::error(call.args[1].span, "strftime() can not take a monotonic timestamp");
+        let hint = "that clock stands still while the machine sleeps: take nsecs, nsecs(boot) or nsecs(tai)";
+        return Err(cx.error(diagnostic.hint(hint)));
+    }
     let when = cx.number_arg(call, 1)?;
     if matches!(*when.kind, ExprKind::Int(number) if number < 0) {
         return Err(cx.error(Diagnostic::error(when.span, "strftime() does not accept negative timestamps")));

@@ -20,7 +20,7 @@ pub const ROWS: &[Builtin] = &[Builtin::function(
 )];
 
 fn unwatch(cx: &mut Cx<'_>, call: &Call<'_>) -> Fallible<Expr> {
-    let address = cx.scalar(&call.args[0])?;
+    let address = cx.number_arg(call, 0)?;
     let address = Expr::new(ExprKind::Convert(address), Type::U64, call.span);
     let emit = Emit { name: "unwatch", act: let_go, format: None, map: None, span: call.span };
     let statement = cx.emit(emit, vec![address]);

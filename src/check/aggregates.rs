@@ -31,7 +31,7 @@ impl Cx<'_> {
     }
 
     /// The value of an aggregation at a key, over all CPUs.
-    pub(super) fn merged(&mut self, of: Aggregate, name: &str, key: Option<Expr>, span: Span) -> Fallible<Expr> {
+    pub fn merged(&mut self, of: Aggregate, name: &str, key: Option<Expr>, span: Span) -> Fallible<Expr> {
         let Some(map) = self.env.map_id(name) else { return Err(self.undefined(name, span)) };
         if !self.kernel.has(Feature::PerCpuLookup) {
             let message = format!(

@@ -10,7 +10,7 @@ use crate::ir::{Expr, ExprKind, VarId};
 use crate::names;
 use crate::source::Span;
 use crate::syntax::{self, ast};
-use crate::types::{Int, Sign, Space, Type};
+use crate::types::{Int, Naming, Sign, Space, Type};
 
 impl Cx<'_> {
     /// Lowers an argument: something that has a value.
@@ -35,7 +35,8 @@ impl Cx<'_> {
             return Ok(value);
         }
         let message = format!("{}() only supports int arguments ({} provided)", call.builtin.name, kind_of(&value.ty));
-        Err(self.error(Diagnostic::error(call.args[index].span, message)))
+        let example = format!("for example: {}", call.builtin.example);
+        Err(self.error(Diagnostic::error(call.args[index].span, message).hint(example)))
     }
 
     /// An argument that must be a constant number.
@@ -386,6 +387,12 @@ fn base_type(name: &str) -> Option<Type> {
         "uint16" | "u16" | "uint16_t" => int(16, Sign::Unsigned),
         "uint32" | "u32" | "uint32_t" | "unsigned" => int(32, Sign::Unsigned),
         "uint64" | "u64" | "uint64_t" | "size_t" | "uintptr_t" => int(64, Sign::Unsigned),
+        "macaddr_t" => Some(Type::Mac),
+        "inet" => Some(Type::Inet),
+        "ksym_t" => Some(Type::KSym),
+        "usym_t" => Some(Type::USym),
+        "username_t" => Some(Type::Named(Naming::User)),
+        "cgroup_path_t" => Some(Type::Named(Naming::Cgroup("".into()))),
         _ => None,
     }
 }

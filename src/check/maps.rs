@@ -2,6 +2,7 @@
 
 use super::convert::{converted, join, tuple};
 use super::env::Keyed;
+use super::stmt::two_formats;
 use super::{Cx, Fallible};
 use crate::builtins::{self, Lower, Parted};
 use crate::diag::Diagnostic;
@@ -236,11 +237,17 @@ impl Cx<'_> {
             (MapValue::Aggregate(Aggregate::Hist { .. }), MapValue::Aggregate(Aggregate::Hist { .. })) => {
                 "Different bits in a single hist unsupported".to_string()
             }
+            (MapValue::Aggregate(Aggregate::LHist { .. }), MapValue::Aggregate(Aggregate::LHist { .. })) => {
+                "Different lhist bounds in a single map unsupported".to_string()
+            }
             (MapValue::Aggregate(Aggregate::Heat { .. }), MapValue::Aggregate(Aggregate::Heat { .. })) => {
                 "Different heatmap intervals or bits in a single map unsupported".to_string()
             }
             (MapValue::Aggregate(Aggregate::Series { .. }), MapValue::Aggregate(Aggregate::Series { .. })) => {
                 "Different tseries bounds in a single map unsupported".to_string()
+            }
+            (MapValue::Plain(Type::Timestamp(new)), MapValue::Plain(Type::Timestamp(old))) => {
+                two_formats(name, new, old)
             }
             _ => format!(
                 "Type mismatch for {name}: trying to assign value of type '{new}' when map already has a type '{old}'"

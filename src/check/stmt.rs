@@ -269,10 +269,12 @@ impl Cx<'_> {
             self.warn_of_cut(&value, ty);
         }
         let ty = joined.map_err(|old| {
-            let message = format!(
-                "Type mismatch for {name}: trying to assign value of type '{}' when variable already has a type '{old}'",
-                value.ty
-            );
+            let message = match (&value.ty, &old) {
+                (Type::Timestamp(new), Type::Timestamp(old)) => two_formats(name, new, old),
+                (new, _) => format!(
+                    "Type mismatch for {name}: trying to assign value of type '{new}' when variable already has a type '{old}'"
+                ),
+            };
             self.error(Diagnostic::error(value_span, message).label(local.key.declared, "its type comes from here"))
         })?;
         self.env.assign_var(&local.key, &ty).ok();
@@ -304,4 +306,11 @@ fn ends_here(statement: &ast::Stmt) -> bool {
         ast::StmtKind::Expr(expr) => matches!(&*expr.kind, ast::ExprKind::Call { name, .. } if name.text == "exit"),
         _ => false,
     }
+}
+
+/// The format of a time is part of its type, so that the kernel keeps a number only.
+pub(super) fn two_formats(name: &str, new: &str, old: &str) -> String {
+    format!(
+        "Type mismatch for {name}: it holds times in the format \"{old}\", this one is in \"{new}\": keep the nanoseconds in it, and give the format where they are printed"
+    )
 }

@@ -131,8 +131,8 @@ pub const FLAGS: &[Flag] = &[
         }
         Ok(())
     }),
-    flag(None, "test", "", "run the program's test probes", |to, _| mode(to, Mode::Test)),
-    flag(None, "bench", "", "run the program's bench probes", |to, _| mode(to, Mode::Bench)),
+    flag(None, "test", "", "run the program's test probes", |to, _| trial(to, "--test", Mode::Test)),
+    flag(None, "bench", "", "run the program's bench probes", |to, _| trial(to, "--bench", Mode::Bench)),
     flag(None, "fmt", "", "print the script formatted, or write it to the file given by -o", |to, _| {
         mode(to, Mode::Format)
     }),
@@ -221,6 +221,16 @@ const fn flag(
 fn mode(to: &mut Invocation, mode: Mode) -> Result<(), String> {
     to.mode = mode;
     Ok(())
+}
+
+/// Tests and benchmarks are not run in one go, nor beside anything else that `--mode` names.
+fn trial(to: &mut Invocation, name: &str, wanted: Mode) -> Result<(), String> {
+    match to.mode {
+        Mode::Test | Mode::Bench | Mode::Compile | Mode::CompileBench | Mode::Format => {
+            Err(format!("USAGE: {name} conflicts with existing --mode"))
+        }
+        _ => mode(to, wanted),
+    }
 }
 
 fn process(value: &str) -> Result<u32, String> {

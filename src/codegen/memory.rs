@@ -108,7 +108,11 @@ impl Gen<'_> {
             ExprKind::Load { addr, offset } => self.probe_read(to, expr.ty.size(), addr, *offset, expr.span)?,
             ExprKind::Resize(of) => self.resize(of, &expr.ty, to, padding)?,
             ExprKind::Terminate(of) => self.terminate(of, to, expr.ty.size(), padding)?,
-            ExprKind::Reinterpret(of) if of.ty.is_scalar() => self.write(of, to, padding)?,
+            ExprKind::Reinterpret(of) if of.ty.is_scalar() => {
+                // An array may lie anywhere, the number that it is made of may not.
+                let size = of.ty.size();
+                self.aligned(to, size, size, |code, place| code.write(of, place, padding))?;
+            }
             ExprKind::Element { base, index, count, outside } => {
                 self.element(base, index, *count, *outside, to, expr.ty.size())?;
             }
@@ -122,16 +126,31 @@ impl Gen<'_> {
             ExprKind::MapGet { map, key } => self.copy_from_map(*map, key.as_ref(), to, expr)?,
             ExprKind::Invoke { function, args } => {
                 // Functions rely on a multiple of 8 bytes.
-                let aligned = if to.offset % 8 == 0 { to } else { self.temporary(expr.ty.size()) };
-                self.invoke(*function, args, Some(aligned))?;
-                if aligned != to {
-                    self.copy(to, aligned, expr.ty.size());
-                }
+                self.aligned(to, expr.ty.size(), 8, |code, place| {
+                    code.invoke(*function, args, Some(place))?;
+                    Ok(())
+                })?;
             }
             _ => {
                 let from = self.place_of(expr)?;
                 self.copy(to, from, expr.ty.size());
             }
+        }
+        Ok(())
+    }
+
+    /// Has something written that needs an aligned place: beside the one that is given, if that is none.
+    fn aligned(
+        &mut self,
+        to: Place,
+        size: u32,
+        align: u32,
+        write: impl FnOnce(&mut Self, Place) -> Generated<()>,
+    ) -> Generated<()> {
+        let place = if to.offset % align as i32 == 0 { to } else { self.temporary(size) };
+        write(self, place)?;
+        if place != to {
+            self.copy(to, place, size);
         }
         Ok(())
     }

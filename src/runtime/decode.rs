@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::maps::Maps;
 use super::symbols::Symbols;
+use super::sys::process::tai_time;
 use crate::btf::{Btf, TypeId};
 use crate::config::Config;
 use crate::kernel::Kernel;
@@ -21,6 +22,11 @@ pub struct Decoder<'a> {
     /// Nanoseconds from boot time to the time since 1970.
     pub boot: i128,
 }
+
+const SECOND: i128 = 1_000_000_000;
+
+/// More nanoseconds than any machine has been running, and less than there were since 1970.
+const DECADES: i128 = 1 << 60;
 
 /// `AF_INET` as [`Type::Inet`] holds it; everything else is an IPv6 address.
 const AF_INET: u64 = 2;
@@ -55,7 +61,8 @@ impl Decoder<'_> {
             Type::Mac => Value::Mac(array(bytes, 0)),
             Type::Inet => inet(bytes),
             Type::Timestamp(format) => {
-                Value::Time(strftime::format(format, self.boot + i128::from(number(bytes, 0, 8))))
+                let time = i128::from(number(bytes, 0, 8));
+                Value::Time(strftime::format(format, self.since_1970(time)))
             }
             Type::KSym => Value::Symbol(self.symbols.kernel_name(number(bytes, 0, 8))),
             Type::USym => Value::Symbol(self.symbols.user_name(number(bytes, 8, 8) as u32, number(bytes, 0, 8))),
@@ -64,6 +71,15 @@ impl Decoder<'_> {
             }
             Type::Stack(of) => Value::Stack { mode: of.mode, frames: self.stack(*of, number(bytes, 0, 8)) },
         }
+    }
+
+    /// Times are those of `nsecs`, or else of one of its clocks that count from 1970: no machine runs for decades.
+    fn since_1970(&self, time: i128) -> i128 {
+        if time < DECADES {
+            return self.boot + time;
+        }
+        let leap_seconds = (tai_time() - strftime::now() + SECOND / 2).div_euclid(SECOND);
+        time - leap_seconds * SECOND
     }
 
     /// The members of a structure; those of anonymous ones within it count as its own.
@@ -126,7 +142,8 @@ fn enumerator(of: &EnumType, bytes: &[u8]) -> Value {
         Value::Int(number) => number,
         _ => raw as i64,
     };
-    let name = of.variants.iter().find(|variant| variant.1 == number).map(|variant| variant.0.clone());
+    // Of several names for one number the last is shown.
+    let name = of.variants.iter().rfind(|variant| variant.1 == number).map(|variant| variant.0.clone());
     Value::Enum { name, number }
 }
 
