@@ -249,6 +249,8 @@ pub enum Cause {
     OutOfBounds,
     /// A stack could not be stored: its hash collided with another's.
     StackCollision,
+    /// With `-k` or `--strict`, of a timer's program: how often it ran. The ticks that were due and are missing here are lost.
+    Ticks,
     /// A loop reached the bound that this kernel sets: its verifier, or `bpf_loop`.
     LoopBound { limit: u32 },
 }
@@ -384,6 +386,27 @@ pub enum Point {
 pub struct PerfEvent {
     pub kind: u32,
     pub config: u64,
+}
+
+impl PerfEvent {
+    /// `PERF_TYPE_SOFTWARE`, `PERF_COUNT_SW_CPU_CLOCK`: the kernel's high-resolution timer on each CPU.
+    pub const CPU_CLOCK: PerfEvent = PerfEvent { kind: 1, config: 0 };
+}
+
+impl Attach {
+    /// Nanoseconds between two ticks of a timer. Those of a process tick while it runs, so it is not known how often they should.
+    pub fn period(&self) -> Option<u64> {
+        const SECOND: u64 = 1_000_000_000;
+        match self {
+            Attach::Perf { event: PerfEvent::CPU_CLOCK, sample, scope: Scope::EveryCpu | Scope::OneCpu } => {
+                Some(match sample {
+                    Sample::Frequency(hertz) => (SECOND / hertz.max(&1)).max(1),
+                    Sample::Period(nanoseconds) => *nanoseconds,
+                })
+            }
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,6 +17,9 @@ pub fn register(probes: &[Probe], plan: &mut Plan) {
     if plan.faults == Faults::Ignored {
         return;
     }
+    for probe in probes.iter().filter(|probe| is_timer(probe)) {
+        plan.counter(Cause::Ticks, probe.span);
+    }
     for block in probes.iter().flat_map(Probe::blocks) {
         ir::walk(block, &mut |expr| {
             for cause in causes(expr, plan) {
@@ -24,6 +27,10 @@ pub fn register(probes: &[Probe], plan: &mut Plan) {
             }
         });
     }
+}
+
+fn is_timer(probe: &Probe) -> bool {
+    probe.targets.iter().all(|target| target.attach.period().is_some())
 }
 
 fn causes(expr: &Expr, plan: &Plan) -> Vec<Cause> {
@@ -78,6 +85,16 @@ impl Gen<'_> {
         self.asm.branch(Cond::Eq, byte.into(), Operand::Imm(0), whole);
         self.count(counter);
         self.asm.place(whole);
+    }
+
+    /// Counts a run of a timer's program.
+    pub fn note_tick(&mut self) {
+        if !is_timer(self.probe) {
+            return;
+        }
+        if let Some(counter) = self.fault_counter(&Cause::Ticks, self.probe.span) {
+            self.count(counter);
+        }
     }
 
     /// Counts a key that was not found; the current point is where that is known.

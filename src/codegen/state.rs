@@ -209,6 +209,7 @@ impl<'a> Gen<'a> {
             self.asm.comment("nobody else on this CPU until the end");
             self.asm.call(hold, &[]);
         }
+        self.note_tick();
         self.body(&probe.body, &[])
     }
 

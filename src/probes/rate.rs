@@ -5,9 +5,6 @@ use crate::diag::Diagnostic;
 use crate::names;
 use crate::plan::{Attach, PerfEvent, Sample, Scope, Target};
 
-/// `PERF_TYPE_SOFTWARE`, `PERF_COUNT_SW_CPU_CLOCK`: the kernel's high-resolution timer on each CPU.
-const CPU_CLOCK: PerfEvent = PerfEvent { kind: 1, config: 0 };
-
 const UNITS: &[(&str, u64)] = &[("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)];
 
 /// The one target that a timer's attach point stands for.
@@ -16,7 +13,7 @@ pub fn expand(request: &Request<'_>, of: &ProbeType, scope: Scope) -> Result<Vec
         (None, duration) => by_duration(request, of, duration)?,
         (Some(unit), count) => by_unit(request, of, unit, count)?,
     };
-    let attach = Attach::Perf { event: CPU_CLOCK, sample, scope };
+    let attach = Attach::Perf { event: PerfEvent::CPU_CLOCK, sample, scope };
     Ok(vec![Target { name: format!("{}:{rate}", of.name()), attach, span: request.point.span }])
 }
 

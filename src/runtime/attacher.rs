@@ -159,6 +159,9 @@ impl<'k> Attacher<'k> {
             let event = sys::perf::open(event, counting)?;
             let link = self.connect(program, event.as_fd(), of)?;
             self.links.add_counted(event, link);
+            if let Some(period) = of.target.attach.period() {
+                self.links.add_clock(of.target.span, period);
+            }
             Ok(())
         };
         let attached = match scope {

@@ -10,26 +10,39 @@ use crate::errno;
 use crate::error::Result;
 use crate::plan::{Cause, Counter, MapId, Plan, Role};
 use crate::report::Loss;
-use crate::source::Sources;
+use crate::source::{Sources, Span};
 
 /// What is counted in the kernel, and where each count belongs.
 pub struct Ledger {
     counters: Option<MapId>,
-    causes: Vec<(Cause, Option<Place>)>,
+    causes: Vec<(Counter, Option<Place>)>,
     programs: Vec<(String, Rc<OwnedFd>)>,
+}
+
+/// What the kernel did not have programs run for.
+#[derive(Debug, Clone, Default)]
+pub struct Unserved {
+    /// Hits that it counted itself, by probe.
+    pub missed: Vec<(String, u64)>,
+    /// How often timers should have ticked, by the places of their targets.
+    pub due: Vec<(Span, u64)>,
 }
 
 impl Ledger {
     pub fn new(plan: &Plan, sources: &Sources, programs: Vec<(String, Rc<OwnedFd>)>) -> Ledger {
-        let cause = |counter: &Counter| (counter.cause.clone(), diag::place(counter.span, sources));
+        let cause = |counter: &Counter| (counter.clone(), diag::place(counter.span, sources));
         Ledger { counters: plan.map_of(&Role::Counters), causes: plan.counters.values().map(cause).collect(), programs }
     }
 
     /// Everything that was lost, in the order of the script's causes.
-    pub fn close(&self, maps: &Maps, missed: Vec<(String, u64)>) -> Result<Vec<Loss>> {
+    pub fn close(&self, maps: &Maps, unserved: Unserved) -> Result<Vec<Loss>> {
+        let Unserved { missed, due } = unserved;
         let bytes = self.counters.map_or(Ok(None), |map| maps.get(map, &[0; 4]))?.unwrap_or_default();
         let counts = bytes.as_chunks::<8>().0.iter().map(|count| u64::from_ne_bytes(*count));
-        let counted = self.causes.iter().zip(counts).map(|((cause, place), count)| loss(cause, count, place));
+        let counted = self.causes.iter().zip(counts).map(|((counter, place), count)| match counter.cause {
+            Cause::Ticks => loss(&counter.cause, due_to(counter.span, &due).saturating_sub(count), place),
+            _ => loss(&counter.cause, count, place),
+        });
         let by_links = missed.into_iter().map(|(name, count)| Loss {
             cause: "missed",
             count,
@@ -48,6 +61,12 @@ impl Ledger {
         });
         Ok(counted.chain(by_links).chain(missed).filter(|loss| loss.count > 0).collect())
     }
+}
+
+/// The ticks of all targets of a probe.
+fn due_to(probe: Span, due: &[(Span, u64)]) -> u64 {
+    let is_within = |target: &Span| probe.start <= target.start && target.end <= probe.end;
+    due.iter().filter(|(target, _)| is_within(target)).map(|(_, ticks)| ticks).sum()
 }
 
 fn loss(cause: &Cause, count: u64, place: &Option<Place>) -> Loss {
@@ -88,6 +107,13 @@ fn loss(cause: &Cause, count: u64, place: &Option<Place>) -> Loss {
         Cause::StackCollision => (
             "stack_collision",
             format!("{} lost: others were in their places (max_stacks sets how many there are)", many("stack", count)),
+        ),
+        Cause::Ticks => (
+            "sampled_out",
+            format!(
+                "{} of the timer lost: the kernel was late, or allows no more (kernel.perf_event_max_sample_rate)",
+                many("tick", count)
+            ),
         ),
         Cause::LoopBound { limit } => {
             ("loop_bound", format!("{} ended early, after {limit} rounds", many("loop", count)))

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use super::sys::{link, perf, process};
 use crate::plan::FEW_WAITS;
+use crate::source::Span;
 
 /// Everything attached; dropping it detaches.
 #[derive(Default)]
@@ -15,6 +16,7 @@ pub struct Links {
     counted: Vec<(OwnedFd, Option<OwnedFd>)>,
     /// Which of the fast links may miss hits, and what they are called.
     missing: Vec<(String, usize)>,
+    clocks: Vec<Clock>,
     /// Addresses of watchpoints, and which of the counted events are theirs.
     watchpoints: Vec<(u64, Range<usize>)>,
     /// Perf events of tracepoints, kprobes and uprobes.
@@ -22,6 +24,19 @@ pub struct Links {
     /// How many of those there were, each of which has the kernel wait when its program goes.
     waits: usize,
 }
+
+/// One of the counted events that ticks at known times.
+struct Clock {
+    /// Where its target stands in the script.
+    target: Span,
+    period: u64,
+    event: usize,
+    /// Ticks that were due before the program was there.
+    before: u64,
+}
+
+/// After how many nanoseconds a tick that has not come counts as missing, at the least.
+const LATE: u64 = 1_000_000;
 
 impl Links {
     pub fn add_fast(&mut self, fds: impl IntoIterator<Item = OwnedFd>) {
@@ -43,6 +58,27 @@ impl Links {
 
     pub fn add_counted(&mut self, event: OwnedFd, link: Option<OwnedFd>) {
         self.counted.push((event, link));
+    }
+
+    /// Says that the last counted event ticks, after so many nanoseconds each.
+    pub fn add_clock(&mut self, target: Span, period: u64) {
+        let Some(event) = self.counted.len().checked_sub(1) else { return };
+        let before = self.enabled(event) / period;
+        self.clocks.push(Clock { target, period, event, before });
+    }
+
+    /// How often clocks should have ticked by now, by the places of their targets.
+    pub fn due(&self) -> Vec<(Span, u64)> {
+        let due = |Clock { target, period, event, before }: &Clock| {
+            let ticks = self.enabled(*event).saturating_sub(LATE.max(period / 10)) / period;
+            (*target, ticks.saturating_sub(*before))
+        };
+        self.clocks.iter().map(due).collect()
+    }
+
+    /// An event that cannot be read has not begun to count.
+    fn enabled(&self, event: usize) -> u64 {
+        perf::enabled(self.counted[event].0.as_fd()).unwrap_or(0)
     }
 
     /// How many counted events there are.

@@ -8,6 +8,7 @@ use super::{Child, Options, Session, Status, Stop, privilege};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::kernel::{Feature, Kernel, Live};
+use crate::plan::Faults;
 use crate::report::{Benchmark, Loss, Message, Sink, Testing};
 use crate::value::{Entries, MapReport, Value};
 
@@ -78,6 +79,10 @@ impl Sink for Notes {
 
 /// Runs a program; gives its exit code and what it said. `None` where tracing is not permitted.
 fn run(program: &str, options: Options) -> Option<(i32, Vec<String>)> {
+    run_with(Faults::Ignored, program, options)
+}
+
+fn run_with(faults: Faults, program: &str, options: Options) -> Option<(i32, Vec<String>)> {
     if let Err(error) = privilege::check() {
         eprintln!("skipped: {error}");
         return None;
@@ -85,7 +90,8 @@ fn run(program: &str, options: Options) -> Option<(i32, Vec<String>)> {
     let kernel = Live::new(features::probe);
     let mut engine = Engine::new(&kernel, Default::default(), Default::default());
     let parsed = engine.parse("stdin", program).expect("parses");
-    let (checked, _) = engine.check(&parsed).expect("checks");
+    let (mut checked, _) = engine.check(&parsed).expect("checks");
+    checked.plan.faults = faults;
     let compiled = engine.generate(checked).expect("generates");
     let mut notes = Notes::default();
     let mut session = Session::start(compiled, &engine.sources, &kernel, options).expect("starts");
@@ -187,6 +193,20 @@ fn what_was_hit_was_delivered_or_is_accounted_for() {
         .sum();
     assert!(number(&said, "@hits") >= 100_000);
     assert_eq!(2 * number(&said, "@hits"), delivered + lost);
+}
+
+/// The kernel does not let a timer tick each microsecond. Ticks are due as long as the session has them, from before the first one that
+/// came to after the last one.
+#[test]
+fn ticks_that_were_due_came_or_are_accounted_for() {
+    let program = "interval:us:1 { @ticks = count(); @first = min(nsecs); @last = max(nsecs); if (nsecs - @begun > 300000000) { exit(); } }
+        begin { @begun = nsecs; }";
+    let Some((_, said)) = run_with(Faults::Counted, program, Options::default()) else { return };
+    let (came, lost) = (number(&said, "@ticks"), number(&said, "sampled_out"));
+    let due = (number(&said, "@last") - number(&said, "@first")) / 1000;
+    assert!(came < due / 5, "{said:?}");
+    // The end is at most a few records behind the last tick, but on a busy machine that may take a while.
+    assert!((due - 2000..due + due / 2).contains(&(came + lost)), "{said:?}");
 }
 
 #[test]

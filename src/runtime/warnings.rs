@@ -94,7 +94,7 @@ fn says(cause: &Cause, faults: Faults) -> Says {
     };
     match cause {
         Cause::RingFull { .. } => Says::Lost,
-        Cause::TextCut => Says::Nothing,
+        Cause::TextCut | Cause::Ticks => Says::Nothing,
         Cause::MapMemory { .. } => update("The kernel has no memory for a new map element.", -libc::ENOMEM),
         Cause::MapBusy { .. } => update("Map element in use elsewhere; can't update it.", -libc::EBUSY),
         Cause::MapFull { map } => {

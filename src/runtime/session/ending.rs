@@ -3,13 +3,13 @@
 use super::{Completeness, Ending, Session};
 use crate::error::Result;
 use crate::report::Sink;
+use crate::runtime::ledger::Unserved;
 use crate::runtime::records::Patience;
 
 /// What is left to be told of a run that has stopped.
 #[derive(Debug, Clone, Default)]
 pub struct Stopped {
-    /// Hits that the kernel missed, by probe.
-    missed: Vec<(String, u64)>,
+    unserved: Unserved,
     code: i64,
 }
 
@@ -23,7 +23,7 @@ impl Session<'_> {
     }
 
     fn stopped(&mut self, sink: &mut dyn Sink) -> Result<Stopped> {
-        let missed = self.state.links.missed();
+        let unserved = Unserved { missed: self.state.links.missed(), due: self.state.links.due() };
         self.state.maps.end_session(&self.state.plan)?;
         drop(std::mem::take(&mut self.state.links));
         self.state.maps.settle()?;
@@ -32,20 +32,20 @@ impl Session<'_> {
         let asked = self.state.exit.take();
         self.runs.end.iter().try_for_each(|run| run.run().map(drop))?;
         self.drain(sink, Patience::None, self.records.waiting())?;
-        Ok(Stopped { missed, code: self.state.exit.or(asked).unwrap_or(0) })
+        Ok(Stopped { unserved, code: self.state.exit.or(asked).unwrap_or(0) })
     }
 
     /// Stops, prints the maps and the account of what was lost.
     pub fn finish(mut self, sink: &mut dyn Sink) -> Result<Ending> {
         self.stop(sink)?;
-        let Stopped { missed, code } = self.stopped.take().unwrap_or_default();
+        let Stopped { unserved, code } = self.stopped.take().unwrap_or_default();
         self.warnings.tell(&self.state.maps, sink)?;
         self.warnings.total(sink)?;
         sink.finale()?;
         if self.state.plan.config.print_maps_on_exit {
             self.state.print_all(sink)?;
         }
-        let losses = self.ledger.close(&self.state.maps, missed)?;
+        let losses = self.ledger.close(&self.state.maps, unserved)?;
         sink.losses(&losses)?;
         sink.end()?;
         let completeness = if losses.is_empty() { Completeness::Whole } else { Completeness::Lossy };

@@ -74,6 +74,9 @@ impl Counting {
 /// `PERF_FLAG_FD_CLOEXEC`.
 const CLOEXEC: libc::c_ulong = 8;
 
+/// `PERF_FORMAT_TOTAL_TIME_ENABLED`.
+const TIME_ENABLED: u64 = 1;
+
 /// Opens an event, already counting.
 pub fn open(event: &Event<'_>, counting: Counting) -> io::Result<OwnedFd> {
     // SAFETY: the structure consists of integers only, for which zero is a valid value.
@@ -81,6 +84,7 @@ pub fn open(event: &Event<'_>, counting: Counting) -> io::Result<OwnedFd> {
     attr.type_ = event.kind;
     attr.size = size_of::<perf_event_attr>() as u32;
     attr.config = event.config;
+    attr.read_format = TIME_ENABLED;
     match event.sample {
         Sample::Frequency(hertz) => {
             attr.set_freq(1);
@@ -124,6 +128,15 @@ pub fn open(event: &Event<'_>, counting: Counting) -> io::Result<OwnedFd> {
 pub fn set_program(event: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
     ioctl(event, PERF_EVENT_IOC_SET_BPF, program.as_raw_fd())?;
     ioctl(event, PERF_EVENT_IOC_ENABLE, 0)
+}
+
+/// Nanoseconds that the event has been counting.
+pub fn enabled(event: BorrowedFd<'_>) -> io::Result<u64> {
+    // The count itself comes first.
+    let mut values = [0u64; 2];
+    // SAFETY: the array is as long as said.
+    let length = unsafe { libc::read(event.as_raw_fd(), values.as_mut_ptr().cast(), size_of_val(&values)) };
+    if length < 0 { Err(io::Error::last_os_error()) } else { Ok(values[1]) }
 }
 
 /// Stops counting at once, without waiting for anything as closing does.
