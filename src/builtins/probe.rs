@@ -155,7 +155,7 @@ fn offered(cx: &mut Cx<'_>, call: &Call<'_>, of: impl Fn(&Context) -> Option<Exp
             "tracepoint" | "rawtracepoint" | "fentry" | "fexit" => {
                 "this probe names its arguments: args.NAME; rtrace -lv shows them".to_string()
             }
-            name => format!("a {name} probe has none"),
+            name => format!("{name} probes have none"),
         };
         return Err(cx.error(Diagnostic::error(call.span, message).hint(hint)));
     };

@@ -37,7 +37,14 @@ impl Cx<'_> {
             _ => {}
         }
         let message = format!("Cannot cast from \"{}\" to \"{to}\"", value.ty);
-        Err(self.error(Diagnostic::error(span, message)))
+        let fault = Diagnostic::error(span, message);
+        Err(self.error(match &to {
+            Type::Struct(_) if value.ty.is_scalar() => fault.hint(format!("an address leads to one: ({to} *)$x")),
+            Type::Array(of, _) if value.ty.is_scalar() && of.size() > 0 => {
+                fault.hint(format!("of this size it would be {of}[{}]", value.ty.size() / of.size()))
+            }
+            _ => fault,
+        }))
     }
 
     /// What a type leaves open follows from the value: whose memory a pointer leads to, how many elements `T[]` has.

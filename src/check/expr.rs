@@ -128,6 +128,8 @@ impl Cx<'_> {
             let written = name.split('#').next().unwrap_or(name);
             let diagnostic = Diagnostic::error(span, format!("Undefined or undeclared variable: {written}"));
             return Err(self.error(match near {
+                Some(near) if near == written => diagnostic
+                    .hint(format!("a macro does not see its caller's variables: pass it, macro name({written})")),
                 Some(near) => diagnostic.hint(format!("did you mean {near}?")),
                 None => {
                     diagnostic.hint("a variable lives in the block that first assigns to it, and blocks within that")

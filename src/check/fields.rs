@@ -181,7 +181,13 @@ impl Cx<'_> {
                 let message = format!(
                     "The array index operator [] can only be used on arrays, pointers, and tuples, found {other}."
                 );
-                Err(self.error(Diagnostic::error(span, message)))
+                let fault = Diagnostic::error(span, message);
+                Err(self.error(match other {
+                    Type::Int(of) => {
+                        fault.hint(format!("the bytes of a number are an array: ((uint8[{}])$x)[0]", of.bits / 8))
+                    }
+                    _ => fault,
+                }))
             }
         }
     }

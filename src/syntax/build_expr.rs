@@ -98,7 +98,7 @@ impl Builder {
             let fault = Diagnostic::error(target.span, "syntax: increment/decrement requires a variable or map");
             self.faults.push(match node.as_str() {
                 "--" => fault.hint("to negate twice, put a space between the signs: - -x"),
-                _ => fault,
+                _ => fault.hint("for example: $x++ or @count[pid]++"),
             });
         }
         let by = if node.as_str() == "++" { 1 } else { -1 };
