@@ -1,8 +1,8 @@
 //! Blocks and `if` as values, `comptime`, and the type that an expression has.
 
-use super::convert::join_branches;
+use super::convert::{Told, join_branches, join_told};
 use super::cx::Scope;
-use super::{Cx, Fallible, Reported};
+use super::{Cx, Fallible, Reported, expr};
 use crate::btf::Kind;
 use crate::builtins;
 use crate::diag::Diagnostic;
@@ -78,7 +78,9 @@ impl Cx<'_> {
 
     /// One value or the other.
     pub(super) fn choice(&mut self, cond: Expr, then: Expr, otherwise: Expr, span: Span) -> Fallible<Expr> {
-        let Some(ty) = join_branches(&then.ty, &otherwise.ty) else {
+        let told = join_told((&then.ty, &Told::by(&then)), (&otherwise.ty, &Told::by(&otherwise)));
+        let joined = told.map(|(ty, _)| ty).or_else(|| join_branches(&then.ty, &otherwise.ty));
+        let Some(ty) = joined else {
             let message = format!(
                 "Branches must return the same type or compatible types: have '{}' and '{}'",
                 then.ty, otherwise.ty
@@ -111,15 +113,17 @@ impl Cx<'_> {
                 // A macro was handed a type.
                 ast::ExprKind::Typeof(of) => self.type_of(of),
                 // A bare name may be that of a type, as in `sizeof(pid_t)`.
-                ast::ExprKind::Ident(name) if self.names_typedef(name) => self.kernel_type(name, value.span),
+                ast::ExprKind::Ident(name) if self.names_type(name) => {
+                    self.base_type(&ast::TypeBase::Named(name.clone()), value.span)
+                }
                 _ => Ok(self.value(value)?.ty),
             },
         }
     }
 
-    fn names_typedef(&self, name: &str) -> bool {
-        let known = || self.kernel.btf().is_some_and(|btf| btf.find(name, Kind::Typedef).is_some());
-        builtins::find(name).is_none() && known()
+    fn names_type(&self, name: &str) -> bool {
+        let is_typedef = || self.kernel.btf().is_some_and(|btf| btf.find(name, Kind::Typedef).is_some());
+        builtins::find(name).is_none() && (expr::basic_type(name).is_some() || is_typedef())
     }
 
     pub(super) fn stray_type(&mut self, span: Span) -> Reported {

@@ -12,19 +12,23 @@ use crate::types::{EnumType, Int, Sign, Space, Type};
 impl Cx<'_> {
     pub(super) fn cast(&mut self, ty: &ast::TypeName, value: &ast::Expr, span: Span) -> Fallible<Expr> {
         let to = self.type_named(ty)?;
+        let is_aggregate = self.aggregate_named(value).is_some();
         let value = self.value(value)?;
         let to = self.complete(to, &value);
         let value = sized(value, &to);
         if value.ty == to {
-            self.warn(span, format!("Unnecessary cast: expression is already of type {to}"));
+            // An aggregation has a type of its own until it is cast.
+            let is_merged = matches!(*value.kind, ExprKind::Var(id) if self.merged.contains(&id));
+            if !is_aggregate && !is_merged {
+                self.warn(span, format!("Unnecessary cast: expression is already of type {to}"));
+            }
             return Ok(Expr { span, ..value });
         }
         match (&value.ty.clone(), &to) {
             (Type::Stack(_) | Type::Timestamp(_), _) | (_, Type::Stack(_) | Type::Timestamp(_)) => {}
             (_, Type::Enum(of)) if constant(&value).is_some() => return self.enumerator(of, &value, &to, span),
             (from, to) if from.is_scalar() && to.is_scalar() => return Ok(scalar(value, to, span)),
-            // Text is true whatever it says.
-            (Type::Str(_), Type::Bool) => return Ok(Expr::int(1, Type::Bool, span)),
+            (Type::Str(_), Type::Bool) => return self.has_text(value, span),
             (Type::Str(_), Type::Str(_)) => return Ok(Expr { span, ..converted(value, &to) }),
             (from, to) if is_same_bytes(from, to) => {
                 return Ok(Expr::new(ExprKind::Reinterpret(value), to.clone(), span));

@@ -25,6 +25,58 @@ pub fn join(left: &Type, right: &Type) -> Option<Type> {
     })
 }
 
+/// How a value's type came about: a literal that is not negative is as good an unsigned number as a signed one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    ByLiterals,
+    ByOthers,
+    Elements(Vec<Told>),
+}
+
+impl Told {
+    pub fn by(value: &Expr) -> Told {
+        match (&*value.kind, &value.ty) {
+            (ExprKind::Int(0..), Type::Int(int)) if int.sign == Sign::Signed => Told::ByLiterals,
+            (ExprKind::Compose(parts), Type::Tuple(_) | Type::Record(..)) => {
+                Told::Elements(parts.iter().map(|(_, part)| Told::by(part)).collect())
+            }
+            _ => Told::ByOthers,
+        }
+    }
+
+    fn element(&self, index: usize) -> &Told {
+        match self {
+            Told::Elements(elements) => &elements[index],
+            Told::ByLiterals | Told::ByOthers => self,
+        }
+    }
+}
+
+/// Joins what literals told and what others did: beside an unsigned number, literals are unsigned.
+pub fn join_told(left: (&Type, &Told), right: (&Type, &Told)) -> Option<(Type, Told)> {
+    match (left, right) {
+        ((Type::Int(literal), Told::ByLiterals), (Type::Int(other), Told::ByOthers))
+        | ((Type::Int(other), Told::ByOthers), (Type::Int(literal), Told::ByLiterals))
+            if other.sign == Sign::Unsigned =>
+        {
+            let bits = literal.bits.max(other.bits);
+            Some((Type::Int(Int { bits, sign: Sign::Unsigned }), Told::ByOthers))
+        }
+        ((these, told), (those, by)) => match these.matching(those) {
+            Some(matching) => {
+                let element = |(at, other): (usize, usize)| {
+                    let (these, those) = (these.elements(), those.elements());
+                    join_told((&these[at], told.element(at)), (&those[other], by.element(other)))
+                };
+                let joined: Option<Vec<_>> = matching.into_iter().enumerate().map(element).collect();
+                let (types, told) = joined?.into_iter().unzip();
+                Some((these.with_elements(types), Told::Elements(told)))
+            }
+            None => Some((join(these, those)?, if told == by { told.clone() } else { Told::ByOthers })),
+        },
+    }
+}
+
 /// The type of what is one or the other at run time: besides what joins, a number beside a truth value or an address.
 pub fn join_branches(left: &Type, right: &Type) -> Option<Type> {
     match (left, right) {

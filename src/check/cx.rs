@@ -61,6 +61,8 @@ pub struct Cx<'a> {
     pub(super) vars: IdVec<VarId, Var>,
     pub(super) scopes: Vec<Scope>,
     pub(super) loops: usize,
+    /// Variables that hold what an aggregation comes to.
+    pub(super) merged: Vec<VarId>,
     pub(super) fields: Option<Rc<[ContextField]>>,
     pub(super) functions: Functions<'a>,
 }

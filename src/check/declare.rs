@@ -7,7 +7,7 @@ use super::{Cx, Fallible};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
 use crate::syntax::ast;
-use crate::types::{Int, Sign, Space, Type};
+use crate::types::{Int, Naming, Sign, Space, Type};
 
 /// Types that only maps can have.
 const AGGREGATES: [&str; 9] =
@@ -16,9 +16,15 @@ const AGGREGATES: [&str; 9] =
 /// Stands for strings of all sizes.
 const ANY_STRING: Type = Type::Str(0);
 
-/// Whether a declared variable becomes as large as what it is assigned.
+/// Whether a declared variable becomes what it is assigned in what its type leaves open: how long a string is, how a time or a
+/// cgroup is shown.
 pub(super) fn grows(declared: &Type, value: &Type) -> bool {
-    *declared == ANY_STRING && matches!(value, Type::Str(_))
+    match (declared, value) {
+        (Type::Str(_), Type::Str(_)) => *declared == ANY_STRING,
+        (Type::Timestamp(format), Type::Timestamp(_)) => format.is_empty(),
+        (Type::Named(Naming::Cgroup(pattern)), Type::Named(Naming::Cgroup(_))) => pattern.is_empty(),
+        _ => false,
+    }
 }
 
 impl Cx<'_> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Sharing;
-use super::convert::{ample, is_alike, join, shortened};
+use super::convert::{Told, ample, is_alike, join_told, shortened};
 use super::declared::{Declarations, Declared};
 use crate::config::Config;
 use crate::diag::{Diagnostic, Severity};
@@ -20,7 +20,7 @@ pub struct Env {
     /// Maps that exist already: they belong to the program once it mentions them, and their types do not change any more.
     established: BTreeMap<String, Map>,
     room: Room,
-    vars: HashMap<VarKey, Type>,
+    vars: HashMap<VarKey, (Type, Told)>,
     pub plan: Plan,
     diagnostics: Vec<Diagnostic>,
     progress: Progress,
@@ -48,6 +48,8 @@ pub struct VarKey {
 pub struct MapInfo {
     pub keyed: Keyed,
     pub value: Option<MapValue>,
+    key_told: Told,
+    value_told: Told,
     /// Where it was first used with its keys, and where first assigned.
     pub key_span: Span,
     pub value_span: Span,
@@ -243,7 +245,10 @@ impl Env {
             return;
         };
         let keyed = key.map_or(Keyed::Scalar, Keyed::By);
-        self.maps.insert(name.to_string(), MapInfo { keyed, value: Some(value), key_span: span, value_span: span });
+        let told = Told::ByOthers;
+        let value = Some(value);
+        let info = MapInfo { keyed, value, key_told: told.clone(), value_told: told, key_span: span, value_span: span };
+        self.maps.insert(name.to_string(), info);
         self.progress = Progress::Changed;
     }
 
@@ -258,7 +263,7 @@ impl Env {
     }
 
     /// Notes that a map is used with this key (or none). The error is the type that it has been used with before.
-    pub fn use_key(&mut self, name: &str, keyed: Keyed, span: Span) -> Result<(), Keyed> {
+    pub fn use_key(&mut self, name: &str, keyed: Keyed, told: Told, span: Span) -> Result<(), Keyed> {
         self.mention(name);
         let is_established = self.is_established(name);
         let (limit, room) = (self.longest_key, self.room);
@@ -268,16 +273,18 @@ impl Env {
                 Keyed::Scalar => Keyed::Scalar,
                 Keyed::By(ty) => Keyed::By(fitting(room.of(&ty))),
             };
-            let info = MapInfo { keyed, value: None, key_span: span, value_span: span };
+            let value_told = Told::ByOthers;
+            let info = MapInfo { keyed, value: None, key_told: told, value_told, key_span: span, value_span: span };
             self.maps.insert(name.to_string(), info);
             self.progress = Progress::Changed;
             return Ok(());
         };
-        let joined = match (&info.keyed, &keyed) {
-            (Keyed::Scalar, Keyed::Scalar) => Keyed::Scalar,
+        let (joined, told) = match (&info.keyed, &keyed) {
+            (Keyed::Scalar, Keyed::Scalar) => (Keyed::Scalar, told),
             (Keyed::By(old), Keyed::By(new)) => {
-                let joined = join(old, &room.of(new)).ok_or_else(|| info.keyed.clone())?;
-                Keyed::By(fitting(joined))
+                let joined = join_told((old, &info.key_told), (&room.of(new), &told));
+                let (joined, told) = joined.ok_or_else(|| info.keyed.clone())?;
+                (Keyed::By(fitting(joined)), told)
             }
             (Keyed::Scalar, Keyed::By(_)) | (Keyed::By(_), Keyed::Scalar) => return Err(info.keyed.clone()),
         };
@@ -288,23 +295,26 @@ impl Env {
             info.keyed = joined;
             self.progress = Progress::Changed;
         }
+        info.key_told = told;
         Ok(())
     }
 
     /// Notes that a map is assigned a value of this type. The error is the type that it already has.
-    pub fn assign(&mut self, name: &str, value: &MapValue, span: Span) -> Result<(), MapValue> {
+    pub fn assign(&mut self, name: &str, value: &MapValue, told: Told, span: Span) -> Result<(), MapValue> {
         let (is_established, room) = (self.is_established(name), self.room);
         let Some(info) = self.maps.get_mut(name) else { return Ok(()) };
-        let joined = match (&info.value, value) {
+        let (joined, told) = match (&info.value, value) {
             (None, new) => {
                 info.value_span = span;
                 match new {
-                    MapValue::Plain(ty) => MapValue::Plain(room.of(ty)),
-                    MapValue::Aggregate(_) => new.clone(),
+                    MapValue::Plain(ty) => (MapValue::Plain(room.of(ty)), told),
+                    MapValue::Aggregate(_) => (new.clone(), told),
                 }
             }
             (Some(MapValue::Plain(old)), MapValue::Plain(new)) => {
-                MapValue::Plain(join(old, &room.of(new)).ok_or_else(|| MapValue::Plain(old.clone()))?)
+                let joined = join_told((old, &info.value_told), (&room.of(new), &told));
+                let (joined, told) = joined.ok_or_else(|| MapValue::Plain(old.clone()))?;
+                (MapValue::Plain(joined), told)
             }
             (Some(old), new) if old == new => return Ok(()),
             (Some(old), _) => return Err(old.clone()),
@@ -316,6 +326,7 @@ impl Env {
             info.value = Some(joined);
             self.progress = Progress::Changed;
         }
+        info.value_told = told;
         Ok(())
     }
 
@@ -325,19 +336,29 @@ impl Env {
     }
 
     pub fn var(&self, key: &VarKey) -> Option<&Type> {
-        self.vars.get(key)
+        self.vars.get(key).map(|(ty, _)| ty)
+    }
+
+    /// Whether a variable is known by literals only, so far.
+    pub fn is_var_literal(&self, key: &VarKey) -> bool {
+        self.vars.get(key).is_some_and(|(_, told)| *told == Told::ByLiterals)
+    }
+
+    /// Likewise for a map's value.
+    pub fn is_map_literal(&self, name: &str) -> bool {
+        self.maps.get(name).is_some_and(|info| info.value_told == Told::ByLiterals)
     }
 
     /// Notes that a variable is assigned a value of this type, and gives its type from now on; the error is the one it has.
-    pub fn assign_var(&mut self, key: &VarKey, ty: &Type) -> Result<Type, Type> {
-        let joined = match self.vars.get(key) {
-            None => ty.clone(),
-            Some(old) => join(old, ty).ok_or_else(|| old.clone())?,
+    pub fn assign_var(&mut self, key: &VarKey, ty: &Type, told: Told) -> Result<Type, Type> {
+        let (joined, told) = match self.vars.get(key) {
+            None => (ty.clone(), told),
+            Some((old, by)) => join_told((old, by), (ty, &told)).ok_or_else(|| old.clone())?,
         };
-        if self.vars.get(key) != Some(&joined) {
-            self.vars.insert(key.clone(), joined.clone());
+        if self.var(key) != Some(&joined) {
             self.progress = Progress::Changed;
         }
+        self.vars.insert(key.clone(), (joined.clone(), told));
         Ok(joined)
     }
 

@@ -296,6 +296,15 @@ impl Cx<'_> {
                 suffixes.next();
                 Type::Str(self.length(size)?)
             }
+            (ast::TypeBase::Named(base), Some(ast::TypeSuffix::Array(Some(size)))) if base == "buffer" => {
+                suffixes.next();
+                Type::Buf(self.length(size)?)
+            }
+            // An address is kept with its family, which tells how long it is.
+            (ast::TypeBase::Named(base), Some(ast::TypeSuffix::Array(Some(_)))) if base == "inet" => {
+                suffixes.next();
+                Type::Inet
+            }
             (base, _) => self.base_type(base, name.span)?,
         };
         for suffix in suffixes {
@@ -316,10 +325,10 @@ impl Cx<'_> {
         }
     }
 
-    fn base_type(&mut self, base: &ast::TypeBase, span: Span) -> Fallible<Type> {
+    pub(super) fn base_type(&mut self, base: &ast::TypeBase, span: Span) -> Fallible<Type> {
         match base {
             ast::TypeBase::Named(name) if name == "string" => Ok(Type::Str(self.config.max_strlen as u32)),
-            ast::TypeBase::Named(name) => match base_type(name) {
+            ast::TypeBase::Named(name) => match basic_type(name) {
                 Some(ty) => Ok(ty),
                 None => self.kernel_type(name, span),
             },
@@ -376,7 +385,7 @@ fn parse_integer(text: &str) -> Option<i128> {
     value.map(|value| sign * i128::from(value))
 }
 
-fn base_type(name: &str) -> Option<Type> {
+pub(super) fn basic_type(name: &str) -> Option<Type> {
     let int = |bits, sign| Some(Type::Int(Int { bits, sign }));
     match name {
         "void" => Some(Type::Void),
@@ -395,6 +404,7 @@ fn base_type(name: &str) -> Option<Type> {
         "usym_t" => Some(Type::USym),
         "username_t" => Some(Type::Named(Naming::User)),
         "cgroup_path_t" => Some(Type::Named(Naming::Cgroup("".into()))),
+        "timestamp" => Some(Type::Timestamp("".into())),
         _ => None,
     }
 }

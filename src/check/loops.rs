@@ -44,7 +44,9 @@ impl Cx<'_> {
             MapValue::Plain(ty) => (self.fresh(&format!("{}.1", var.text), ty), None),
             MapValue::Aggregate(of) => {
                 let merged = self.merged(of, name, Some(key_value.clone()), var.span)?;
-                (self.fresh(&format!("{}.1", var.text), merged.ty.clone()), Some(merged))
+                let value = self.fresh(&format!("{}.1", var.text), merged.ty.clone());
+                self.merged.push(value);
+                (value, Some(merged))
             }
         };
         let value_type = self.vars[value].ty.clone();

@@ -1,6 +1,6 @@
 //! Maps: reading, assigning, updating and naming them.
 
-use super::convert::{converted, join, tuple};
+use super::convert::{Told, converted, join, tuple};
 use super::env::Keyed;
 use super::stmt::two_formats;
 use super::{Cx, Fallible};
@@ -82,7 +82,7 @@ impl Cx<'_> {
         let at = self.map_use(name, keys.as_deref(), place.span);
         if let Some(of) = self.aggregate_named(value) {
             // It counts as assigned, so that nothing else is said of it.
-            self.env.assign(name, &MapValue::Plain(Type::I64), place.span).ok();
+            self.env.assign(name, &MapValue::Plain(Type::I64), Told::ByOthers, place.span).ok();
             return Err(self.aggregate_copied(name, of, value.span));
         }
         let value = self.value(value)?;
@@ -103,7 +103,7 @@ impl Cx<'_> {
 
     fn map_store(&mut self, at: Use<'_>, value: Expr) -> Fallible<Stmt> {
         let ty = MapValue::Plain(value.ty.clone());
-        if let Err(old) = self.env.assign(at.name, &ty, at.span) {
+        if let Err(old) = self.env.assign(at.name, &ty, self.told(&value), at.span) {
             return Err(self.value_mismatch(&at, &ty, &old, value.span));
         }
         let (Some(map), Some(MapValue::Plain(ty))) = (self.env.map_id(at.name), self.map_value(at.name)) else {
@@ -127,7 +127,7 @@ impl Cx<'_> {
         let update = self.aggregation_call(call, value)?;
         let at = at?;
         let ty = MapValue::Aggregate(update.aggregate);
-        if let Err(old) = self.env.assign(name, &ty, place.span) {
+        if let Err(old) = self.env.assign(name, &ty, Told::ByOthers, place.span) {
             return Err(self.value_mismatch(&at, &ty, &old, value.span));
         }
         let Some(map) = self.env.map_id(name) else { return Err(super::Reported) };
@@ -157,7 +157,7 @@ impl Cx<'_> {
         let key = match keys {
             Some(keys) => Some(self.key(name, keys, span)?),
             None => {
-                if let Err(old) = self.env.use_key(name, Keyed::Scalar, span) {
+                if let Err(old) = self.env.use_key(name, Keyed::Scalar, Told::ByOthers, span) {
                     return Err(self.key_mismatch(name, &Keyed::Scalar, &old, span));
                 }
                 None
@@ -176,7 +176,7 @@ impl Cx<'_> {
             return Err(self.error(Diagnostic::error(key.span, message)));
         }
         let keyed = Keyed::By(key.ty.clone());
-        if let Err(old) = self.env.use_key(name, keyed.clone(), span) {
+        if let Err(old) = self.env.use_key(name, keyed.clone(), self.told(&key), span) {
             return Err(self.key_mismatch(name, &keyed, &old, span));
         }
         match self.env.map(name).map(|info| info.keyed.clone()) {

@@ -246,14 +246,19 @@ impl Cx<'_> {
     pub fn condition(&mut self, expr: &ast::Expr) -> Fallible<Expr> {
         let value = self.value(expr)?;
         match &value.ty {
-            // Text is true whatever it says.
-            Type::Str(_) => Ok(Expr::int(1, Type::Bool, expr.span)),
+            Type::Str(_) => self.has_text(value, expr.span),
             ty if ty.is_scalar() => Ok(value),
             ty => {
                 let message = format!("Invalid condition: an expression of type '{ty}' is neither true nor false");
                 Err(self.error(Diagnostic::error(expr.span, message).hint("compare it with something: == or !=")))
             }
         }
+    }
+
+    /// Text is true unless it is empty.
+    pub(super) fn has_text(&mut self, text: Expr, span: Span) -> Fallible<Expr> {
+        let empty = literal(Vec::new(), span);
+        self.compare(CompareOp::Ne, text, empty, span)
     }
 
     pub(super) fn ternary(

@@ -309,6 +309,7 @@ impl Lowering<'_> {
             vars: IdVec::new(),
             scopes: Vec::new(),
             loops: 0,
+            merged: Vec::new(),
             fields: None,
             functions: Functions::new(self.functions),
         };

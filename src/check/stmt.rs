@@ -1,6 +1,6 @@
 //! Statements: declarations, assignments, branches and loops.
 
-use super::convert::converted;
+use super::convert::{Told, converted};
 use super::cx::{Local, Scope};
 use super::declare::{fits, grows};
 use super::env::VarKey;
@@ -10,7 +10,7 @@ use crate::diag::Diagnostic;
 use crate::ir::{Block, Expr, ExprKind, Stmt, StmtKind, VarId};
 use crate::source::Span;
 use crate::syntax::ast::{self, BinaryOp};
-use crate::types::{Aggregate, MapValue, Type};
+use crate::types::{Aggregate, MapValue, Sign, Type};
 
 impl Cx<'_> {
     /// Lowers a block in a scope of its own. Statements at fault are left out: their faults are recorded.
@@ -229,10 +229,32 @@ impl Cx<'_> {
                     }
                     _ => Err(reported),
                 })?;
+                // What holds literals only takes the sign of what is added, as a literal does.
+                let is_unsigned = matches!(right.ty, Type::Int(int) if int.sign == Sign::Unsigned);
+                let is_free = is_unsigned && self.is_literal_so_far(place);
+                let old = if is_free { converted(old, &Type::U64) } else { old };
                 let new = self.operate(op, old, right, span)?;
                 self.assign_value(place, new, span)
             }
             _ => Err(self.not_a_place(place)),
+        }
+    }
+
+    /// What a value tells of the place that it goes to; a variable that holds literals only tells what they do.
+    pub(super) fn told(&self, value: &Expr) -> Told {
+        let ExprKind::Var(id) = *value.kind else { return Told::by(value) };
+        let local = self.lookup(&self.vars[id].name).filter(|local| local.id == id);
+        match local.is_some_and(|local| self.env.is_var_literal(&local.key)) {
+            true => Told::ByLiterals,
+            false => Told::ByOthers,
+        }
+    }
+
+    fn is_literal_so_far(&self, place: &ast::Expr) -> bool {
+        match &*place.kind {
+            ast::ExprKind::Map { name, .. } => self.env.is_map_literal(name),
+            ast::ExprKind::Var(name) => self.lookup(name).is_some_and(|local| self.env.is_var_literal(&local.key)),
+            _ => false,
         }
     }
 
@@ -257,10 +279,10 @@ impl Cx<'_> {
         }
         let value_span = value.span;
         let joined = match &local.declared {
-            Some(declared) if grows(declared, &value.ty) => self.env.assign_var(&local.key, &value.ty),
-            Some(declared) if fits(&value, declared) => Ok(declared.clone()),
+            Some(declared) if grows(declared, &value.ty) => self.env.assign_var(&local.key, &value.ty, Told::ByOthers),
+            Some(declared) if fits(&value, declared) => self.env.assign_var(&local.key, declared, Told::ByOthers),
             Some(declared) => Err(declared.clone()),
-            None => self.env.assign_var(&local.key, &value.ty),
+            None => self.env.assign_var(&local.key, &value.ty, self.told(&value)),
         };
         if let Some(local) = self.local_mut(name) {
             local.waiting = None;
@@ -277,7 +299,6 @@ impl Cx<'_> {
             };
             self.error(Diagnostic::error(value_span, message).label(local.key.declared, "its type comes from here"))
         })?;
-        self.env.assign_var(&local.key, &ty).ok();
         self.vars[local.id].ty = ty.clone();
         Ok(Stmt::new(StmtKind::Set(local.id, converted(value, &ty)), span))
     }

@@ -39,7 +39,7 @@ pub fn integer(text: &str) -> Result<Integer<'_>, LiteralFault> {
 fn decimal(text: &str) -> Result<Integer<'_>, LiteralFault> {
     let (digits, rest) = split_digits(text, 10);
     trailing_underscore(digits, 0)?;
-    let (value, suffix) = match rest.strip_prefix('e') {
+    let (value, suffix) = match rest.strip_prefix(['e', 'E']) {
         Some(exponent) => power(text, digits, exponent)?,
         None => (parse(text, digits, 10)?, rest),
     };
