@@ -110,7 +110,7 @@ impl Live {
             let reason = errno::describe(error.raw_os_error().unwrap_or_default().into());
             Error::usage(format!("Could not read functions from '{path}': {reason}"))
         })?;
-        Ok(Live { functions: OnceLock::from(super::tracefs::parse_functions(&text)), ..self })
+        Ok(Live { functions: OnceLock::from(super::tracefs::parse_functions(&text, "")), ..self })
     }
 
     /// The same kernel, with places in which debug information of programs is looked for first.

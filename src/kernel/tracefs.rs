@@ -2,6 +2,7 @@
 //!
 //! The files are described in the kernel's `Documentation/trace/events.rst` and `ftrace.rst`.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -11,6 +12,9 @@ use super::mounts::{self, Filesystem, Mount, State};
 use super::{TracepointField, TracepointFormat};
 use crate::error::{Error, Result};
 use crate::types::Sign;
+
+/// Functions that no kprobe may be put on: the kernel's `Documentation/trace/kprobes.rst`.
+const KPROBES_BARRED: &str = "/sys/kernel/debug/kprobes/blacklist";
 
 /// A mounted tracefs, looked for (and mounted, where it is missing) when first needed.
 #[derive(Default)]
@@ -46,10 +50,13 @@ impl Tracefs {
         }
     }
 
-    /// Functions ftrace can hook, as `name` or `module:name`, sorted; `None` if the kernel does not tell.
+    /// Functions that may be traced, as `name` or `module:name`, sorted; `None` if the kernel does not tell.
     pub fn functions(&self) -> Option<Vec<String>> {
         let path = self.root().ok()?.join("available_filter_functions");
-        Some(parse_functions(&fs::read_to_string(path).ok()?))
+        let hooked = fs::read_to_string(path).ok()?;
+        // What only debugfs tells is left to the kernel to refuse where that is not mounted.
+        let barred = fs::read_to_string(KPROBES_BARRED).unwrap_or_default();
+        Some(parse_functions(&hooked, &barred))
     }
 
     /// Where tracefs is; the error that tells how to mount it is kept too.
@@ -108,17 +115,24 @@ fn split_declaration(text: &str) -> Option<(String, String)> {
     (!name.is_empty()).then(|| (name.to_string(), format!("{}{dimensions}", ty.trim_end())))
 }
 
-/// Reads lines like `vfs_read` and `nf_hook [nf_tables]`.
-pub fn parse_functions(text: &str) -> Vec<String> {
+/// Reads lines like `vfs_read` and `nf_hook [nf_tables]`, and the list of what no kprobe may be on: `0xFROM-0xTO\tname`.
+pub fn parse_functions(hooked: &str, barred: &str) -> Vec<String> {
+    let barred: HashSet<&str> = barred.lines().filter_map(|line| line.split_once('\t')).map(|(_, name)| name).collect();
     let name = |line: &str| match line.split_once(" [") {
         Some((name, module)) => format!("{}:{name}", module.trim_end_matches(']')),
         None => line.to_string(),
     };
-    // Places that the kernel could not name are of no use to a probe.
-    let mut names: Vec<String> = text.lines().filter(|line| !line.starts_with("__ftrace_invalid")).map(name).collect();
+    let may_be_traced = |line: &&str| !is_left_out(line) && !barred.contains(line.split(' ').next().unwrap_or(line));
+    let mut names: Vec<String> = hooked.lines().filter(may_be_traced).map(name).collect();
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// Places that the kernel could not name are of no use to a probe, and neither is what the compiler split off a function: it runs as
+/// part of that. What programs themselves run on (read-copy-update) can hang the machine.
+fn is_left_out(function: &str) -> bool {
+    function.starts_with("__ftrace_invalid") || function.starts_with("rcu_") || function.contains(".part.")
 }
 
 /// tracefs is closed to all but root at first, which surprises those who have given rtrace its capabilities.
@@ -177,7 +191,10 @@ mod tests {
     #[test]
     fn reads_functions_of_modules() {
         assert_eq!(
-            parse_functions("vfs_read\nhook [nf]\nbind\nbind\n__ftrace_invalid_address___12\n"),
+            parse_functions(
+                "vfs_read\nhook [nf]\nbind\nbind\n__ftrace_invalid_address___12\ndo_int3\nrcu_core\nvfs_read.part.0\n",
+                "0xffffffff812e97a0-0xffffffff812e9800\tdo_int3\n"
+            ),
             ["bind", "nf:hook", "vfs_read"]
         );
     }

@@ -280,8 +280,23 @@ fn list(kernel: &dyn Kernel, of: &ProbeType, pattern: &str) -> Vec<String> {
                 listed.extend(functions.into_iter().map(|(function, _)| full_name(of, home, function)));
             }
         }
+    } else {
+        listed.extend(of_modules(kernel, of, pattern));
     }
     listed
+}
+
+/// Functions of modules for a pattern that names no module. To know all their types takes longer than a list may, so what the compiler
+/// made of a function, which has none, is told by its name.
+fn of_modules(kernel: &dyn Kernel, of: &ProbeType, pattern: &str) -> Vec<String> {
+    let functions = kernel.functions().unwrap_or_default();
+    let of_modules = functions.iter().filter_map(|full| full.split_once(':'));
+    let matching = of_modules.filter(|(module, name)| {
+        let is_meant = |full: String| names::matches(pattern, &full);
+        !name.contains('.')
+            && (is_meant(format!("{}:{name}", of.name())) || is_meant(format!("{}:{module}:{name}", of.name())))
+    });
+    matching.map(|(module, name)| full_name(of, &Home::Module(module.to_string()), name)).collect()
 }
 
 #[cfg(test)]

@@ -251,24 +251,34 @@ fn fields(kernel: &dyn Kernel, target: &Target) -> Result<Vec<ContextField>, Dia
     Ok(signature::fields(btf, &signature.params, value))
 }
 
-/// Reads the list of functions only if a kprobe could be put on them.
+/// Reads the list of functions only if a kprobe could be put on them. Modules are named where the pattern names them.
 fn list(kernel: &dyn Kernel, of: &ProbeType, pattern: &str) -> Vec<String> {
     if !kernel.has(Feature::Kprobes) {
         return Vec::new();
     }
-    let functions = kernel.functions().unwrap_or_default().into_iter();
-    let name = of.name();
-    match pattern.strip_prefix(name).and_then(|rest| rest.strip_prefix(':')) {
+    let functions = kernel.functions().unwrap_or_default();
+    let functions = functions.iter().map(|full| split(full));
+    let parts: Vec<&str> = pattern.split(':').collect();
+    let mut found: Vec<String> = match parts[..] {
+        [provider, ..] if parts.len() > 1 && !names::matches(provider, of.name()) => Vec::new(),
+        [_, module, function] => functions
+            .map(|(home, name)| (home.unwrap_or(KERNEL), name))
+            .filter(|(home, name)| names::matches(module, home) && names::matches(function, name))
+            .map(|(home, name)| format!("{}:{home}:{name}", of.name()))
+            .collect(),
         // There may be many, of which few match.
-        Some(pattern) => {
-            let matching = functions.filter(|function| names::matches(pattern, function));
-            matching.map(|function| format!("{name}:{function}")).collect()
-        }
-        None => functions
-            .map(|function| format!("{name}:{function}"))
+        [_, function] => functions
+            .filter(|(_, name)| names::matches(function, name))
+            .map(|(_, name)| format!("{}:{name}", of.name()))
+            .collect(),
+        _ => functions
+            .map(|(_, name)| format!("{}:{name}", of.name()))
             .filter(|full| names::matches(pattern, full))
             .collect(),
-    }
+    };
+    found.sort_unstable();
+    found.dedup();
+    found
 }
 
 #[cfg(test)]

@@ -87,9 +87,10 @@ impl Pattern {
     fn types(&self) -> impl Iterator<Item = &'static ProbeType> {
         let fits = |of: &&&ProbeType| match self.provider {
             Some(provider) => provider.name() == of.name(),
-            // Rates and raw events are shown only to those who ask for them.
+            // Rates are shown only to those who ask for them, and returns from functions are where their entries are.
             None => {
-                names::is_pattern(&self.text) && !matches!(of.name(), "interval" | "profile" | "rawtracepoint" | "self")
+                let is_listed = !matches!(of.name(), "interval" | "profile" | "self" | "kretprobe" | "fexit");
+                names::is_pattern(&self.text) && is_listed
             }
         };
         TYPES.iter().filter(fits).copied()
@@ -189,7 +190,9 @@ mod tests {
             listed("t:sched:*switch,software:cp*"),
             ["tracepoint:sched:sched_switch", "software:cpu-clock:", "software:cpu-migrations:", "software:cpu:",]
         );
-        assert_eq!(listed("*sched_sw*"), ["tracepoint:sched:sched_switch"]);
+        assert_eq!(listed("*sched_sw*"), ["rawtracepoint:vmlinux:sched_switch", "tracepoint:sched:sched_switch"]);
+        assert_eq!(listed("kprobe:nft_*"), ["kprobe:nft_do_chain"]);
+        assert_eq!(listed("k:nf_*:nft_*"), ["kprobe:nf_tables:nft_do_chain"]);
         assert_eq!(listed("profile:*"), ["profile:hz:", "profile:ms:", "profile:s:", "profile:us:"]);
         assert_eq!(listed("uprobe:bash:read*").len(), 3);
         assert!(listed("nosuch").is_empty() && listed("begin").is_empty());
