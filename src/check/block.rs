@@ -76,11 +76,14 @@ impl Cx<'_> {
         (decision, lowered)
     }
 
-    /// One value or the other.
+    /// One value or the other. If it is known which, as where a parameter says it, the types need not fit each other.
     pub(super) fn choice(&mut self, cond: Expr, then: Expr, otherwise: Expr, span: Span) -> Fallible<Expr> {
         let told = join_told((&then.ty, &Told::by(&then)), (&otherwise.ty, &Told::by(&otherwise)));
         let joined = told.map(|(ty, _)| ty).or_else(|| join_branches(&then.ty, &otherwise.ty));
         let Some(ty) = joined else {
+            if let ExprKind::Int(known) = *cond.kind {
+                return Ok(if known != 0 { then } else { otherwise });
+            }
             let message = format!(
                 "Branches must return the same type or compatible types: have '{}' and '{}'",
                 then.ty, otherwise.ty
