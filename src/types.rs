@@ -97,6 +97,13 @@ pub struct EnumType {
     pub variants: Vec<(String, i64)>,
 }
 
+impl EnumType {
+    /// The numbers that its values are.
+    pub fn numbers(&self) -> Int {
+        Int { bits: self.size * 8, sign: self.sign }
+    }
+}
+
 /// What kind of stack, and how its frames are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StackType {

@@ -15,6 +15,7 @@ pub fn join(left: &Type, right: &Type) -> Option<Type> {
         (Type::Str(left), Type::Str(right)) => Type::Str(*left.max(right)),
         (Type::Buf(left), Type::Buf(right)) => Type::Buf(*left.max(right)),
         (Type::Ptr(..), Type::Ptr(..)) => join_pointers(left, right),
+        (Type::Enum(one), Type::Enum(other)) => Type::Int(join_ints(one.numbers(), other.numbers())),
         (Type::Enum(_), Type::Int(int)) | (Type::Int(int), Type::Enum(_)) => Type::Int(join_ints(*int, Int::U32)),
         (Type::Tuple(_), Type::Tuple(_)) | (Type::Record(..), Type::Record(..)) => join_elements(left, right)?,
         (Type::Struct(one), Type::Struct(other)) if one.btf == other.btf => {

@@ -115,9 +115,11 @@ impl Parser<'_> {
             let attributes = specified.and(self.attributes()?);
             let name = declared.name.unwrap_or_default();
             written.push(Written { name, ty: declared.ty, width, attributes, span });
-            if !self.take(",") {
-                return self.expect(";");
+            if self.take(",") {
+                continue;
             }
+            // As compilers do, that of the last member is not insisted on.
+            return if self.peek() == "}" { Ok(()) } else { self.expect(";") };
         }
     }
 
