@@ -111,7 +111,11 @@ impl Cx<'_> {
             }
             _ => {}
         }
-        let sign = common_sign(&left, &right);
+        let sign = match (op, left.ty.sign()) {
+            // How far a number is shifted says nothing of its sign.
+            (BinaryOp::Shl | BinaryOp::Shr, Sign::Unsigned) => Sign::Unsigned,
+            _ => common_sign(&left, &right),
+        };
         let zero = match op {
             BinaryOp::Div | BinaryOp::Mod => match constant(&right) {
                 Some(divisor) if divisor != 0 => None,
