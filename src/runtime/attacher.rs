@@ -10,7 +10,7 @@ use super::perf::{self, Source};
 use super::refusal::refused;
 use super::sys;
 use super::sys::link::Location;
-use super::sys::perf::{Counting, Event, Heirs, Place};
+use super::sys::perf::{Begin, Counting, Event, Heirs, Place};
 use super::visit::Visit;
 use crate::config::MissingProbes;
 use crate::error::{Error, Result};
@@ -145,7 +145,7 @@ impl<'k> Attacher<'k> {
     }
 
     fn slow(&mut self, program: BorrowedFd<'_>, of: Numbered<'_>, event: &Event<'_>, counting: Counting) -> Result<()> {
-        let event = sys::perf::open(event, counting).map_err(|error| cannot_attach(of.target, &error))?;
+        let event = sys::perf::open(event, counting, Begin::AtOnce).map_err(|error| cannot_attach(of.target, &error))?;
         let link = self.connect(program, event.as_fd(), of).map_err(|error| cannot_attach(of.target, &error))?;
         self.links.add_slow(event, link);
         self.links.count_missed(&of.target.name);
@@ -156,8 +156,10 @@ impl<'k> Attacher<'k> {
     fn counted(&mut self, program: BorrowedFd<'_>, of: Numbered<'_>, event: &Event<'_>, scope: Scope) -> Result<()> {
         let heirs = if self.kernel.version() >= (5, 13) { Heirs::Threads } else { Heirs::None };
         let mut attach = |counting| {
-            let event = sys::perf::open(event, counting)?;
+            // Clocks are not to tick before the program is there.
+            let event = sys::perf::open(event, counting, Begin::WhenTold)?;
             let link = self.connect(program, event.as_fd(), of)?;
+            sys::perf::enable(event.as_fd())?;
             self.links.add_counted(event, link);
             if let Some(period) = of.target.attach.period() {
                 self.links.add_clock(of.target.span, period);

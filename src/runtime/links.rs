@@ -31,8 +31,6 @@ struct Clock {
     target: Span,
     period: u64,
     event: usize,
-    /// Ticks that were due before the program was there.
-    before: u64,
 }
 
 /// After how many nanoseconds a tick that has not come counts as missing, at the least.
@@ -63,22 +61,19 @@ impl Links {
     /// Says that the last counted event ticks, after so many nanoseconds each.
     pub fn add_clock(&mut self, target: Span, period: u64) {
         let Some(event) = self.counted.len().checked_sub(1) else { return };
-        let before = self.enabled(event) / period;
-        self.clocks.push(Clock { target, period, event, before });
+        self.clocks.push(Clock { target, period, event });
     }
 
-    /// How often clocks should have ticked by now, by the places of their targets.
-    pub fn due(&self) -> Vec<(Span, u64)> {
-        let due = |Clock { target, period, event, before }: &Clock| {
-            let ticks = self.enabled(*event).saturating_sub(LATE.max(period / 10)) / period;
-            (*target, ticks.saturating_sub(*before))
+    /// Stops the clocks; tells how often each should have ticked until then, by the places of their targets.
+    pub fn stop_clocks(&mut self) -> Vec<(Span, u64)> {
+        let due = |Clock { target, period, event }| {
+            let event = self.counted[event].0.as_fd();
+            // One that cannot be stopped ticks until it is closed, and one that cannot be read has not begun to count.
+            let _ = perf::disable(event);
+            let counted = perf::enabled(event).unwrap_or(0);
+            (target, counted.saturating_sub(LATE.max(period / 10)) / period)
         };
-        self.clocks.iter().map(due).collect()
-    }
-
-    /// An event that cannot be read has not begun to count.
-    fn enabled(&self, event: usize) -> u64 {
-        perf::enabled(self.counted[event].0.as_fd()).unwrap_or(0)
+        std::mem::take(&mut self.clocks).into_iter().map(due).collect()
     }
 
     /// How many counted events there are.

@@ -23,7 +23,7 @@ impl Session<'_> {
     }
 
     fn stopped(&mut self, sink: &mut dyn Sink) -> Result<Stopped> {
-        let unserved = Unserved { missed: self.state.links.missed(), due: self.state.links.due() };
+        let unserved = Unserved { missed: self.state.links.missed(), due: self.state.links.stop_clocks() };
         self.state.maps.end_session(&self.state.plan)?;
         drop(std::mem::take(&mut self.state.links));
         self.state.maps.settle()?;

@@ -77,14 +77,22 @@ const CLOEXEC: libc::c_ulong = 8;
 /// `PERF_FORMAT_TOTAL_TIME_ENABLED`.
 const TIME_ENABLED: u64 = 1;
 
-/// Opens an event, already counting.
-pub fn open(event: &Event<'_>, counting: Counting) -> io::Result<OwnedFd> {
+/// When an event begins to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    AtOnce,
+    /// By [`enable`].
+    WhenTold,
+}
+
+pub fn open(event: &Event<'_>, counting: Counting, begin: Begin) -> io::Result<OwnedFd> {
     // SAFETY: the structure consists of integers only, for which zero is a valid value.
     let mut attr: perf_event_attr = unsafe { std::mem::zeroed() };
     attr.type_ = event.kind;
     attr.size = size_of::<perf_event_attr>() as u32;
     attr.config = event.config;
     attr.read_format = TIME_ENABLED;
+    attr.set_disabled(u64::from(begin == Begin::WhenTold));
     match event.sample {
         Sample::Frequency(hertz) => {
             attr.set_freq(1);
@@ -127,6 +135,11 @@ pub fn open(event: &Event<'_>, counting: Counting) -> io::Result<OwnedFd> {
 /// Runs a program on each occurrence, on kernels without perf links; lasts as long as the event is open.
 pub fn set_program(event: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
     ioctl(event, PERF_EVENT_IOC_SET_BPF, program.as_raw_fd())?;
+    enable(event)
+}
+
+/// Begins to count.
+pub fn enable(event: BorrowedFd<'_>) -> io::Result<()> {
     ioctl(event, PERF_EVENT_IOC_ENABLE, 0)
 }
 
