@@ -47,7 +47,7 @@ pub fn serves(targets: &[Target]) -> bool {
 
 /// Takes the system calls out of a probe, if its body can do without their records: one probe for entries, one for returns.
 pub fn dispatch(probe: &mut Probe, needs: &Needs, kernel: &dyn Kernel, plan: &mut Plan) -> Vec<Probe> {
-    let Some(compat) = CompatField::find(kernel) else { return Vec::new() };
+    let Some(known) = Known::find(kernel) else { return Vec::new() };
     let is_served = |target: &Target| {
         call_of(target).is_some_and(|(at, name)| number(name).is_some() && is_readable(&needs.context, at))
     };
@@ -60,7 +60,7 @@ pub fn dispatch(probe: &mut Probe, needs: &Needs, kernel: &dyn Kernel, plan: &mu
     for at in [Point::Entry, Point::Return] {
         let calls = Call::all(&probe.targets, at, source);
         if !calls.is_empty() && is_readable(&needs.context, at) {
-            found.push(Dispatcher { at, source, compat: compat.clone(), span: probe.span }.build(probe, &calls, plan));
+            found.push(Dispatcher { at, source, known: &known, span: probe.span }.build(probe, &calls, plan));
         }
     }
     probe.targets.retain(|target| !is_served(target));
@@ -177,34 +177,35 @@ fn argument(offset: u32) -> Option<usize> {
     (index.is_multiple_of(8) && index / 8 < 6).then_some(index as usize / 8)
 }
 
-/// Where a task says that it makes calls of 32-bit programs.
-#[derive(Clone)]
-struct CompatField {
+/// What the kernel's types tell.
+struct Known {
+    /// The processor's saved state.
+    registers: StructRef,
     task: StructRef,
-    offset: i64,
-    bit: i64,
+    /// Where a task says that it makes calls of 32-bit programs.
+    compat: i64,
 }
 
-impl CompatField {
-    fn find(kernel: &dyn Kernel) -> Option<CompatField> {
+impl Known {
+    fn find(kernel: &dyn Kernel) -> Option<Known> {
         let btf = kernel.btf()?;
-        let (name, bit) = layout::COMPAT;
         let task = btf.struct_named("task_struct")?;
         let info = btf.field(TypeId(task.btf), "thread_info")?;
-        let field = btf.field(btf.strip(info.ty), name)?;
-        Some(CompatField { task, offset: i64::from(info.bit_offset + field.bit_offset) / 8, bit })
+        let field = btf.field(btf.strip(info.ty), layout::COMPAT.0)?;
+        let compat = i64::from(info.bit_offset + field.bit_offset) / 8;
+        Some(Known { registers: btf.struct_named("pt_regs")?, task, compat })
     }
 }
 
 /// Builds the program for one event of all calls.
-struct Dispatcher {
+struct Dispatcher<'a> {
     at: Point,
     source: EventSource,
-    compat: CompatField,
+    known: &'a Known,
     span: Span,
 }
 
-impl Dispatcher {
+impl Dispatcher<'_> {
     fn build(&self, probe: &Probe, calls: &[Call], plan: &mut Plan) -> Probe {
         let mut vars = probe.vars.clone();
         let number = vars.push(Var { name: "system call".to_string(), ty: Type::U64 });
@@ -213,8 +214,7 @@ impl Dispatcher {
         rewrite(&mut body, &mut |expr| self.rewrite(expr, number));
         let mut numbers: Vec<u32> = calls.iter().map(|call| call.number).collect();
         numbers.sort_unstable();
-        let native = self.if_then(self.is_native(), body);
-        let wanted = self.if_then(self.among(number, &ranges(&numbers)), native);
+        let wanted = self.if_then(self.among(number, &ranges(&numbers)), self.native(body));
         let set = Stmt::new(StmtKind::Set(number, self.number()), self.span);
         let body = [vec![set], wanted].concat();
         let targets = calls.iter().map(|call| call.target.clone()).collect();
@@ -257,18 +257,31 @@ impl Dispatcher {
     }
 
     fn register(&self, offset: i64) -> Expr {
-        let addr = Expr { ty: Type::pointer(Type::U64, Space::Kernel), ..self.raw(0) };
+        let registers = Type::Struct(self.known.registers.clone());
+        let addr = Expr { ty: Type::pointer(registers, Space::Kernel), ..self.raw(0) };
         Expr::new(ExprKind::Load { addr, offset }, Type::U64, self.span)
+    }
+
+    /// The body for calls of programs of the kernel's own width. To ask the task takes a call, for which a predicate on what the event
+    /// hands over does not wait.
+    fn native(&self, mut body: Block) -> Block {
+        match body.as_mut_slice() {
+            [Stmt { kind: StmtKind::If { cond, then, otherwise }, .. }] if otherwise.is_empty() && is_at_hand(cond) => {
+                *then = self.if_then(self.is_native(), std::mem::take(then));
+                body
+            }
+            _ => self.if_then(self.is_native(), body),
+        }
     }
 
     fn is_native(&self) -> Expr {
         let addr = Expr::new(
             ExprKind::Call(Helper::GET_CURRENT_TASK, Vec::new()),
-            Type::pointer(Type::Struct(self.compat.task.clone()), Space::Kernel),
+            Type::pointer(Type::Struct(self.known.task.clone()), Space::Kernel),
             self.span,
         );
-        let flags = Expr::new(ExprKind::Load { addr, offset: self.compat.offset }, Type::U32, self.span);
-        let bit = Expr::int(self.compat.bit, Type::U64, self.span);
+        let flags = Expr::new(ExprKind::Load { addr, offset: self.known.compat }, Type::U32, self.span);
+        let bit = Expr::int(layout::COMPAT.1, Type::U64, self.span);
         let kind = ExprKind::Binary { op: BinaryOp::And, sign: Sign::Unsigned, left: flags, right: bit, zero: None };
         self.compare(CompareOp::Eq, Expr::new(kind, Type::U64, self.span), 0)
     }
@@ -304,6 +317,21 @@ impl Dispatcher {
     fn if_then(&self, cond: Expr, then: Block) -> Block {
         vec![Stmt::new(StmtKind::If { cond, then, otherwise: Block::new() }, self.span)]
     }
+}
+
+/// Whether an expression takes nothing but what the event hands over, and has no effect.
+fn is_at_hand(cond: &Expr) -> bool {
+    let mut at_hand = true;
+    cond.walk(&mut |expr| {
+        at_hand &= match &*expr.kind {
+            ExprKind::Int(_) | ExprKind::Var(_) | ExprKind::CtxLoad { .. } => true,
+            ExprKind::Load { addr, .. } => matches!(*addr.kind, ExprKind::CtxLoad { offset: 0 }),
+            ExprKind::Compare { .. } | ExprKind::And(..) | ExprKind::Or(..) | ExprKind::Convert(_) => true,
+            ExprKind::Binary { zero, .. } => zero.is_none(),
+            _ => false,
+        }
+    });
+    at_hand
 }
 
 /// Texts that the body looks up by the number of the target are put where the number of the call finds them.

@@ -145,7 +145,8 @@ impl<'k> Attacher<'k> {
     }
 
     fn slow(&mut self, program: BorrowedFd<'_>, of: Numbered<'_>, event: &Event<'_>, counting: Counting) -> Result<()> {
-        let event = sys::perf::open(event, counting, Begin::AtOnce).map_err(|error| cannot_attach(of.target, &error))?;
+        let event =
+            sys::perf::open(event, counting, Begin::AtOnce).map_err(|error| cannot_attach(of.target, &error))?;
         let link = self.connect(program, event.as_fd(), of).map_err(|error| cannot_attach(of.target, &error))?;
         self.links.add_slow(event, link);
         self.links.count_missed(&of.target.name);
