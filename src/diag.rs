@@ -63,13 +63,16 @@ pub enum Style {
 ///               ~~
 /// HINT: assign to it first
 /// ```
-pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style) -> String {
-    let mut out = diagnostic.place(sources, diagnostic.span, &diagnostic.message, style);
+///
+/// Of a line of the source that is wider than `columns`, the part is shown that matters.
+pub fn render(diagnostic: &Diagnostic, sources: &Sources, style: Style, columns: usize) -> String {
+    let place = |span, message: &str| diagnostic.place(sources, span, message, style, columns);
+    let mut out = place(diagnostic.span, &diagnostic.message);
     for call in sources.expanded_from(diagnostic.span) {
-        out.push_str(&diagnostic.place(sources, call, "expanded from", style));
+        out.push_str(&place(call, "expanded from"));
     }
     for (span, text) in &diagnostic.labels {
-        out.push_str(&diagnostic.place(sources, *span, text, style));
+        out.push_str(&place(*span, text));
     }
     for hint in &diagnostic.hints {
         out.push_str(&format!("{} {hint}\n", style.paint(Color::Cyan, "HINT:")));
@@ -97,7 +100,7 @@ pub fn place(span: Span, sources: &Sources) -> Option<Place> {
         line: place.line,
         column: place.column,
         position: position(&place),
-        excerpt: excerpt(&place, |width| "~".repeat(width)),
+        excerpt: excerpt(&place, MAX_COLUMNS, |width| "~".repeat(width)),
     })
 }
 
@@ -112,12 +115,15 @@ const MAX_LINES: usize = 6;
 /// Nor are more characters of one line.
 const MAX_COLUMNS: usize = 160;
 
+/// Less than this tells nothing, however narrow the terminal.
+const LEAST_COLUMNS: usize = 20;
+
 /// Stands for what is not shown of a line.
 const CUT: &str = "...";
 
 impl Diagnostic {
     /// One place: headline, source, underline.
-    fn place(&self, sources: &Sources, span: Span, message: &str, style: Style) -> String {
+    fn place(&self, sources: &Sources, span: Span, message: &str, style: Style, columns: usize) -> String {
         let word = match self.severity {
             Severity::Error => "ERROR",
             Severity::Warning => "WARNING",
@@ -126,7 +132,8 @@ impl Diagnostic {
             return format!("{}\n", style.paint(self.colour(), &format!("{word}: {message}")));
         };
         let headline = format!("{}: {word}: {message}", position(&place));
-        format!("{}\n{}", style.paint(self.colour(), &headline), excerpt(&place, style.underline(self.colour())))
+        let excerpt = excerpt(&place, room(columns), style.underline(self.colour()));
+        format!("{}\n{excerpt}", style.paint(self.colour(), &headline))
     }
 
     fn colour(&self) -> Color {
@@ -159,9 +166,9 @@ fn position(place: &Location<'_>) -> String {
 }
 
 /// The source of a place: one line with its underline, or several lines without.
-fn excerpt(place: &Location<'_>, underline: impl Fn(usize) -> String) -> String {
+fn excerpt(place: &Location<'_>, room: usize, underline: impl Fn(usize) -> String) -> String {
     if place.line != place.end_line {
-        let mut lines: Vec<_> = place.lines.lines().map(|line| shown(&cut(line))).collect();
+        let mut lines: Vec<_> = place.lines.lines().map(|line| shown(&cut(line, room))).collect();
         if lines.len() > MAX_LINES {
             lines.truncate(MAX_LINES - 1);
             lines.push("...".to_string());
@@ -169,7 +176,7 @@ fn excerpt(place: &Location<'_>, underline: impl Fn(usize) -> String) -> String 
         return lines.join("\n") + "\n";
     }
     let (start, end) = (place.column - 1, place.end_column - 1);
-    let (from, to) = window(start, place.text.chars().count());
+    let (from, to) = window(start, place.text.chars().count(), room);
     let part = |from: usize, to: usize| shown(&place.text.chars().skip(from).take(to - from).collect::<String>());
     let mark = |is_cut: bool| if is_cut { CUT } else { "" };
     let (lead, trail) = (mark(from > 0), mark(to < place.text.chars().count()));
@@ -179,15 +186,20 @@ fn excerpt(place: &Location<'_>, underline: impl Fn(usize) -> String) -> String 
 }
 
 /// Which characters of a line of this length are shown, so that the one at `start` is among them.
-fn window(start: usize, length: usize) -> (usize, usize) {
-    let from = if start < MAX_COLUMNS * 3 / 4 { 0 } else { start - MAX_COLUMNS / 4 };
-    let from = from.min(length.saturating_sub(MAX_COLUMNS));
-    (from, length.min(from + MAX_COLUMNS))
+fn window(start: usize, length: usize, room: usize) -> (usize, usize) {
+    let from = if start < room * 3 / 4 { 0 } else { start - room / 4 };
+    let from = from.min(length.saturating_sub(room));
+    (from, length.min(from + room))
+}
+
+/// How much of a line is shown where there are so many columns: it may have to be cut at both ends.
+fn room(columns: usize) -> usize {
+    columns.saturating_sub(2 * CUT.len()).clamp(LEAST_COLUMNS, MAX_COLUMNS)
 }
 
 /// The beginning of a line, if it is too long to be shown whole.
-fn cut(line: &str) -> String {
-    match line.char_indices().nth(MAX_COLUMNS) {
+fn cut(line: &str, room: usize) -> String {
+    match line.char_indices().nth(room) {
         Some((end, _)) => format!("{}{CUT}", &line[..end]),
         None => line.to_string(),
     }
@@ -206,7 +218,7 @@ mod tests {
         let mut sources = Sources::new();
         sources.add("stdin", text);
         let start = text.find(what).expect("part of the text");
-        render(&diagnostic(Span::new(start, start + what.len())), &sources, Style::Plain)
+        render(&diagnostic(Span::new(start, start + what.len())), &sources, Style::Plain, usize::MAX)
     }
 
     #[test]
@@ -243,10 +255,20 @@ mod tests {
     }
 
     #[test]
+    fn excerpts_fit_the_terminal() {
+        let mut sources = Sources::new();
+        sources.add("stdin", format!("{}$x{}", "a".repeat(70), "b".repeat(20)));
+        let shown = render(&Diagnostic::error(Span::new(70, 72), "m"), &sources, Style::Plain, 40);
+        assert_eq!(shown.lines().nth(1), Some(format!("...{}$x{}", "a".repeat(12), "b".repeat(20)).as_str()));
+        assert_eq!(shown.lines().nth(2), Some(format!("{}~~", " ".repeat(15)).as_str()));
+        assert!(shown.lines().all(|line| line.len() <= 40), "{shown}");
+    }
+
+    #[test]
     fn colours() {
         let mut sources = Sources::new();
         sources.add("stdin", "x");
-        let shown = render(&Diagnostic::error(Span::new(0, 1), "m"), &sources, Style::Coloured);
+        let shown = render(&Diagnostic::error(Span::new(0, 1), "m"), &sources, Style::Coloured, usize::MAX);
         assert_eq!(shown, "\x1b[31mstdin:1:1-2: ERROR: m\x1b[0m\nx\n\x1b[31m~\x1b[0m\n");
     }
 }

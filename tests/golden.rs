@@ -130,7 +130,7 @@ fn engine(kernel: &Fixture) -> Engine<'_> {
 }
 
 fn shown(findings: &[Diagnostic], sources: &Sources) -> String {
-    findings.iter().map(|finding| diag::render(finding, sources, Style::Plain)).collect()
+    findings.iter().map(|finding| diag::render(finding, sources, Style::Plain, usize::MAX)).collect()
 }
 
 fn main() -> ExitCode {

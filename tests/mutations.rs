@@ -120,7 +120,7 @@ fn survives(text: &str) -> bool {
 }
 
 fn shown(faults: &[Diagnostic], sources: &Sources) -> String {
-    faults.iter().map(|fault| diag::render(fault, sources, Style::Plain)).collect()
+    faults.iter().map(|fault| diag::render(fault, sources, Style::Plain, usize::MAX)).collect()
 }
 
 /// A tree without its places.

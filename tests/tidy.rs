@@ -50,7 +50,6 @@ const PLACES: &[(&str, &[&str])] = &[
     (r"\bpest(_derive)?::", &["src/syntax/"]),
     (r"\bcolored::", &["src/diag.rs"]),
     (r"\brustyline\b", &["src/repl/terminal.rs"]),
-    (r"\bcrossterm::", &["src/repl/"]),
     (r"\bunsafe (\{|fn|impl|extern)", &["src/runtime/sys/", "src/kernel/sys.rs", "src/mapped.rs"]),
     (r"\bprintln!|\bprint!|\bstd::process::exit", &["src/main.rs", "src/app/"]),
 ];

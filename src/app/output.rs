@@ -14,6 +14,7 @@ use rtrace::report::json::JsonSink;
 use rtrace::report::picture::{Picture, PictureSink};
 use rtrace::report::text::TextSink;
 use rtrace::report::{Chattiness, Manner, Sink, Warnings, written};
+use rtrace::runtime;
 use rtrace::source::Sources;
 
 use crate::replacement::{Replacement, is_replaceable};
@@ -33,7 +34,12 @@ pub fn tame(config: &mut Config, invocation: &Invocation) {
 /// The sink that the command line asks for, and the outlet to close when it has had its last word.
 pub fn sink(invocation: &Invocation, config: &Config) -> Result<(Box<dyn Sink>, Outlet)> {
     let (target, style) = target(invocation)?;
-    let manner = Manner { chattiness: chattiness(invocation), warnings: invocation.warnings, style };
+    let manner = Manner {
+        chattiness: chattiness(invocation),
+        warnings: invocation.warnings,
+        style,
+        columns: columns(invocation),
+    };
     let capacity = if invocation.buffering == Buffering::None { 0 } else { BUFFER };
     let outlet = Outlet(Rc::new(RefCell::new(BufWriter::with_capacity(capacity, target))));
     let out = Box::new(Tap { outlet: outlet.clone(), buffering: invocation.buffering });
@@ -67,8 +73,20 @@ pub fn shell_sink(
     chatter: Box<dyn Write>,
 ) -> Box<dyn Sink> {
     let style = style(&std::io::stdout());
-    let manner = Manner { chattiness: Chattiness::Shell, warnings: invocation.warnings, style };
+    let manner =
+        Manner { chattiness: Chattiness::Shell, warnings: invocation.warnings, style, columns: columns(invocation) };
     formatted(invocation.format, config, manner, out, chatter)
+}
+
+/// How wide the output may be: only a terminal limits it.
+fn columns(invocation: &Invocation) -> usize {
+    let terminal = runtime::terminal_size(std::io::stdout()).filter(|_| invocation.output.is_none());
+    terminal.map_or(usize::MAX, |(columns, _)| columns)
+}
+
+/// How wide what is said beside the output may be.
+fn of_complaints() -> usize {
+    runtime::terminal_size(std::io::stderr()).map_or(usize::MAX, |(columns, _)| columns)
 }
 
 /// Writes in a format; what is said beside the output goes to `chatter`.
@@ -175,7 +193,7 @@ pub fn show_error_at(error: &Error, sources: &Sources, invocation: &Invocation) 
     };
     let diagnostic = Diagnostic::error(span, error.message.clone());
     let diagnostic = error.hint.iter().fold(diagnostic, |diagnostic, hint| diagnostic.hint(hint.clone()));
-    eprint!("{}", render(&diagnostic, sources, style(&std::io::stderr())));
+    eprint!("{}", render(&diagnostic, sources, style(&std::io::stderr()), of_complaints()));
     match &error.detail {
         Some(detail) if invocation.verbosity == Verbosity::Verbose => eprintln!("{detail}"),
         Some(_) => eprintln!("HINT: -v shows the kernel's whole log"),
@@ -197,7 +215,7 @@ pub fn show_diagnostics(diagnostics: &[Diagnostic], sources: &Sources, invocatio
     for diagnostic in diagnostics {
         let is_shown = diagnostic.severity == Severity::Error || invocation.warnings == Warnings::Shown;
         if is_shown {
-            eprint!("{}", render(diagnostic, sources, style(&std::io::stderr())));
+            eprint!("{}", render(diagnostic, sources, style(&std::io::stderr()), of_complaints()));
         }
     }
 }

@@ -36,7 +36,8 @@ fn overview() -> String {
     let probes: Vec<&str> = probes::TYPES.iter().map(|of| of.names[0]).collect();
     let commands: String =
         COMMANDS.iter().map(|command| format!("  {:<24} {}\n", head(command), command.doc)).collect();
-    format!("{INTRODUCTION}\nCommands:\n{commands}\nProbes:   {}\nBuiltins: {}\n", wrapped(&probes), wrapped(&builtins))
+    let (probes, builtins) = (probes.join(" "), builtins.join(" "));
+    format!("{INTRODUCTION}\nCommands:\n{commands}\nProbes:    {probes}\nBuiltins:  {builtins}\n")
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
@@ -71,24 +72,10 @@ fn aliases(names: &[&str]) -> String {
 
 fn unknown(name: &str) -> String {
     let probes = probes::TYPES.iter().flat_map(|of| of.names.iter().copied());
-    match crate::names::nearest(name, names().chain(probes).chain(commands::names())) {
+    let all: Vec<&str> = names().chain(probes).chain(commands::names()).collect();
+    let longer = || all.iter().copied().find(|known| known.starts_with(name));
+    match longer().or_else(|| crate::names::nearest(name, all.iter().copied())) {
         Some(near) => format!("there is no '{name}'; did you mean: help {near}\n"),
         None => format!("there is no '{name}'; help alone lists what there is\n"),
     }
-}
-
-/// Words in lines of at most 100 columns, continued under the first.
-fn wrapped(words: &[&str]) -> String {
-    let mut text = String::new();
-    let mut column = 10;
-    for word in words {
-        if column + word.len() > 100 {
-            text.push_str("\n          ");
-            column = 10;
-        }
-        text.push_str(word);
-        text.push(' ');
-        column += word.len() + 1;
-    }
-    text
 }

@@ -1,16 +1,20 @@
 //! Commands that show what there is: help, probes and types of the kernel, and what became of a program.
 
-use super::help;
 use super::manage::number;
 use super::shell::{Flow, Shell};
+use super::{fit, help};
 use crate::bpf::list::Listing;
 use crate::error::{Error, Result};
 use crate::plan::{Map, MapKind, Role};
 use crate::probes;
 use crate::runtime;
 
+/// Columns of text that is written to no terminal.
+const PAGE: usize = 100;
+
 pub fn help(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {
-    shell.say(&help::topic(rest)).map(|()| Flow::Next)
+    let text = fit::wrapped(&help::topic(rest), Shell::columns().unwrap_or(PAGE));
+    shell.say(&text).map(|()| Flow::Next)
 }
 
 pub fn maps(shell: &mut Shell<'_>, _: &str) -> Result<Flow> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Lines;
 use super::plain::Plain;
-use super::shell::{Flow, Passed, Shell, summary};
+use super::shell::{Flow, Form, Passed, Shell, summary};
 use super::workspace::{Farewell, State};
 use crate::errno;
 use crate::error::{Error, Result};
@@ -81,7 +81,12 @@ pub fn edit(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {
     let number = number(word)?;
     if text.trim().is_empty() {
         let old = shell.workspace.get(number)?.text.trim().to_string();
-        return Ok(Flow::Offer(format!(":edit {number} {old}")));
+        return match shell.voice.form {
+            Form::Terminal => Ok(Flow::Offer(format!(":edit {number} {old}"))),
+            // Nobody could change what is offered.
+            Form::Plain => Err(Error::usage(format!(":edit {number} needs the changed program behind the number"))
+                .hint(format!("it is now: {old}"))),
+        };
     }
     shell.replace(number, text.trim()).map(|()| Flow::Next)
 }

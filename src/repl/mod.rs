@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod complete;
 mod entry;
+mod fit;
 pub mod help;
 mod inspect;
 pub mod knowledge;

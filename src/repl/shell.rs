@@ -1,12 +1,13 @@
 //! The shell itself: entries come in while programs run, and each is answered at once.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Write, stdout};
 use std::os::fd::BorrowedFd;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::entry::{self, AS_STATEMENT, AS_VALUE, Entry};
+use super::fit;
 use super::knowledge::{Knowledge, Known};
 use super::screen::Screen;
 use super::workspace::{Entered, Farewell, Workspace};
@@ -299,7 +300,7 @@ impl<'k> Shell<'k> {
             if interrupt.take() {
                 return Ok(Passed::Interrupted);
             }
-            let is_key = |keys: BorrowedFd<'_>| runtime::is_readable(keys);
+            let is_key = |keys: BorrowedFd<'_>| runtime::is_readable(keys, Duration::ZERO);
             if left.is_zero() || keys.is_some_and(is_key) {
                 return self.settle().map(|()| Passed::Time);
             }
@@ -350,7 +351,9 @@ impl<'k> Shell<'k> {
 
     /// Faults and warnings of a text.
     pub fn diagnose(&mut self, diagnostics: &[Diagnostic]) -> Result<()> {
-        let text: String = diagnostics.iter().map(|one| render(one, &self.engine.sources, self.voice.style)).collect();
+        let columns = Self::columns().unwrap_or(usize::MAX);
+        let rendered = |one| render(one, &self.engine.sources, self.voice.style, columns);
+        let text: String = diagnostics.iter().map(rendered).collect();
         self.blame(&text)
     }
 
@@ -364,8 +367,14 @@ impl<'k> Shell<'k> {
     }
 
     fn blame(&mut self, text: &str) -> Result<()> {
+        let text = Self::columns().map_or(text.to_string(), |columns| fit::wrapped(text, columns));
         let screen = &mut self.voice.complaints;
         written(screen.write_all(text.as_bytes()).and_then(|()| screen.flush()))
+    }
+
+    /// The width of the terminal that is written to, if it is one.
+    pub fn columns() -> Option<usize> {
+        runtime::terminal_size(stdout()).map(|(columns, _)| columns)
     }
 
     pub fn kernel(&self) -> &'k dyn Kernel {

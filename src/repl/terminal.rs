@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::io::stdout;
 use std::path::PathBuf;
 
 use rustyline::completion::{self, Pair};
@@ -20,6 +21,7 @@ use super::paint::paint;
 use super::screen::Screen;
 use crate::diag::Style;
 use crate::error::{Error, Result};
+use crate::runtime;
 use crate::syntax::Completeness;
 
 const PROMPT: &str = "rtrace> ";
@@ -130,7 +132,7 @@ impl Hinter for Assistant<'_> {
     fn hint(&self, line: &str, at: usize, _: &Context<'_>) -> Option<Note> {
         self.is_key.set(true);
         let note = if at == line.len() { note(&self.completer, line) } else { None }?;
-        let columns = crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns));
+        let columns = runtime::terminal_size(stdout()).map_or(80, |(columns, _)| columns);
         let taken = PROMPT.len() + line.rsplit('\n').next().unwrap_or_default().chars().count() + 4;
         let room = columns.saturating_sub(taken);
         (room >= LEAST).then(|| Note(format!("  {}", note.chars().take(room).collect::<String>())))

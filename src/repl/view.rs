@@ -3,23 +3,23 @@
 
 pub mod costs;
 mod frame;
+mod grid;
+mod keys;
 pub mod maps;
 
-use std::io::{Write, stdin};
-use std::os::fd::AsFd;
+use std::io::{Write, stdout};
 use std::time::{Duration, Instant};
 
-use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
-use crossterm::terminal::{disable_raw_mode, enable_raw_mode, size};
-
 pub use self::frame::Room;
-use self::frame::cut;
+use self::keys::{Key, Keys};
+use super::fit::{self, Part};
 use super::screen::Screen;
 use super::shell::{Passed, Shell};
 use crate::diag::Style;
+use crate::errno;
 use crate::error::{Error, Result};
 use crate::report::written;
-use crate::runtime;
+use crate::runtime::{self, TerminalSettings};
 use crate::strftime;
 
 /// What a view shows.
@@ -30,7 +30,7 @@ pub trait Subject {
     fn look(&mut self, shell: &mut Shell<'_>) -> Result<()>;
     /// Has it begin again from nothing.
     fn reset(&mut self, shell: &mut Shell<'_>) -> Result<()>;
-    /// What was read last; nothing, if there is nothing to show.
+    /// What was read last; nothing, if there is nothing to show. What is more than there is room for can be scrolled to.
     fn lines(&self, order: Order, room: Room) -> Vec<String>;
     /// Whether there will be nothing new any more.
     fn is_over(&self, shell: &Shell<'_>) -> bool;
@@ -68,8 +68,13 @@ struct View<'s> {
     every: Duration,
     order: Order,
     state: State,
-    /// When the subject was read last.
+    /// When the subject was read last, and what the clock showed then.
     at: Instant,
+    clock: String,
+    /// Lines that have been scrolled away.
+    above: usize,
+    /// How much is shown: at the most, a screen.
+    room: Room,
     /// What the last key came to.
     word: String,
 }
@@ -88,13 +93,17 @@ enum Wish {
 }
 
 /// Whatever happens, the terminal is given back.
-struct Taken(Screen);
+struct Taken {
+    screen: Screen,
+    before: TerminalSettings,
+}
 
 impl Taken {
     fn take(screen: &Screen) -> Result<Taken> {
-        enable_raw_mode().map_err(|error| Error::usage(format!("cannot use the terminal for a view: {error}")))?;
+        let before = TerminalSettings::read().map_err(unusable)?;
+        before.take_keys();
         screen.hold();
-        let taken = Taken(screen.clone());
+        let taken = Taken { screen: screen.clone(), before };
         written(screen.draw(b"\x1b[?1049h\x1b[?25l\x1b[2J"))?;
         Ok(taken)
     }
@@ -103,33 +112,51 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         // A terminal that is gone needs nothing back.
-        self.0.draw(b"\x1b[?25h\x1b[?1049l").ok();
-        disable_raw_mode().ok();
-        self.0.release().ok();
+        self.screen.draw(b"\x1b[?25h\x1b[?1049l").ok();
+        self.before.set();
+        self.screen.release().ok();
     }
 }
+
+fn unusable(error: std::io::Error) -> Error {
+    Error::usage(format!("cannot use the terminal for a view: {}", errno::reason(&error)))
+}
+
+/// How often it is looked whether the terminal has another size.
+const SIZE_CHECK: Duration = Duration::from_millis(200);
 
 /// Shows something until a key or a signal ends it, or it is over.
 pub fn run(shell: &mut Shell<'_>, subject: &mut dyn Subject, every: Duration) -> Result<()> {
     let taken = Taken::take(&shell.voice.screen)?;
-    subject.look(shell)?;
-    let (at, word) = (Instant::now(), String::new());
-    let mut view = View { subject, every, order: Order::Value, state: State::Going, at, word };
+    let mut keys = Keys::open().map_err(unusable)?;
+    let room = room(shell.voice.style);
+    let (order, state, word) = (Order::Value, State::Going, String::new());
+    let mut view = View { subject, every, order, state, at: Instant::now(), clock: clock(), above: 0, room, word };
+    view.subject.look(shell)?;
+    view.draw(shell)?;
     loop {
-        view.draw(shell)?;
-        let keys = stdin();
         let left = view.every.saturating_sub(view.at.elapsed());
-        if shell.pass(left, Some(keys.as_fd()))? == Passed::Interrupted {
+        if shell.pass(left.min(SIZE_CHECK), Some(keys.fd()))? == Passed::Interrupted || view.subject.is_over(shell) {
             break;
         }
-        if view.keys(shell)? == Wish::Leave || view.subject.is_over(shell) {
-            break;
+        let mut is_changed = view.follow_size();
+        while let Some(key) = keys.next() {
+            is_changed = true;
+            if view.key(shell, key)? == Wish::Leave {
+                drop(taken);
+                return Ok(());
+            }
         }
         if view.at.elapsed() >= view.every {
             view.at = Instant::now();
             if view.state == State::Going {
+                is_changed = true;
+                view.clock = clock();
                 view.subject.look(shell)?;
             }
+        }
+        if is_changed {
+            view.draw(shell)?;
         }
     }
     drop(taken);
@@ -137,71 +164,110 @@ pub fn run(shell: &mut Shell<'_>, subject: &mut dyn Subject, every: Duration) ->
 }
 
 impl View<'_> {
-    fn draw(&self, shell: &Shell<'_>) -> Result<()> {
-        let room = room();
-        let bar = |text: &str| match shell.voice.style {
-            Style::Coloured => format!("\x1b[7m{:<1$}\x1b[0m", cut(text, room.columns), room.columns),
-            Style::Plain => cut(text, room.columns),
+    /// Whether the terminal has another size than before.
+    fn follow_size(&mut self) -> bool {
+        let room = room(self.room.style);
+        std::mem::replace(&mut self.room, room) != room
+    }
+
+    fn draw(&mut self, shell: &Shell<'_>) -> Result<()> {
+        let Room { columns, style, .. } = self.room;
+        let bar = |text: &str| match style {
+            Style::Coloured => format!("\x1b[7m{:<columns$}\x1b[0m", fit::cut(text, columns)),
+            Style::Plain => fit::cut(text, columns),
         };
+        let lines = self.visible();
         let mut picture = format!("\x1b[?2026h\x1b[H{}\x1b[K\r\n", bar(&self.heading()));
-        let inner = Room { rows: room.rows.saturating_sub(2).max(1), style: shell.voice.style, ..room };
-        let mut lines = self.subject.lines(self.order, inner);
-        if lines.is_empty() {
-            lines.push("nothing yet".to_string());
-        }
         lines.iter().for_each(|line| picture.push_str(&format!("{line}\x1b[K\r\n")));
         picture.push_str("\x1b[J");
-        picture.push_str(&bar("q leave  s sort  p pause  r reset  w write to a file"));
+        picture.push_str(&bar(&self.footing()));
         picture.push_str("\x1b[?2026l");
         written(shell.voice.screen.draw(picture.as_bytes()))
     }
 
-    fn heading(&self) -> String {
-        let state = match self.state {
-            State::Going => "",
-            State::Paused => "  paused",
-        };
-        let word = if self.word.is_empty() { String::new() } else { format!("  {}", self.word) };
-        let (name, every) = (self.subject.name(), self.every.as_secs_f64());
-        let time = strftime::format("%H:%M:%S", strftime::now());
-        format!("{name}  every {every} s  by {}  {time}{state}{word}", self.order.word())
+    /// Rows between heading and footing.
+    fn page(&self) -> usize {
+        self.room.rows.saturating_sub(2).max(1)
     }
 
-    /// Does what the keys ask for that were pressed.
-    fn keys(&mut self, shell: &mut Shell<'_>) -> Result<Wish> {
-        // A terminal that is gone is left as if by a key, and is not asked: whoever reads its keys would wait for ever.
-        while !runtime::is_gone(stdin().as_fd()) {
-            if !event::poll(Duration::ZERO).unwrap_or(false) {
-                return Ok(Wish::Stay);
-            }
-            match event::read() {
-                Ok(Event::Key(key)) if self.key(shell, key)? == Wish::Leave => return Ok(Wish::Leave),
-                Ok(_) => {}
-                Err(_) => return Ok(Wish::Leave),
-            }
+    /// The lines that are scrolled to, and how many more there are.
+    fn visible(&mut self) -> Vec<String> {
+        let page = self.page();
+        let mut lines = self.subject.lines(self.order, Room { rows: page, ..self.room });
+        if lines.is_empty() {
+            return vec![fit::cut("nothing yet", self.room.columns)];
         }
-        Ok(Wish::Leave)
+        if lines.len() <= page {
+            self.above = 0;
+            return lines;
+        }
+        // The last row tells of more.
+        let rows = (page - 1).max(1);
+        self.above = self.above.min(lines.len() - rows);
+        let below = lines.len() - rows - self.above;
+        lines.drain(..self.above);
+        lines.truncate(rows);
+        let parts = [(self.above, "above"), (below, if below == 1 { "more line" } else { "more lines" })]
+            .into_iter()
+            .filter(|(count, _)| *count > 0);
+        let more: Vec<String> = parts.map(|(count, word)| format!("{count} {word}")).collect();
+        lines.push(fit::cut(&format!("  ... {}", more.join(", ")), self.room.columns));
+        lines.truncate(page);
+        lines
     }
 
-    fn key(&mut self, shell: &mut Shell<'_>, key: KeyEvent) -> Result<Wish> {
+    fn heading(&self) -> String {
+        let every = format!("every {} s", self.every.as_secs_f64());
+        let mut parts = vec![
+            Part::new(1, self.subject.name()),
+            Part::new(4, every),
+            Part::new(3, format!("by {}", self.order.word())),
+            Part::new(5, self.clock.clone()),
+        ];
+        if self.state == State::Paused {
+            parts.push(Part::new(2, "paused"));
+        }
+        if !self.word.is_empty() {
+            parts.push(Part::new(0, self.word.clone()));
+        }
+        fit::joined(&parts, self.room.columns)
+    }
+
+    fn footing(&self) -> String {
+        let pause = match self.state {
+            State::Going => "p pause",
+            State::Paused => "p go on",
+        };
+        let keys = ["q leave", "s sort", pause, "r reset", "w write to a file", "arrows scroll"];
+        let parts: Vec<Part> = (0..).zip(keys).map(|(rank, text)| Part::new(rank, text)).collect();
+        fit::joined(&parts, self.room.columns)
+    }
+
+    fn key(&mut self, shell: &mut Shell<'_>, key: Key) -> Result<Wish> {
         self.word.clear();
-        match key.code {
-            KeyCode::Char('c' | 'd') if key.modifiers.contains(KeyModifiers::CONTROL) => return Ok(Wish::Leave),
-            KeyCode::Char('q') | KeyCode::Esc => return Ok(Wish::Leave),
-            KeyCode::Char('s') => self.order = self.order.next(),
-            KeyCode::Char('p' | ' ') => {
+        match key {
+            Key::Control('c' | 'd') | Key::Char('q') | Key::Escape => return Ok(Wish::Leave),
+            Key::Char('s') => self.order = self.order.next(),
+            Key::Char('p' | ' ') => {
                 self.state = match self.state {
                     State::Going => State::Paused,
                     State::Paused => State::Going,
                 };
             }
-            KeyCode::Char('r') => {
+            Key::Char('r') => {
                 self.subject.reset(shell)?;
-                self.at = Instant::now();
+                (self.at, self.clock) = (Instant::now(), clock());
                 self.word = "reset".to_string();
             }
-            KeyCode::Char('w') => self.word = self.write(),
-            _ => {}
+            Key::Char('w') => self.word = self.write(),
+            Key::Up | Key::Char('k') => self.above = self.above.saturating_sub(1),
+            Key::Down | Key::Char('j') => self.above = self.above.saturating_add(1),
+            Key::PageUp => self.above = self.above.saturating_sub(self.page()),
+            Key::PageDown => self.above = self.above.saturating_add(self.page()),
+            Key::Home => self.above = 0,
+            // It is brought back to what there is when it is drawn.
+            Key::End => self.above = usize::MAX,
+            Key::Char(_) | Key::Control(_) | Key::Other => {}
         }
         Ok(Wish::Stay)
     }
@@ -220,7 +286,11 @@ impl View<'_> {
 }
 
 /// The terminal's size, or what most have.
-fn room() -> Room {
-    let (columns, rows) = size().ok().filter(|(columns, rows)| *columns > 0 && *rows > 0).unwrap_or((80, 24));
-    Room { columns: columns.into(), rows: rows.into(), style: Style::Plain }
+fn room(style: Style) -> Room {
+    let (columns, rows) = runtime::terminal_size(stdout()).unwrap_or((80, 24));
+    Room { columns, rows, style }
+}
+
+fn clock() -> String {
+    strftime::format("%H:%M:%S", strftime::now())
 }

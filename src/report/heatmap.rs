@@ -2,14 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::histogram::{Bucket, borders, label};
+use super::histogram::{Bucket, bar, borders, label};
 use crate::diag::Style;
 use crate::strftime;
 use crate::types::Aggregate;
 use crate::value::Heat;
-
-/// Cells from one border of a drawing to the other, at the most.
-const WIDTH: usize = 52;
 
 /// Cells from the coldest to the hottest where there are no colours.
 const LETTERS: [char; 9] = ['.', ':', '-', '=', '+', '*', '#', '%', '@'];
@@ -65,8 +62,8 @@ impl Grid {
 }
 
 /// The rows, each with its newline; nothing of no data.
-pub fn text(of: &Heat, style: Style) -> String {
-    let Some(grid) = Grid::new(of, WIDTH) else { return String::new() };
+pub fn text(of: &Heat, style: Style, columns: usize) -> String {
+    let Some(grid) = Grid::new(of, bar(columns)) else { return String::new() };
     let div = of.div.max(1);
     let row = |(name, cells): &(String, Vec<u64>)| {
         let total = cells.iter().sum::<u64>() / div;
@@ -75,7 +72,11 @@ pub fn text(of: &Heat, style: Style) -> String {
     };
     let rows: String = grid.rows.iter().map(row).collect();
     let legend: String = (0..SHADES).map(|shade| cell(Some(shade), style)).collect();
-    format!("{rows}{}{:26}{} a column, 1 {legend} {}\n", axis(&grid), "", duration(grid.step), (grid.most / div).max(1))
+    let (step, most) = (duration(grid.step), (grid.most / div).max(1));
+    // Below the cells, or further to the left if that would be too long.
+    let width = format!("{step} a column, 1  {most}").len() + SHADES;
+    let indent = columns.saturating_sub(width).min(26);
+    format!("{rows}{}{:indent$}{step} a column, 1 {legend} {most}\n", axis(&grid), "")
 }
 
 /// When the first column begins and, where there is room for it, when the last one ends.
@@ -127,7 +128,8 @@ pub mod tests {
 
     #[test]
     fn values_go_up_and_time_to_the_right() {
-        let text = text(&heat(1_000_000_000, &[(60, 5), (60, 5), (60, 5), (62, 5), (64, 40)]), Style::Plain);
+        let text =
+            text(&heat(1_000_000_000, &[(60, 5), (60, 5), (60, 5), (62, 5), (64, 40)]), Style::Plain, usize::MAX);
         let rows: Vec<&str> = text.lines().collect();
         assert_eq!(rows[0], "[32, 64)               1 |    .|");
         assert_eq!(rows[1], "[16, 32)               0 |     |");
@@ -139,15 +141,15 @@ pub mod tests {
     #[test]
     fn many_intervals_share_columns() {
         let values: Vec<(u64, i64)> = (0..120).map(|epoch| (1000 + epoch, 1)).collect();
-        let grid = Grid::new(&heat(100_000_000, &values), WIDTH).unwrap();
+        let grid = Grid::new(&heat(100_000_000, &values), 52).unwrap();
         assert_eq!((grid.step, grid.rows[0].1.len(), grid.most), (300_000_000, 40, 3));
         assert_eq!(duration(grid.step), "300ms");
-        assert!(text(&heat(1, &[]), Style::Plain).is_empty());
+        assert!(text(&heat(1, &[]), Style::Plain, usize::MAX).is_empty());
     }
 
     #[test]
     fn colours_where_there_are_some() {
-        let text = text(&heat(1_000_000_000, &[(1, 5)]), Style::Coloured);
+        let text = text(&heat(1_000_000_000, &[(1, 5)]), Style::Coloured, usize::MAX);
         assert!(text.starts_with("[4, 8)                 1 |\x1b[48;5;221m \x1b[0m|\n"), "{text:?}");
     }
 }

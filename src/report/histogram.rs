@@ -3,8 +3,12 @@
 use crate::types::{Aggregate, log2_bucket};
 use crate::value::Histogram;
 
-/// Width of a full bar, in characters.
+/// Width of a full bar, in characters, where there is room for it, and anywhere.
 const BAR: usize = 52;
+const LEAST_BAR: usize = 8;
+
+/// Width of what stands beside a bar.
+const BESIDE: usize = 27;
 
 /// Percentiles shown under a histogram on request.
 const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
@@ -29,15 +33,21 @@ pub fn buckets(histogram: &Histogram) -> Vec<Bucket> {
         .collect()
 }
 
+/// How wide a drawing with labels at its left may be.
+pub(super) fn bar(columns: usize) -> usize {
+    columns.saturating_sub(BESIDE).clamp(LEAST_BAR, BAR)
+}
+
 /// The rows of a histogram as text, each with its newline.
-pub fn text(histogram: &Histogram) -> String {
+pub fn text(histogram: &Histogram, columns: usize) -> String {
+    let width = bar(columns);
     let buckets = buckets(histogram);
     let most = buckets.iter().map(|bucket| bucket.count).max().unwrap_or(0).max(1);
     buckets
         .iter()
         .map(|bucket| {
-            let bar = "@".repeat((bucket.count as u128 * BAR as u128 / most as u128) as usize);
-            format!("{:<16}{:>8} |{bar:<BAR$}|\n", label(histogram.shape, bucket), bucket.count)
+            let bar = "@".repeat((bucket.count as u128 * width as u128 / most as u128) as usize);
+            format!("{:<16}{:>8} |{bar:<width$}|\n", label(histogram.shape, bucket), bucket.count)
         })
         .collect()
 }
@@ -181,12 +191,19 @@ mod tests {
 
     #[test]
     fn bars_and_labels_are_those_of_bpftrace() {
-        let text = text(&hist(0, &[-1, 0, 1, 5, 5, 1000]));
+        let text = text(&hist(0, &[-1, 0, 1, 5, 5, 1000]), usize::MAX);
         let rows: Vec<&str> = text.lines().collect();
         assert_eq!(rows[0], "(..., 0)               1 |@@@@@@@@@@@@@@@@@@@@@@@@@@                          |");
         assert_eq!(rows[3], "[2, 4)                 0 |                                                    |");
         assert_eq!(rows[4], "[4, 8)                 2 |@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@|");
         assert_eq!(rows[11], "[512, 1K)              1 |@@@@@@@@@@@@@@@@@@@@@@@@@@                          |");
+    }
+
+    #[test]
+    fn bars_fit_where_there_is_little_room() {
+        let text = |columns| text(&hist(0, &[5, 5, 1000]), columns).lines().next().map(str::to_string);
+        assert_eq!(text(40), Some("[4, 8)                 2 |@@@@@@@@@@@@@|".to_string()));
+        assert_eq!(text(0), Some("[4, 8)                 2 |@@@@@@@@|".to_string()));
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub mod json;
 pub mod pcap;
 pub mod picture;
 mod pprof;
-mod quantiles;
+pub mod quantiles;
 mod series;
 mod stacks;
 pub mod testing;
@@ -137,6 +137,8 @@ pub struct Manner {
     pub warnings: Warnings,
     /// Of the output.
     pub style: Style,
+    /// Of the output: drawings that would be wider are made smaller.
+    pub columns: usize,
 }
 
 /// Whether the run is commented (`Attached 2 probes`), or silent as with `-q`.

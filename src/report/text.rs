@@ -35,7 +35,7 @@ impl TextSink {
         let Value::Histogram(of) = value else { return Ok(()) };
         self.put(heading)?;
         self.put(b":\n")?;
-        self.put(histogram::text(of).as_bytes())?;
+        self.put(histogram::text(of, self.manner.columns).as_bytes())?;
         if self.config.hist_percentiles {
             self.put(histogram::percentiles(of).as_bytes())?;
         }
@@ -48,7 +48,7 @@ impl TextSink {
         }
         let drawing = match value {
             Value::Series(of) => Some(series::text(of)),
-            Value::Heat(of) => Some(heatmap::text(of, self.manner.style)),
+            Value::Heat(of) => Some(heatmap::text(of, self.manner.style, self.manner.columns)),
             _ => None,
         };
         if let Some(rows) = drawing {
@@ -181,10 +181,10 @@ pub fn plain(value: &Value, config: &Config) -> Vec<u8> {
             let average = average(*count, *total);
             format!("{{ .count = {count}, .average = {average}, .total = {total} }}").into_bytes()
         }
-        Value::Histogram(of) => histogram::text(of).into_bytes(),
+        Value::Histogram(of) => histogram::text(of, usize::MAX).into_bytes(),
         Value::Series(of) => series::text(of).into_bytes(),
         Value::Quantiles(of) => quantiles::text(of).into_bytes(),
-        Value::Heat(of) => heatmap::text(of, Style::Plain).into_bytes(),
+        Value::Heat(of) => heatmap::text(of, Style::Plain, usize::MAX).into_bytes(),
     }
 }
 

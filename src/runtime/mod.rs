@@ -60,7 +60,7 @@ pub use notify::notify_ready;
 pub use session::{Completeness, Ending, Look, Options, Session, Status, Usage, Verdict};
 pub use shown::Shown;
 pub use stop::Stop;
-pub use sys::terminal::{Settings as TerminalSettings, is_gone};
+pub use sys::terminal::{Settings as TerminalSettings, is_gone, size as terminal_size};
 pub use verify::verify;
 
 pub use privilege::{check as check_privilege, raise_limits};
@@ -84,9 +84,9 @@ pub fn wait_for_any(fds: &[BorrowedFd<'_>], timeout: Duration) -> Result<()> {
     sys::process::wait_any(fds, timeout).map_err(|error| refusal::refused("cannot wait for events", &error))
 }
 
-/// Whether there is something to read.
-pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
-    sys::process::wait_readable([Some(fd)], Duration::ZERO).is_ok_and(|[is_readable]| is_readable)
+/// Whether there is something to read, or will be within this time.
+pub fn is_readable(fd: BorrowedFd<'_>, within: Duration) -> bool {
+    sys::process::wait_readable([Some(fd)], within).is_ok_and(|[is_readable]| is_readable)
 }
 
 /// Nanoseconds since boot, by the clock of `nsecs`.

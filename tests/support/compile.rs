@@ -22,7 +22,9 @@ pub fn compile(kernel: &Fixture, name: &str, text: &str) -> Result<(), String> {
     match compiled {
         Ok(compiled) if compiled.units.iter().all(|unit| !unit.insns.is_empty()) => Ok(()),
         Ok(_) => Err(format!("{name}: a program without instructions")),
-        Err(faults) => Err(faults.iter().map(|fault| render(fault, &engine.sources, Style::Plain)).collect()),
+        Err(faults) => {
+            Err(faults.iter().map(|fault| render(fault, &engine.sources, Style::Plain, usize::MAX)).collect())
+        }
     }
 }
 

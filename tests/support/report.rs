@@ -79,7 +79,8 @@ enum Named {
     Stack(String, Vec<(u64, String, u64, String)>),
 }
 
-const MANNER: Manner = Manner { chattiness: Chattiness::Normal, warnings: Warnings::Shown, style: Style::Plain };
+const MANNER: Manner =
+    Manner { chattiness: Chattiness::Normal, warnings: Warnings::Shown, style: Style::Plain, columns: usize::MAX };
 
 /// What both sinks write.
 pub fn shown(input: &str) -> String {

@@ -3,7 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use super::frame::{Room, cut};
+use super::frame::Room;
+use super::grid::{self, Column, Grid, Heading, Rest};
 use super::{Order, Subject};
 use crate::error::Result;
 use crate::repl::shell::Shell;
@@ -44,16 +45,33 @@ impl Costs {
         rows
     }
 
-    fn line(&self, row: &Row<'_>) -> String {
+    fn line(&self, row: &Row<'_>) -> grid::Row {
         let seconds = self.time.as_secs_f64().max(f64::EPSILON);
         let Difference { hits, nanoseconds, .. } = row.lately;
         let (rate, share) = (hits as f64 / seconds, nanoseconds as f64 / seconds / 1e7);
         let each = nanoseconds.checked_div(hits).unwrap_or(0);
-        let number = format!("[{}]", row.number);
-        let (hits, missed, probe) = (row.all.hits, row.all.missed, &row.usage.probe);
-        format!("{number:<5} {hits:>10} {rate:>11.0} {each:>7} {share:>7.3} {missed:>7}  {probe}")
+        let figures = vec![
+            row.all.hits.to_string(),
+            format!("{rate:.0}"),
+            each.to_string(),
+            format!("{share:.3}"),
+            row.all.missed.to_string(),
+        ];
+        grid::Row { name: format!("[{}]", row.number), figures, rest: Rest::Text(row.usage.probe.clone()) }
     }
 }
+
+/// Where there is little room, the share of a processor is kept longest.
+const COLUMNS: [Column; 5] = [
+    Column { heading: "hits", rank: 3, width: 8 },
+    Column { heading: "hits/s", rank: 1, width: 8 },
+    Column { heading: "ns/hit", rank: 2, width: 6 },
+    Column { heading: "% CPU", rank: 0, width: 6 },
+    Column { heading: "missed", rank: 4, width: 6 },
+];
+
+/// Columns of a probe's name that are to be seen.
+const PROBE: usize = 16;
 
 impl Subject for Costs {
     fn name(&self) -> String {
@@ -80,10 +98,8 @@ impl Subject for Costs {
             Order::Rate => rows.sort_by_key(|row| std::cmp::Reverse(row.lately.nanoseconds)),
             Order::Key => rows.sort_by_key(|row| row.number),
         }
-        let heading =
-            format!("{:<5} {:>10} {:>11} {:>7} {:>7} {:>7}  probe", "", "hits", "hits/s", "ns/hit", "% CPU", "missed");
-        let lines = std::iter::once(heading).chain(rows.iter().map(|row| self.line(row)));
-        lines.take(room.rows).map(|line| cut(&line, room.columns)).collect()
+        let heading = Heading { name: String::new(), figures: COLUMNS.to_vec(), rest: "probe", least: PROBE };
+        Grid { heading, rows: rows.iter().map(|row| self.line(row)).collect() }.lines(room.columns)
     }
 
     fn is_over(&self, _: &Shell<'_>) -> bool {

@@ -1,18 +1,19 @@
-//! Maps as a view shows them: one screen of lines, with what each value grew by since the last look.
+//! Maps as a view shows them: lines of text, with what each value grew by since the last look.
 
 use std::cell::RefCell;
+use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
 use std::io::Write;
 use std::rc::Rc;
 use std::time::Duration;
 
-use unicode_width::UnicodeWidthChar;
-
 use super::Order;
+use super::grid::{self, Column, Grid, Heading, Rest};
 use crate::config::Config;
 use crate::diag::Style;
+use crate::repl::fit;
 use crate::report::text::{self, TextSink};
-use crate::report::{Chattiness, Manner, Sink, Warnings};
+use crate::report::{Chattiness, Manner, Sink, Warnings, quantiles};
 use crate::value::{Entries, MapReport, Value};
 
 /// What was seen of some maps at one moment.
@@ -29,83 +30,133 @@ pub struct Room {
     pub style: Style,
 }
 
-/// One entry with a number.
-struct Row {
-    key: String,
-    shown: String,
-    number: i128,
-    /// What it grew by in a second.
-    rate: Option<f64>,
+/// What is shown of maps, besides what they hold.
+pub struct Frame<'f> {
+    /// What was seen last, and how long ago.
+    pub before: Option<(&'f Seen, Duration)>,
+    pub order: Order,
+    pub room: Room,
+    pub config: &'f Config,
 }
 
-/// The longest bar.
-const BAR: usize = 40;
+/// One entry of a map.
+struct Row<'r> {
+    key: &'r Value,
+    value: &'r Value,
+    /// The key as it is shown.
+    name: String,
+    /// What it counts, where it does, and what that grew by in a second.
+    number: Option<i128>,
+    rate: f64,
+}
+
+/// Of several maps, each has as many lines at least.
+const LEAST_SHARE: usize = 3;
 
 impl Seen {
     pub fn of(reports: &[MapReport], config: &Config) -> Seen {
         let mut values = HashMap::new();
         for report in reports {
-            let name = &report.name;
-            let numbers = entries(report, config).into_iter();
-            values.extend(numbers.filter_map(|(key, value)| Some((format!("{name}[{key}]"), number(value)?))));
+            let numbers = entries(report).into_iter();
+            let named = |(key, value)| Some((known_as(&report.name, &name(key, config)), number(value)?));
+            values.extend(numbers.filter_map(named));
         }
         Seen { values }
     }
 }
 
-/// The lines of all maps, as many as there is room for; each map has its share.
-pub fn lines(
-    reports: &[MapReport],
-    before: Option<(&Seen, Duration)>,
-    order: Order,
-    room: Room,
-    config: &Config,
-) -> Vec<String> {
-    let share = (room.rows / reports.len().max(1)).max(3);
-    let mut all = Vec::new();
-    for report in reports {
-        let mut of_map = map(report, before, order, room, config);
-        if of_map.len() > share && reports.len() > 1 {
-            let more = of_map.len() - share + 1;
-            of_map.truncate(share - 1);
-            of_map.push(format!("  ... {more} more lines"));
-        }
-        all.extend(of_map);
+impl Frame<'_> {
+    /// The lines of all maps. Of several, each has its share of the room; of one, there may be more than that.
+    pub fn lines(&self, reports: &[MapReport]) -> Vec<String> {
+        let maps: Vec<Vec<String>> = reports.iter().map(|report| self.map(report)).collect();
+        let share = share(&maps, self.room.rows);
+        let lines = maps.into_iter().flat_map(|lines| shortened(lines, share));
+        lines.map(|line| fit::cut(&line, self.room.columns)).collect()
     }
-    all.truncate(room.rows);
-    let cut = match room.style {
-        Style::Plain => cut,
-        Style::Coloured => cut_coloured,
-    };
-    all.iter().map(|line| cut(line, room.columns)).collect()
-}
 
-fn map(
-    report: &MapReport,
-    before: Option<(&Seen, Duration)>,
-    order: Order,
-    room: Room,
-    config: &Config,
-) -> Vec<String> {
-    let entries = entries(report, config);
-    if !entries.is_empty() && entries.iter().all(|(_, value)| number(value).is_some()) {
-        return table(&report.name, entries, before, order, room.columns, config);
-    }
-    printed(report, room.style, config).lines().map(str::to_string).collect()
-}
-
-/// Anything else as it is printed, but for the order: the greatest come last there, and first on a screen.
-fn printed(report: &MapReport, style: Style, config: &Config) -> String {
-    let mut report = report.clone();
-    if let Entries::Keyed(rows) = &mut report.entries {
+    fn map(&self, report: &MapReport) -> Vec<String> {
+        let mut rows: Vec<Row<'_>> =
+            entries(report).into_iter().map(|(key, value)| self.row(&report.name, key, value)).collect();
+        // The greatest come last where values are printed, and first on a screen.
         rows.reverse();
+        rows.sort_by(|one, other| compare(self.order, one, other));
+        self.table(&report.name, &rows).unwrap_or_else(|| self.printed(report, &rows))
     }
-    let page = Page::default();
-    let manner = Manner { chattiness: Chattiness::Shell, warnings: Warnings::Hidden, style };
-    let mut sink = TextSink::new(Box::new(page.clone()), Box::new(std::io::sink()), config.clone(), manner);
-    // Nothing can go wrong in memory.
-    sink.map(&report).and_then(|()| sink.flush()).unwrap_or_default();
-    String::from_utf8_lossy(&page.0.borrow()).into_owned()
+
+    fn row<'r>(&self, map: &str, key: &'r Value, value: &'r Value) -> Row<'r> {
+        let (name, number) = (name(key, self.config), number(value));
+        let rate = self.before.zip(number).map_or(0.0, |((seen, time), number)| {
+            let old = seen.values.get(&known_as(map, &name)).copied().unwrap_or(0);
+            (number - old) as f64 / time.as_secs_f64().max(0.001)
+        });
+        Row { key, value, name, number, rate }
+    }
+
+    /// Columns, if every value has the same figures.
+    fn table(&self, name: &str, rows: &[Row<'_>]) -> Option<Vec<String>> {
+        let figures = |row: &Row<'_>| figures(row.value, self.config);
+        let mut columns: Vec<Column> = figures(rows.first()?)?.into_iter().map(|(column, _)| column).collect();
+        columns.insert(1, PER_SECOND);
+        let most = rows.iter().filter_map(|row| row.number).max()?.max(1);
+        let row = |row: &Row<'_>| {
+            let mut shown: Vec<String> = figures(row)?.into_iter().map(|(_, shown)| shown).collect();
+            shown.insert(1, self.before.map_or(String::new(), |_| format!("{:+.0}", row.rate)));
+            let part = row.number?.max(0) as f64 / most as f64;
+            (shown.len() == columns.len()).then(|| grid::Row {
+                name: row.name.clone(),
+                figures: shown,
+                rest: Rest::Bar(part),
+            })
+        };
+        let rows = rows.iter().map(row).collect::<Option<Vec<_>>>()?;
+        let heading = Heading { name: name.to_string(), figures: columns, rest: "", least: 0 };
+        Some(Grid { heading, rows }.lines(self.room.columns))
+    }
+
+    /// Anything else as it is printed, but for the order.
+    fn printed(&self, report: &MapReport, rows: &[Row<'_>]) -> Vec<String> {
+        let mut report = report.clone();
+        if let Entries::Keyed(entries) = &mut report.entries {
+            *entries = rows.iter().map(|row| (row.key.clone(), row.value.clone())).collect();
+        }
+        let page = Page::default();
+        let Room { columns, style, .. } = self.room;
+        let manner = Manner { chattiness: Chattiness::Shell, warnings: Warnings::Hidden, style, columns };
+        let mut sink = TextSink::new(Box::new(page.clone()), Box::new(std::io::sink()), self.config.clone(), manner);
+        // Nothing can go wrong in memory.
+        sink.map(&report).and_then(|()| sink.flush()).unwrap_or_default();
+        String::from_utf8_lossy(&page.0.borrow()).lines().map(str::to_string).collect()
+    }
+}
+
+/// How many lines of each map are shown, so that all have room: those with few leave theirs to the others.
+fn share(maps: &[Vec<String>], rows: usize) -> usize {
+    if maps.len() < 2 {
+        return usize::MAX;
+    }
+    let mut lengths: Vec<usize> = maps.iter().map(Vec::len).collect();
+    lengths.sort_unstable();
+    let mut left = rows;
+    for (at, length) in lengths.iter().enumerate() {
+        let share = left / (lengths.len() - at);
+        if *length > share {
+            return share.max(LEAST_SHARE);
+        }
+        left -= length;
+    }
+    usize::MAX
+}
+
+fn shortened(mut lines: Vec<String>, share: usize) -> Vec<String> {
+    if lines.len() > share {
+        let more = lines.len() - share + 1;
+        lines.truncate(share - 1);
+        while lines.last().is_some_and(String::is_empty) {
+            lines.pop();
+        }
+        lines.push(format!("  ... {more} more lines"));
+    }
+    lines
 }
 
 /// A page to print on.
@@ -123,57 +174,44 @@ impl Write for Page {
     }
 }
 
-fn table(
-    name: &str,
-    entries: Vec<(String, &Value)>,
-    before: Option<(&Seen, Duration)>,
-    order: Order,
-    columns: usize,
-    config: &Config,
-) -> Vec<String> {
-    let row = |(key, value): (String, &Value)| {
-        let number = number(value).unwrap_or(0);
-        let old = |seen: &Seen| seen.values.get(&format!("{name}[{key}]")).copied().unwrap_or(0);
-        let rate = before.map(|(seen, time)| (number - old(seen)) as f64 / time.as_secs_f64().max(0.001));
-        Row { shown: shown(value, config), number, rate, key }
-    };
-    let mut rows: Vec<Row> = entries.into_iter().map(row).collect();
-    rows.sort_by(|one, other| match order {
-        Order::Value => other.number.cmp(&one.number),
-        Order::Rate => other.rate.unwrap_or(0.0).total_cmp(&one.rate.unwrap_or(0.0)),
-        Order::Key => one.key.cmp(&other.key),
-    });
-    let most = rows.iter().map(|row| row.number).max().unwrap_or(0).max(1);
-    let longest = |text: fn(&Row) -> &str, least: usize| {
-        rows.iter().map(|row| text(row).chars().count()).max().unwrap_or(0).max(least)
-    };
-    let keys = longest(|row| &row.key, name.chars().count()).min(columns / 2);
-    let values = longest(|row| &row.shown, 5);
-    let heading = format!("{name:<keys$}  {:>values$}  {:>10}", "value", "per second");
-    let line = |row: &Row| {
-        let rate = row.rate.map_or(String::new(), |rate| format!("{rate:+.0}"));
-        let key: String = row.key.chars().take(keys).collect();
-        let left = columns.saturating_sub(keys + values + 16).min(BAR) as i128;
-        let bar = "@".repeat((row.number.max(0) * left / most) as usize);
-        format!("{key:<keys$}  {:>values$}  {rate:>10}  {bar}", row.shown).trim_end().to_string()
-    };
-    std::iter::once(heading).chain(rows.iter().map(line)).collect()
-}
-
-/// Keys as text with their values; the only value of a map without keys has an empty one.
-fn entries<'r>(report: &'r MapReport, config: &Config) -> Vec<(String, &'r Value)> {
-    match &report.entries {
-        Entries::Scalar(value) => vec![(String::new(), value)],
-        Entries::Keyed(rows) => {
-            let key =
-                |key: &Value| String::from_utf8_lossy(&text::key(key, config)).replace('\n', " ").trim().to_string();
-            rows.iter().map(|(of, value)| (key(of), value)).collect()
-        }
+/// Values without a number come last.
+fn compare(order: Order, one: &Row<'_>, other: &Row<'_>) -> Ordering {
+    match order {
+        Order::Value => Reverse(one.number).cmp(&Reverse(other.number)),
+        Order::Rate => other.rate.total_cmp(&one.rate),
+        Order::Key => compare_keys(one.key, other.key).then_with(|| one.name.cmp(&other.name)),
     }
 }
 
-fn shown(value: &Value, config: &Config) -> String {
-    String::from_utf8_lossy(&text::plain(value, config)).into_owned()
+/// Numbers by what they are, and not by their digits.
+fn compare_keys(one: &Value, other: &Value) -> Ordering {
+    match (one, other) {
+        (Value::Int(one), Value::Int(other)) => one.cmp(other),
+        (Value::UInt(one), Value::UInt(other)) => one.cmp(other),
+        (Value::Tuple(one), Value::Tuple(other)) => {
+            let each = one.iter().zip(other).map(|(one, other)| compare_keys(one, other));
+            each.fold(Ordering::Equal, Ordering::then)
+        }
+        (Value::Str { text: one, .. }, Value::Str { text: other, .. }) => one.cmp(other),
+        _ => Ordering::Equal,
+    }
+}
+
+/// Keys with their values; the only value of a map without keys has one of no width.
+fn entries(report: &MapReport) -> Vec<(&Value, &Value)> {
+    const NONE: &Value = &Value::Tuple(Vec::new());
+    match &report.entries {
+        Entries::Scalar(value) => vec![(NONE, value)],
+        Entries::Keyed(rows) => rows.iter().map(|(key, value)| (key, value)).collect(),
+    }
+}
+
+fn name(key: &Value, config: &Config) -> String {
+    String::from_utf8_lossy(&text::key(key, config)).replace('\n', " ").trim().to_string()
+}
+
+fn known_as(map: &str, name: &str) -> String {
+    format!("{map}[{name}]")
 }
 
 /// What a value counts, where it does.
@@ -182,84 +220,114 @@ fn number(value: &Value) -> Option<i128> {
         Value::Int(number) => Some(i128::from(*number)),
         Value::UInt(number) => Some(i128::from(*number)),
         Value::Average { count, total } => Some(text::average(*count, *total)),
+        Value::Quantiles(of) => Some(i128::from(of.count())),
+        Value::Stats { count, .. } => Some(i128::from(*count)),
+        Value::Histogram(of) => Some(of.counts.iter().map(|count| i128::from(*count)).sum()),
         _ => None,
     }
 }
 
-/// The beginning of a line that fits, without what would move the cursor.
-pub fn cut(line: &str, columns: usize) -> String {
-    let mut width = 0;
-    let fits = |c: &char| {
-        width += c.width().unwrap_or(0);
-        width <= columns
-    };
-    line.chars().filter(|c| !c.is_control()).take_while(fits).collect()
-}
+/// Left out of narrow tables before what it is the rate of, and the most telling percentiles.
+const PER_SECOND: Column = Column { heading: "per second", rank: 4, width: 0 };
 
-/// The same of a line whose cells have colours; nothing else that would command a terminal is left in it.
-fn cut_coloured(line: &str, columns: usize) -> String {
-    let (mut text, mut width, mut rest) = (String::new(), 0, line);
-    while let Some(c) = rest.chars().next() {
-        let colour =
-            rest.strip_prefix("\x1b[").map(|codes| codes.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';'));
-        if let Some(after) = colour.and_then(|after| after.strip_prefix('m')) {
-            text.push_str(&rest[..rest.len() - after.len()]);
-            rest = after;
-            continue;
+/// The figures of a value that is shown as a line of a table.
+fn figures(value: &Value, config: &Config) -> Option<Vec<(Column, String)>> {
+    let figure = |heading, rank, shown: String| (Column { heading, rank, width: 5 }, shown);
+    let plain = || String::from_utf8_lossy(&text::plain(value, config)).into_owned();
+    match value {
+        Value::Int(_) | Value::UInt(_) | Value::Average { .. } => Some(vec![figure("value", 0, plain())]),
+        Value::Stats { count, total } => Some(vec![
+            figure("count", 0, count.to_string()),
+            figure("average", 1, text::average(*count, *total).to_string()),
+            figure("total", 5, total.to_string()),
+        ]),
+        Value::Quantiles(of) => {
+            // The count first, then the 99th percentile, the median and the greatest.
+            const RANKS: [u8; 5] = [2, 5, 1, 6, 3];
+            let values = quantiles::values(of).into_iter().zip(RANKS);
+            let values = values.map(|((heading, number), rank)| figure(heading, rank, number.to_string()));
+            Some(std::iter::once(figure("count", 0, of.count().to_string())).chain(values).collect())
         }
-        rest = &rest[c.len_utf8()..];
-        width += c.width().unwrap_or(0);
-        if !c.is_control() && width <= columns {
-            text.push(c);
-        }
+        _ => None,
     }
-    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::Aggregate;
+    use crate::value::{Histogram, Quantiles};
 
-    #[test]
-    fn colours_take_no_room() {
-        let line = "ab\x1b[48;5;18m \x1b[0mcd\x1b[2Je";
-        assert_eq!(cut_coloured(line, 4), "ab\x1b[48;5;18m \x1b[0mc");
-        assert_eq!(cut_coloured(line, 20), "ab\x1b[48;5;18m \x1b[0mcd[2Je");
+    fn text(text: &str) -> Value {
+        Value::Str { text: text.into(), cut: false }
     }
 
-    fn report(pairs: &[(&str, i64)]) -> MapReport {
-        let text = |text: &str| Value::Str { text: text.into(), cut: false };
-        let rows = pairs.iter().map(|(key, value)| (text(key), Value::Int(*value))).collect();
+    fn report(pairs: &[(&str, Value)]) -> MapReport {
+        let rows = pairs.iter().map(|(key, value)| (text(key), value.clone())).collect();
         MapReport { name: "@m".into(), entries: Entries::Keyed(rows) }
     }
 
-    const ROOM: Room = Room { columns: 60, rows: 10, style: Style::Plain };
+    fn lines(reports: &[MapReport], order: Order, [columns, rows]: [usize; 2]) -> Vec<String> {
+        let room = Room { columns, rows, style: Style::Plain };
+        Frame { before: None, order, room, config: &Config::default() }.lines(reports)
+    }
 
     #[test]
     fn the_greatest_first_with_what_they_grew_by() {
         let config = Config::default();
-        let seen = Seen::of(&[report(&[("a", 10), ("b", 100)])], &config);
-        let now = report(&[("a", 50), ("b", 120), ("c", 1)]);
+        let seen = Seen::of(&[report(&[("a", Value::Int(10)), ("b", Value::Int(100))])], &config);
+        let now = [report(&[("a", Value::Int(50)), ("b", Value::Int(120)), ("c", Value::Int(1))])];
         let before = Some((&seen, Duration::from_secs(2)));
-        let by_value = lines(std::slice::from_ref(&now), before, Order::Value, ROOM, &config);
+        let room = Room { columns: 60, rows: 10, style: Style::Plain };
+        let by_value = Frame { before, order: Order::Value, room, config: &config }.lines(&now);
         assert_eq!(by_value[0], "@m  value  per second");
         assert_eq!(by_value[1], format!("b     120         +10  {}", "@".repeat(37)));
         assert_eq!(by_value[3], "c       1          +0");
-        let by_rate = lines(&[now], before, Order::Rate, ROOM, &config);
+        let by_rate = Frame { before, order: Order::Rate, room, config: &config }.lines(&now);
         assert!(by_rate[1].starts_with("a      50         +20  @"), "{by_rate:?}");
     }
 
     #[test]
-    fn narrow_and_low_screens_are_kept_to() {
-        let config = Config::default();
-        let rows: Vec<(String, i64)> = (0..50).map(|number| (format!("a long key {number}"), number)).collect();
-        let rows: Vec<(&str, i64)> = rows.iter().map(|(key, value)| (key.as_str(), *value)).collect();
-        let two = [report(&rows), report(&rows)];
-        let room = Room { columns: 20, rows: 8, style: Style::Plain };
-        let shown = lines(&two, None, Order::Key, room, &config);
+    fn quantiles_are_a_table_that_tells_the_most_where_it_is_narrow() {
+        let of = |max| Value::Quantiles(Quantiles { max, buckets: vec![(1, 5), (2, 5)], div: 1 });
+        let map = [report(&[("a", of(4096)), ("b", of(1))])];
+        let wide = lines(&map, Order::Key, [60, 10]);
+        assert_eq!(wide[0], "@m  count  per second    p50    p90    p99  p99.9    max");
+        assert!(
+            wide[1].starts_with("a      10                  0") && wide[1].contains("4096   4096   4096"),
+            "{wide:?}"
+        );
+        let narrow = lines(&map, Order::Key, [24, 10]);
+        assert_eq!(narrow[0], "@m  count    p50    p99");
+    }
+
+    #[test]
+    fn histograms_are_sorted_and_fit() {
+        let of =
+            |count| Value::Histogram(Histogram { shape: Aggregate::Hist { bits: 0 }, counts: vec![0, count], div: 1 });
+        let shown = lines(&[report(&[("few", of(1)), ("many", of(9))])], Order::Value, [40, 10]);
+        assert_eq!(shown[..2], ["@m[many]:", "[0]                    9 |@@@@@@@@@@@@@|"]);
+        let by_key = lines(&[report(&[("many", of(9)), ("few", of(1))])], Order::Key, [40, 10]);
+        assert_eq!(by_key[0], "@m[few]:");
+    }
+
+    #[test]
+    fn keys_that_are_numbers_are_sorted_as_such() {
+        let rows = [10, 9, 100].map(|key| (Value::Int(key), Value::Int(1))).to_vec();
+        let map = MapReport { name: "@m".into(), entries: Entries::Keyed(rows) };
+        let shown = lines(&[map], Order::Key, [12, 10]);
+        assert_eq!(shown[1..], ["9        1", "10       1", "100      1"]);
+    }
+
+    #[test]
+    fn several_maps_share_the_room_and_one_may_have_more() {
+        let many: Vec<(String, Value)> = (0..50).map(|number| (format!("key {number}"), Value::Int(number))).collect();
+        let many: Vec<(&str, Value)> = many.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+        let few = [("a", Value::Int(1))];
+        let shown = lines(&[report(&many), report(&few)], Order::Key, [20, 8]);
         assert_eq!(shown.len(), 8);
         assert!(shown.iter().all(|line| line.chars().count() <= 20), "{shown:?}");
-        assert_eq!(shown[3], "  ... 48 more lines");
-        assert_eq!(cut("a\tb\u{754c}\u{754c}", 4), "ab\u{754c}");
+        assert_eq!(shown[5..], ["  ... 46 more lines", "@m  value", "a       1  @@@@@@@@@"]);
+        assert_eq!(lines(&[report(&many)], Order::Key, [20, 8]).len(), 51);
     }
 }

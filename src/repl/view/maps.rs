@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::frame::{self, Room, Seen};
+use super::frame::{Frame, Room, Seen};
 use super::{Order, Subject};
 use crate::config::{Config, ControlCharacters};
 use crate::error::Result;
@@ -64,7 +64,7 @@ impl Subject for Maps {
 
     fn lines(&self, order: Order, room: Room) -> Vec<String> {
         let before = self.seen.as_ref().map(|(seen, time)| (seen, *time));
-        frame::lines(&self.reports, before, order, room, &self.config)
+        Frame { before, order, room, config: &self.config }.lines(&self.reports)
     }
 
     fn is_over(&self, shell: &Shell<'_>) -> bool {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 /// Whether nobody is at the other end any more.
 pub fn is_gone(terminal: BorrowedFd<'_>) -> bool {
@@ -37,9 +37,29 @@ impl Settings {
         quiet.set();
     }
 
+    /// The same, and no key means anything to the kernel.
+    pub fn take_keys(&self) {
+        let mut raw = *self;
+        raw.0.c_lflag &= !(libc::ICANON | libc::ECHO | libc::ISIG | libc::IEXTEN);
+        raw.0.c_iflag &= !(libc::ICRNL | libc::IXON);
+        raw.set();
+    }
+
     /// Puts them in force at once. A terminal that is gone has no settings to care for.
     pub fn set(&self) {
         // SAFETY: the structure is valid for the call.
         unsafe { libc::tcsetattr(libc::STDIN_FILENO, libc::TCSANOW, &raw const self.0) };
     }
+}
+
+/// Columns and rows of a terminal; nothing of anything else, or if it knows no size.
+pub fn size(of: impl AsFd) -> Option<(usize, usize)> {
+    let mut size = MaybeUninit::<libc::winsize>::zeroed();
+    // SAFETY: the call fills the structure in if it succeeds, and zero bytes are a size, too.
+    let size = unsafe {
+        libc::ioctl(of.as_fd().as_raw_fd(), libc::TIOCGWINSZ, size.as_mut_ptr());
+        size.assume_init()
+    };
+    let (columns, rows) = (usize::from(size.ws_col), usize::from(size.ws_row));
+    (columns > 0 && rows > 0).then_some((columns, rows))
 }

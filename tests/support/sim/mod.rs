@@ -51,9 +51,9 @@ pub fn compile(text: &str, kernel: &dyn Kernel) -> Result<Subject, Failure> {
     let ir = engine.parse("program", text).and_then(|ast| engine.check(&ast)).map(|(ir, _)| ir);
     match ir.and_then(|ir| Ok((engine.generate(ir.clone())?, ir))) {
         Ok((compiled, ir)) => Ok(Subject { ir, compiled, sources: engine.sources }),
-        Err(faults) => {
-            Err(Failure::Refused(faults.iter().map(|fault| render(fault, &engine.sources, Style::Plain)).collect()))
-        }
+        Err(faults) => Err(Failure::Refused(
+            faults.iter().map(|fault| render(fault, &engine.sources, Style::Plain, usize::MAX)).collect(),
+        )),
     }
 }
 

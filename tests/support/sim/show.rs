@@ -22,7 +22,8 @@ pub fn output(plan: &Plan, kernel: &dyn Kernel, store: Store) -> Result<String> 
     let out = Output::default();
     let config = plan.config.clone();
     let chatter = Box::new(std::io::sink());
-    let manner = Manner { chattiness: Chattiness::Quiet, warnings: Warnings::Shown, style: Style::Plain };
+    let manner =
+        Manner { chattiness: Chattiness::Quiet, warnings: Warnings::Shown, style: Style::Plain, columns: usize::MAX };
     let sink = TextSink::new(Box::new(out.clone()), chatter, config, manner);
     let mut desk = Desk { plan, store, shown: Shown::new(plan, kernel)?, sink: Box::new(sink), ended: false };
     for record in desk.store.records.clone() {
