@@ -28,6 +28,9 @@ struct Session {
     name: String,
     #[serde(default)]
     setting: Setting,
+    /// Others in which the same happens.
+    #[serde(default)]
+    also: Vec<Setting>,
     #[serde(default)]
     needs: Vec<String>,
     steps: Vec<Step>,
@@ -90,7 +93,8 @@ fn sessions(path: PathBuf) -> Vec<Trial> {
     for session in sessions.session {
         let needs = [session.needs.as_slice(), &["script".to_string()]].concat();
         trials.push(trial(format!("{file}::{}", session.name), &needs, move || {
-            Ok(terminal::play(&session.setting, &session.steps)?)
+            let mut settings = std::iter::once(&session.setting).chain(&session.also);
+            Ok(settings.try_for_each(|setting| terminal::play(setting, &session.steps))?)
         }));
     }
     trials

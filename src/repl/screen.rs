@@ -51,6 +51,9 @@ const PACE: Duration = Duration::from_millis(20);
 /// After this long, a portion counts as shown: the editor was not in the way when it was printed.
 const SHOWN: Duration = Duration::from_secs(1);
 
+/// Whoever began to draw a line before the last words needs no longer for it.
+const DRAWING: Duration = Duration::from_millis(20);
+
 impl Screen {
     pub fn new(out: Box<dyn Write + Send>) -> Screen {
         let state = State { out, mode: Mode::Direct, waiting: Vec::new(), handed: None, dropped: 0 };
@@ -96,12 +99,11 @@ impl Screen {
 
     /// What follows are the last words, below a line that nobody will finish.
     pub fn abandon_line(&self) -> io::Result<()> {
-        let mut state = self.lock();
-        let before = std::mem::replace(&mut state.mode, Mode::Final);
+        let before = std::mem::replace(&mut self.lock().mode, Mode::Final);
         if before == Mode::Editing {
-            state.out.write_all(b"\n")?;
+            std::thread::sleep(DRAWING);
+            self.lock().out.write_all(b"\n")?;
         }
-        drop(state);
         self.write_handed()?;
         self.release()
     }

@@ -138,6 +138,8 @@ impl<'k> Shell<'k> {
                     self.settle()?;
                     match flow {
                         Flow::Leave => self.leaving = true,
+                        // Whoever is told would begin a line on a terminal that is about to be given back.
+                        Flow::Next | Flow::Offer(_) if self.leaving => {}
                         Flow::Next => self.answered(String::new()),
                         Flow::Offer(text) => self.answered(text),
                     }

@@ -14,7 +14,8 @@ use crate::vt::Vt;
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
-    /// A regular expression that the screen shows sooner or later, after what was seen before.
+    /// A regular expression that the screen shows sooner or later, after what was seen before. Here, below and in keys, `<name>`
+    /// stands for what the file of this name holds.
     See(String),
     /// The same, for the screen as it is at some moment, whatever was seen of it before.
     Screen(String),
@@ -22,12 +23,16 @@ pub enum Step {
     Type(String),
     /// A signal for the shell, such as `TERM`.
     Signal(String),
-    /// The shell ends with this code; a signal's is 128 and its number.
+    /// The shell ends with this code, a signal's being 128 and its number, and leaves the terminal set as it was.
     End(i32),
     /// The kernel has a map of this name, or comes to have it.
     There(String),
     /// It has none any more, or soon.
     Gone(String),
+    /// A command succeeds in the folder that the shell runs in; `$RTRACE` is the program.
+    Run(String),
+    /// The terminal has so many rows and columns now.
+    Resize([usize; 2]),
     /// The terminal goes away.
     Kill,
     /// Nothing that was shown had a colour.
@@ -71,11 +76,13 @@ fn attempt(home: &str, setting: &Setting, steps: &[Step]) -> Result<(), String> 
     let mut screen = Screen::open(home, setting)?;
     for (number, step) in steps.iter().enumerate() {
         let result = match step {
-            Step::See(pattern) => screen.see(pattern),
-            Step::Screen(pattern) => screen.shows(pattern),
-            Step::Type(keys) => screen.type_keys(keys),
+            Step::See(pattern) => screen.see(&filled(home, pattern)),
+            Step::Screen(pattern) => screen.shows(&filled(home, pattern)),
+            Step::Type(keys) => screen.type_keys(&filled(home, keys)),
+            Step::Run(command) => run(home, command),
+            Step::Resize(size) => screen.resize(*size),
             Step::Signal(name) => screen.signal(name),
-            Step::End(code) => screen.end(*code),
+            Step::End(code) => screen.end(*code).and_then(|()| settings_are_as_before(home)),
             Step::There(name) => await_map(name, 1),
             Step::Gone(name) => await_map(name, 0),
             Step::Kill => screen.script.kill().map_err(|error| error.to_string()),
@@ -85,6 +92,38 @@ fn attempt(home: &str, setting: &Setting, steps: &[Step]) -> Result<(), String> 
         result.map_err(|fault| format!("step {}: {fault}\nThe screen showed:\n{}", number + 1, screen.vt.screen()))?;
     }
     Ok(())
+}
+
+/// A text with what files hold.
+fn filled(home: &str, text: &str) -> String {
+    let place = Regex::new("<([a-z]+)>").expect("a pattern");
+    let content = |name: &regex::Captures<'_>| {
+        let text = std::fs::read_to_string(format!("{home}/{}", &name[1]));
+        text.map_or(name[0].to_string(), |text| text.trim().to_string())
+    };
+    place.replace_all(text, content).into_owned()
+}
+
+fn rtrace() -> String {
+    std::env::var("RTRACE_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_rtrace").to_string())
+}
+
+fn run(home: &str, command: &str) -> Result<(), String> {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command]).current_dir(home).env("RTRACE", rtrace()).stdin(Stdio::null());
+    match shell.status() {
+        Ok(status) if status.success() => Ok(()),
+        other => Err(format!("'{command}': {other:?}")),
+    }
+}
+
+/// What `stty` said before the shell began, and after its end.
+fn settings_are_as_before(home: &str) -> Result<(), String> {
+    let [before, after] = ["before", "after"].map(|name| std::fs::read_to_string(format!("{home}/{name}")));
+    match (before, after) {
+        (Ok(before), Ok(after)) if before == after => Ok(()),
+        (before, after) => Err(format!("the terminal's settings were {before:?} and are {after:?}")),
+    }
 }
 
 /// Waits until the kernel has so many maps of this name.
@@ -115,11 +154,13 @@ struct Screen {
 
 impl Screen {
     fn open(home: &str, setting: &Setting) -> Result<Screen, String> {
-        let rtrace = std::env::var("RTRACE_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_rtrace").to_string());
         let [rows, columns] = setting.size;
-        let command = format!("stty rows {rows} cols {columns}; exec {rtrace} {}", setting.args.join(" "));
+        let start = format!("stty rows {rows} cols {columns}; stty -g >$HOME/before; trap : INT");
+        let end = "code=$?; stty -g >$HOME/after; exit $code";
+        let command = format!("{start}; {} {}; {end}", rtrace(), setting.args.join(" "));
         let mut script = Command::new("script")
             .args(["-qec", &command, "/dev/null"])
+            .current_dir(home)
             .env("HOME", home)
             .env("TERM", &setting.term)
             .envs(&setting.env)
@@ -186,11 +227,22 @@ impl Screen {
     }
 
     fn signal(&self, name: &str) -> Result<(), String> {
-        let parent = self.script.id().to_string();
+        let parent = child_of(&self.script.id().to_string())?;
         let sent = Command::new("pkill").args(["-x", "-P", &parent, &format!("-{name}"), "rtrace"]).status();
         match sent {
             Ok(status) if status.success() => Ok(()),
             other => Err(format!("pkill: {other:?}")),
+        }
+    }
+
+    fn resize(&mut self, [rows, columns]: [usize; 2]) -> Result<(), String> {
+        let shell = child_of(&self.script.id().to_string())?;
+        let terminal = format!("/proc/{shell}/fd/0");
+        let size = ["rows".to_string(), rows.to_string(), "cols".to_string(), columns.to_string()];
+        self.vt.resize(rows, columns);
+        match Command::new("stty").arg("-F").arg(terminal).args(size).status() {
+            Ok(status) if status.success() => Ok(()),
+            other => Err(format!("stty: {other:?}")),
         }
     }
 
@@ -206,6 +258,13 @@ impl Screen {
         let status = self.script.wait().map_err(|error| error.to_string())?;
         if status.code() == Some(code) { Ok(()) } else { Err(format!("the shell ended with {status}")) }
     }
+}
+
+/// The only child of a process.
+fn child_of(process: &str) -> Result<String, String> {
+    let path = format!("/proc/{process}/task/{process}/children");
+    let children = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+    children.split_whitespace().next().map(str::to_string).ok_or(format!("{process} has no child"))
 }
 
 impl Drop for Screen {

@@ -21,6 +21,15 @@ impl Vt {
         Vt { lines: vec![Vec::new()], row: 0, column: 0, size, mark: (0, 0), rest: Vec::new(), usual: None }
     }
 
+    /// What is drawn from now on is for a screen of this size.
+    pub fn resize(&mut self, rows: usize, columns: usize) {
+        self.size = (rows, columns);
+        if self.usual.is_some() {
+            self.lines = vec![Vec::new(); rows];
+            (self.row, self.column, self.mark) = (0, 0, (0, 0));
+        }
+    }
+
     pub fn feed(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
         let bytes = std::mem::take(&mut self.rest);
