@@ -11,6 +11,8 @@ mod compile;
 mod constructs;
 #[path = "support/kernels.rs"]
 mod kernels;
+#[path = "support/proofs.rs"]
+mod proofs;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,13 +30,14 @@ struct Table {
     text: fn() -> String,
 }
 
-const TABLES: [Table; 7] = [
+const TABLES: [Table; 8] = [
     Table { name: "commands", text: commands },
     Table { name: "probe types", text: probe_types },
     Table { name: "builtins", text: all_builtins },
     Table { name: "options", text: options },
     Table { name: "settings", text: settings },
     Table { name: "constructs by kernel", text: kernels::table },
+    Table { name: "proofs by kernel", text: proofs::table },
     Table { name: "tools", text: tools },
 ];
 
@@ -80,6 +83,14 @@ fn programs_compile() {
 fn every_construct_has_a_case() {
     let missing = kernels::without_case();
     assert!(missing.is_empty(), "no case of tests/run uses {}", missing.join(", "));
+}
+
+#[test]
+fn every_probe_type_has_a_case_that_counts_its_hits() {
+    let faults = proofs::faults();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    let without = proofs::types_without_row();
+    assert!(without.is_empty(), "tests/support/proofs.rs has no row for {}", without.join(", "));
 }
 
 fn documents() -> Vec<PathBuf> {

@@ -100,7 +100,7 @@ fn verdict(line: &str) -> Option<String> {
 fn guest_command() -> String {
     let cases = env::var("RTRACE_VM_CASES").unwrap_or_default().replace('\'', r"'\''");
     format!(
-        "cd /rtrace; uname -r; export RTRACE_IN_VM=1 RTRACE_PATIENCE=5 RTRACE_ROOT=/rtrace RTRACE_BIN=/bin/rtrace; \
+        "cd /rtrace; uname -r; export RTRACE_IN_VM=1 RTRACE_PATIENCE=5 RTRACE_ROOT=/rtrace RTRACE_BIN=/bin/rtrace RTRACE_MADE=/rtrace/made; \
          RTRACE_CASES='{cases}' /rtrace/run --test-threads=1 --color=never"
     )
 }
@@ -111,6 +111,12 @@ fn fill(folder: &Path, root: &Path) -> Result<(), Failed> {
     fs::create_dir_all(folder.join("bin"))?;
     fs::create_dir_all(folder.join("rtrace/tests"))?;
     fs::copy(env::var_os("RTRACE_VM_BIN").map_or(rtrace, PathBuf::from), folder.join("bin/rtrace"))?;
+    succeed(
+        Command::new(&run)
+            .arg("compile")
+            .arg(folder.join("rtrace/made"))
+            .env("RTRACE_CASES", env::var_os("RTRACE_VM_CASES").unwrap_or_default()),
+    )?;
     fs::copy(run, folder.join("rtrace/run"))?;
     succeed(Command::new("cp").arg("-r").arg(root.join("tests/run")).arg(folder.join("rtrace/tests")))?;
     succeed(Command::new("cp").arg("-r").arg(root.join("scripts")).arg(folder.join("rtrace")))

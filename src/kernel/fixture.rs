@@ -119,6 +119,10 @@ impl Kernel for Fixture {
         Ok(lines(&fs::read_to_string(self.root.join("functions")).unwrap_or_default()))
     }
 
+    fn modules(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     fn foreign_types(&self, _: &Home) -> Option<Foreign> {
         None
     }

@@ -230,6 +230,14 @@ impl Kernel for Live {
         Ok(functions.clone())
     }
 
+    fn modules(&self) -> Vec<String> {
+        let entries = fs::read_dir(MODULES).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut modules: Vec<String> = names.filter(|name| name != KERNEL).collect();
+        modules.sort_unstable();
+        modules
+    }
+
     fn foreign_types(&self, home: &Home) -> Option<Foreign> {
         match home {
             Home::Kernel => None,
@@ -306,6 +314,9 @@ impl Kernel for Live {
 
 /// Where the kernel shows its own types and those of its modules.
 const MODULES: &str = "/sys/kernel/btf";
+
+/// What the kernel's own go by there.
+const KERNEL: &str = "vmlinux";
 
 /// Major and minor of `6.18.44-generic`.
 fn parse_version(release: &str) -> Option<(u32, u32)> {

@@ -57,6 +57,8 @@ pub trait Kernel {
     fn tracepoints(&self) -> Result<Vec<String>>;
     /// Names of all functions that a kprobe can be put on, `module:function` for those of modules, sorted.
     fn functions(&self) -> Result<Vec<String>>;
+    /// The modules that tell their types, sorted.
+    fn modules(&self) -> Vec<String>;
     /// The types of a module, or of a BPF program with a function of its own types; `None` if there are none.
     fn foreign_types(&self, home: &Home) -> Option<Foreign>;
     /// What [`Kernel::btf`] has beside the kernel's own types and a script's.

@@ -57,6 +57,10 @@ impl Kernel for WithTypes<'_> {
         self.grafts
     }
 
+    fn modules(&self) -> Vec<String> {
+        self.kernel.modules()
+    }
+
     fn foreign_types(&self, home: &Home) -> Option<Foreign> {
         self.kernel.foreign_types(home)
     }

@@ -1,6 +1,7 @@
 //! Attach points become the modules and BPF programs that their functions lie in, so that a program knows the types of those.
 
 use super::fentry::{KERNEL, ProgramPattern};
+use super::rawtracepoint;
 use crate::btf::Kind;
 use crate::check::{Options, filled_in};
 use crate::kernel::{Feature, Home, Kernel};
@@ -21,6 +22,7 @@ pub fn of_point(point: &AttachPoint, kernel: &dyn Kernel) -> Vec<Home> {
     let parts: Vec<&str> = point.parts.iter().map(|part| part.text.as_str()).collect();
     let Some((provider, rest)) = parts.split_first() else { return Vec::new() };
     let feature = match super::find(provider).map(super::ProbeType::name) {
+        Some("rawtracepoint") => return of_events(kernel, rest),
         Some("fentry" | "fexit") => Feature::Trampolines,
         Some("kprobe" | "kretprobe") => Feature::Kprobes,
         _ => return Vec::new(),
@@ -56,6 +58,22 @@ fn of_functions(kernel: &dyn Kernel, module: &str, function: &str) -> Vec<Home> 
     let mut modules: Vec<&str> = matching.map(|(home, _)| home).collect();
     modules.dedup();
     modules.into_iter().map(|module| Home::Module(module.to_string())).collect()
+}
+
+/// The modules with raw tracepoints that match.
+fn of_events(kernel: &dyn Kernel, parts: &[&str]) -> Vec<Home> {
+    let (module, event) = match parts {
+        [KERNEL, _] => return Vec::new(),
+        [module, _] if !names::is_pattern(module) => return vec![Home::Module(module.to_string())],
+        [event] if rawtracepoint::event_exists(kernel, event) => return Vec::new(),
+        [module, event] => (*module, *event),
+        [event] => ("*", *event),
+        _ => return Vec::new(),
+    };
+    let events = rawtracepoint::of_modules(kernel, module, event).into_iter();
+    let mut modules: Vec<String> = events.filter_map(|(module, _)| module).collect();
+    modules.dedup();
+    modules.into_iter().map(Home::Module).collect()
 }
 
 #[cfg(test)]

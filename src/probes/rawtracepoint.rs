@@ -2,10 +2,10 @@
 
 use super::fentry::KERNEL;
 use super::{Context, ContextField, PidFilter, ProbeType, Request, signature};
-use crate::btf::{Btf, Kind, Param};
+use crate::btf::{Btf, Kind, Param, TypeId};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
-use crate::kernel::Kernel;
+use crate::kernel::{Home, Kernel, is_grafted};
 use crate::names;
 use crate::plan::{Attach, ProgKind, Target};
 use crate::source::Span;
@@ -21,12 +21,7 @@ pub static RAWTRACEPOINT: ProbeType = ProbeType {
     missing,
     context,
     fields,
-    list: |kernel, pattern| {
-        let matching = events(kernel).into_iter().filter(|event| {
-            ["vmlinux:", ""].iter().any(|module| names::matches(pattern, &format!("rawtracepoint:{module}{event}")))
-        });
-        matching.map(|event| format!("rawtracepoint:vmlinux:{event}")).collect()
-    },
+    list,
     pid_filter: PidFilter::Predicate,
 };
 
@@ -36,47 +31,102 @@ const PREFIX: &str = "btf_trace_";
 /// How many arguments a program may read where types do not tell.
 const UNTYPED_ARGS: u32 = 12;
 
-/// A full name asks the kernel's types; only patterns, and events of modules, need the list of all events.
+/// A full name asks the kernel's types; only patterns need the list of all events, and only what the kernel proper has not, its modules.
 fn expand(request: &Request<'_>) -> Result<Vec<Target>, Diagnostic> {
     let (module, event) = request.one_or_two(&RAWTRACEPOINT)?;
-    let home = |event: &str| {
-        let of_kernel = || event_exists(request.kernel, event).then_some(KERNEL);
-        module.filter(|module| !names::is_pattern(module)).or_else(of_kernel)
-    };
-    let target = |event: &str| Target {
-        name: format!("rawtracepoint:{}{event}", home(event).map(|home| format!("{home}:")).unwrap_or_default()),
-        attach: Attach::RawTracepoint { event: event.to_string() },
+    let kernel = request.kernel;
+    let mut found: Vec<(Option<String>, String)> = Vec::new();
+    if module.is_none_or(|module| names::matches(module, KERNEL)) {
+        let home = |event: &str| event_exists(kernel, event).then(|| KERNEL.to_string());
+        found.extend(of_kernel(kernel, event).into_iter().map(|event| (home(&event), event)));
+    }
+    if module != Some(KERNEL) && (found.is_empty() || names::is_pattern(event)) {
+        found.extend(of_modules(kernel, module.unwrap_or("*"), event));
+    }
+    let target = |(home, event): (Option<String>, String)| Target {
+        name: format!("rawtracepoint:{}{event}", home.map(|home| format!("{home}:")).unwrap_or_default()),
+        attach: Attach::RawTracepoint { event },
         span: request.point.span,
     };
-    if module.is_some_and(|module| !names::matches(module, KERNEL)) {
-        let own = of_modules(request.kernel);
-        return Ok(own.iter().filter(|known| names::matches(event, known)).map(|event| target(event)).collect());
-    }
-    if !names::is_pattern(event) && event_exists(request.kernel, event) {
-        return Ok(vec![target(event)]);
-    }
-    let known = events(request.kernel).into_iter().chain(of_modules(request.kernel));
-    Ok(known.filter(|known| names::matches(event, known)).map(|event| target(&event)).collect())
+    Ok(found.into_iter().map(target).collect())
 }
 
-/// Events that tracefs has and the kernel's own types have not: those of modules.
-fn of_modules(kernel: &dyn Kernel) -> Vec<String> {
+/// The module may be left out of the pattern.
+fn list(kernel: &dyn Kernel, pattern: &str) -> Vec<String> {
+    let own = events(kernel).into_iter().map(|event| (KERNEL.to_string(), event));
+    let of_modules = kernel.modules().into_iter().flat_map(|module| {
+        let events = events_of(kernel, &module, "*");
+        events.into_iter().map(move |event| (module.clone(), event))
+    });
+    let full = |(module, event): (String, String)| {
+        let full = format!("rawtracepoint:{module}:{event}");
+        let is_meant = names::matches(pattern, &full) || names::matches(pattern, &format!("rawtracepoint:{event}"));
+        is_meant.then_some(full)
+    };
+    own.chain(of_modules).filter_map(full).collect()
+}
+
+/// Events of the kernel proper that match.
+fn of_kernel(kernel: &dyn Kernel, event: &str) -> Vec<String> {
+    if !names::is_pattern(event) && event_exists(kernel, event) {
+        return vec![event.to_string()];
+    }
+    events(kernel).into_iter().filter(|known| names::matches(event, known)).collect()
+}
+
+/// Events of modules that match, each with its module: those that modules' types tell of. A module without types may have others, of
+/// which tracefs knows, but not whose they are.
+pub fn of_modules(kernel: &dyn Kernel, module: &str, event: &str) -> Vec<(Option<String>, String)> {
+    let modules = kernel.modules();
+    let matching = modules.iter().filter(|name| names::matches(module, name));
+    let typed: Vec<_> = matching
+        .flat_map(|module| events_of(kernel, module, event).into_iter().map(|event| (Some(module.clone()), event)))
+        .collect();
+    if !typed.is_empty() || modules.iter().any(|name| name == module) {
+        return typed;
+    }
+    let home = (!names::is_pattern(module)).then(|| module.to_string());
+    let known = of_tracefs(kernel).into_iter().filter(|known| names::matches(event, known));
+    known.map(|event| (home.clone(), event)).collect()
+}
+
+/// Events that a module's types tell of. One that is looked for by name is found at once where the types are at hand already.
+fn events_of(kernel: &dyn Kernel, module: &str, event: &str) -> Vec<String> {
+    let home = Home::Module(module.to_string());
+    let Some(btf) = kernel.btf() else { return Vec::new() };
+    match kernel.grafts().iter().find(|(other, _)| *other == home) {
+        Some((_, grafted)) if !names::is_pattern(event) => {
+            let found = type_of(btf, event).filter(|TypeId(id)| grafted.ids.contains(id));
+            found.map(|_| event.to_string()).into_iter().collect()
+        }
+        Some(_) | None => {
+            let foreign = kernel.foreign_types(&home);
+            let names = foreign.and_then(|foreign| btf.names_in(&foreign, Kind::Typedef).ok()).unwrap_or_default();
+            let events = names.iter().filter_map(|name| name.strip_prefix(PREFIX));
+            events.filter(|known| names::matches(event, known)).map(str::to_string).collect()
+        }
+    }
+}
+
+/// Events that tracefs has and the kernel's own types have not.
+fn of_tracefs(kernel: &dyn Kernel) -> Vec<String> {
     let events = kernel.tracepoints().unwrap_or_default();
     let names = events.iter().filter(|full| !full.starts_with("syscalls:") && !full.starts_with("ftrace:"));
     let names = names.filter_map(|full| Some(full.split_once(':')?.1.to_string()));
     names.filter(|event| kernel.btf().is_some() && !event_exists(kernel, event)).collect()
 }
 
-/// Whether the kernel's types have this event.
+/// Whether the kernel's own types have this event.
 pub fn event_exists(kernel: &dyn Kernel, event: &str) -> bool {
-    kernel.btf().is_some_and(|btf| type_of(btf, event).is_some())
+    kernel.btf().is_some_and(|btf| type_of(btf, event).is_some_and(|id| !is_grafted(kernel, id)))
 }
 
-/// All events by name, sorted: from the kernel's types, or else from tracefs, which names nearly the same.
+/// All events of the kernel proper by name, sorted: from its types, or else from tracefs, which names nearly the same.
 fn events(kernel: &dyn Kernel) -> Vec<String> {
     let mut found: Vec<String> = match kernel.btf() {
         Some(btf) => {
-            btf.all(Kind::Typedef).filter_map(|(name, _)| name.strip_prefix(PREFIX)).map(str::to_string).collect()
+            let own = btf.all(Kind::Typedef).filter(|(_, id)| !is_grafted(kernel, *id));
+            own.filter_map(|(name, _)| name.strip_prefix(PREFIX)).map(str::to_string).collect()
         }
         None => {
             let events = kernel.tracepoints().unwrap_or_default();
@@ -140,7 +190,7 @@ fn params<'a>(kernel: &'a dyn Kernel, target: &Target) -> Option<Vec<Param<'a>>>
 }
 
 /// The type of the functions that the event calls.
-fn type_of(btf: &Btf, event: &str) -> Option<crate::btf::TypeId> {
+fn type_of(btf: &Btf, event: &str) -> Option<TypeId> {
     btf.find(&format!("{PREFIX}{event}"), Kind::Typedef)
 }
 

@@ -31,13 +31,18 @@ pub struct Case {
     /// What the machine must have: names of rows in `needs.rs`, or `kernel>=X.Y`.
     #[serde(default)]
     pub needs: Vec<String>,
-    /// A shell command that runs to its end before all else, such as one that compiles a program.
+    /// A shell command that compiles programs into `{tmp}`, before all else. Guests have no compilers: for them it runs before they start.
+    pub compile: Option<String>,
+    /// A shell command that runs to its end before what is traced is started.
     pub setup: Option<String>,
     /// A shell command that runs from before rtrace starts until it has ended. A compound one ends in `exec`, so that `{pid}` is
     /// the process meant and not the shell.
     pub target: Option<String>,
     /// A shell command that runs once rtrace has attached its probes.
     pub workload: Option<String>,
+    /// What it shows by an exact number of hits: rows of `proofs.rs`.
+    #[serde(default)]
+    pub proves: Vec<String>,
     /// A signal for rtrace when it has attached its probes and the workload has ended, such as `INT`.
     pub signal: Option<String>,
     /// Seconds until the run counts as hung.

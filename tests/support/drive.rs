@@ -15,6 +15,8 @@ use crate::case::Case;
 pub struct Bench {
     pub rtrace: PathBuf,
     pub root: PathBuf,
+    /// Where the programs of the case lie, if they are compiled already.
+    pub made: Option<PathBuf>,
 }
 
 /// What a run gave, with the case that asked for it, its placeholders filled.
@@ -34,7 +36,11 @@ pub fn run(case: &Case, bench: &Bench) -> Result<Outcome, String> {
         ("{root}", bench.root.display().to_string()),
         ("{do}", format!("{} workload", own.display())),
     ];
-    if let Some(command) = &case.filled(&placeholders)?.setup {
+    if let Some(made) = &bench.made {
+        folder.fill(made).map_err(|error| format!("{}: {error}", made.display()))?;
+    }
+    let Case { compile, setup, .. } = case.filled(&placeholders)?;
+    for command in compile.filter(|_| bench.made.is_none()).iter().chain(&setup) {
         let limit = Duration::from_secs(u64::from(case.timeout * patience()));
         work(command, Instant::now() + limit, &folder)?;
     }
@@ -201,6 +207,15 @@ impl Folder {
         let path = env::temp_dir().join(format!("rtrace-run-{}-{number}", process::id()));
         fs::create_dir(&path)?;
         Ok(Self(path))
+    }
+
+    /// With the files of another folder.
+    fn fill(&self, from: &Path) -> io::Result<()> {
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            fs::copy(entry.path(), self.0.join(entry.file_name()))?;
+        }
+        Ok(())
     }
 
     fn text(&self) -> String {

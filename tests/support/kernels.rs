@@ -6,11 +6,11 @@ use std::path::Path;
 
 use rtrace::{builtins, probes};
 
-use crate::case;
+use crate::case::{self, Case};
 use crate::constructs::{CONSTRUCTS, used};
 
 /// The kernels, as tests/results names them.
-const KERNELS: [&str; 5] = ["here", "5.10", "6.1", "6.12", "7.2"];
+pub const KERNELS: [&str; 5] = ["here", "5.10", "6.1", "6.12", "7.2"];
 
 /// What no case can show, and why.
 const WITHOUT_CASE: [(&str, &str); 9] = [
@@ -26,10 +26,10 @@ const WITHOUT_CASE: [(&str, &str); 9] = [
 ];
 
 /// A kernel's outcomes: the reason for skipping, or how the case ended.
-type Outcomes = BTreeMap<String, Outcome>;
+pub type Outcomes = BTreeMap<String, Outcome>;
 
 #[derive(Clone, PartialEq)]
-enum Outcome {
+pub enum Outcome {
     Passed,
     Failed,
     Skipped(String),
@@ -50,7 +50,7 @@ fn rows() -> Vec<(&'static str, Vec<(String, String)>)> {
 fn users() -> BTreeMap<String, BTreeSet<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut users: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (name, case) in case::all(&root.join("tests/run")) {
+    for (name, case) in cases() {
         let script = case.script.as_ref().and_then(|path| fs::read_to_string(root.join(path)).ok());
         let text = case.program.or(script).or(case.setup).unwrap_or_default();
         for construct in used(&text) {
@@ -58,6 +58,11 @@ fn users() -> BTreeMap<String, BTreeSet<String>> {
         }
     }
     users
+}
+
+/// All cases of tests/run by name.
+pub fn cases() -> Vec<(String, Case)> {
+    case::all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run"))
 }
 
 pub fn without_case() -> Vec<String> {
@@ -87,7 +92,7 @@ pub fn table() -> String {
 }
 
 /// It works where a case passed and none failed; where all were skipped, the reason stands.
-fn verdict(of: &Outcomes, cases: &BTreeSet<String>) -> String {
+pub fn verdict(of: &Outcomes, cases: &BTreeSet<String>) -> String {
     let found: Vec<&Outcome> = cases.iter().filter_map(|case| of.get(case)).collect();
     if found.contains(&&Outcome::Failed) {
         return "**no**".to_string();
@@ -102,7 +107,7 @@ fn verdict(of: &Outcomes, cases: &BTreeSet<String>) -> String {
 }
 
 /// Lines such as `ok maps::a case` and `ignored maps::a case (skipped: reason)`.
-fn outcomes(kernel: &str) -> Outcomes {
+pub fn outcomes(kernel: &str) -> Outcomes {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/results/{kernel}.txt"));
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     text.lines().filter_map(outcome).collect()

@@ -19,7 +19,7 @@ const fn need(name: &'static str, missing: &'static str, probe: fn() -> bool) ->
     Need { name, missing, is_met: LazyLock::new(probe) }
 }
 
-static NEEDS: [Need; 41] = [
+static NEEDS: [Need; 42] = [
     need("root", "not root", is_root),
     need("btf", "the kernel has no BTF", || exists("/sys/kernel/btf/vmlinux")),
     need("module_types", "no module tells its types", || exists("/sys/kernel/btf/dummy")),
@@ -39,6 +39,7 @@ static NEEDS: [Need; 41] = [
     need("gcc", "there is no C compiler", || exists("/usr/bin/gcc")),
     need("g++", "there is no C++ compiler", || exists("/usr/bin/g++")),
     need("python3.11", "there is no /usr/bin/python3.11", || exists("/usr/bin/python3.11")),
+    need("python3", "there is no python3", || on_path("python3")),
     need("xz", "there is no xz", || on_path("xz")),
     need("node", "there is no node", || on_path("node")),
     need("rustc", "there is no rustc", || on_path("rustc")),
