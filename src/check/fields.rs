@@ -6,6 +6,7 @@ use crate::diag::Diagnostic;
 use crate::ir::{BinaryOp, Expr, ExprKind};
 use crate::names;
 use crate::plan::Cause;
+use crate::probes::RESULT;
 use crate::source::Span;
 use crate::syntax::ast;
 use crate::types::{Int, Sign, Space, StructRef, Type};
@@ -15,7 +16,7 @@ impl Cx<'_> {
         if matches!(&*base.kind, ast::ExprKind::Ident(word) if word == "args") {
             return self.argument(name, span);
         }
-        let value = self.value(base)?;
+        let value = self.with_fields(base)?;
         match &value.ty {
             Type::Ptr(to, space) => match &**to {
                 Type::Struct(of) => {
@@ -60,6 +61,18 @@ impl Cx<'_> {
         Err(self.error(Diagnostic::error(name.span, message).hint(hint)))
     }
 
+    /// What fields are looked for in. `retval` may be a number by itself, and have a type for this.
+    fn with_fields(&mut self, base: &ast::Expr) -> Fallible<Expr> {
+        let value = self.value(base)?;
+        let has_types = || (self.probe.fields)(self.kernel, self.target()).map_or(true, |fields| !fields.is_empty());
+        if value.ty != Type::U64 || !is_result(base) || !has_types() {
+            return Ok(value);
+        }
+        let fields = self.fields(base.span)?;
+        let typed = fields.iter().find(|field| field.name == RESULT);
+        Ok(typed.map_or(value, |field| Expr { span: base.span, ..field.value.clone() }))
+    }
+
     /// Whether `args`, a structure, what a pointer leads to or a `typeof(…)` has a field of this name here.
     pub fn has_field(&mut self, of: &ast::Expr, name: &ast::Name) -> Fallible<bool> {
         let ty = match &*of.kind {
@@ -67,7 +80,7 @@ impl Cx<'_> {
                 return Ok(self.fields(of.span)?.iter().any(|field| field.name == name.text));
             }
             ast::ExprKind::Typeof(of) => self.type_of(of)?,
-            _ => self.value(of)?.ty,
+            _ => self.with_fields(of)?.ty,
         };
         let ty = if let Type::Ptr(to, _) = ty { *to } else { ty };
         match &ty {
@@ -288,6 +301,14 @@ pub fn load(addr: Expr, offset: i64, ty: Type, span: Span) -> Expr {
     }
     let ty = from_space(ty, space_of(&addr));
     Expr::new(ExprKind::Load { addr, offset }, ty, span)
+}
+
+fn is_result(expr: &ast::Expr) -> bool {
+    match &*expr.kind {
+        ast::ExprKind::Ident(word) => word == RESULT,
+        ast::ExprKind::Call { name, args } => name.text == RESULT && args.is_empty(),
+        _ => false,
+    }
 }
 
 /// The type of a value that was read from memory of this kind.

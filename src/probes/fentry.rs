@@ -1,6 +1,6 @@
 //! `fentry` and `fexit`: entry of and return from kernel functions by trampolines, which cost little and know all types.
 
-use super::{Context, ContextField, Likeness, PidFilter, ProbeType, Request, registers, signature};
+use super::{Context, ContextField, Likeness, PidFilter, ProbeType, RESULT, Request, registers, signature};
 use crate::btf::{Btf, Grafted, Kind, Signature, TypeId};
 use crate::diag::Diagnostic;
 use crate::ir::{Expr, ExprKind};
@@ -202,7 +202,7 @@ fn fields(kernel: &dyn Kernel, target: &Target) -> Result<Vec<ContextField>, Dia
         fields = fields.into_iter().map(|field| as_the_kernel_has_it(btf, field)).collect();
     }
     if let (Point::Return, Some((value, c_type))) = (at, result(kernel, target)) {
-        fields.push(ContextField { name: "retval".to_string(), c_type, value });
+        fields.push(ContextField { name: RESULT.to_string(), c_type, value });
     }
     Ok(fields)
 }

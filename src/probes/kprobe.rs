@@ -1,7 +1,7 @@
 //! `kprobe` and `kretprobe`: entry of, return from and places within kernel functions.
 
 use super::fentry::KERNEL;
-use super::{Context, ContextField, PidFilter, ProbeType, Request, no_fields, number, registers, signature};
+use super::{Context, ContextField, PidFilter, ProbeType, RESULT, Request, number, registers, signature};
 use crate::check::Safety;
 use crate::diag::Diagnostic;
 use crate::ir::Expr;
@@ -33,7 +33,7 @@ pub static KRETPROBE: ProbeType = ProbeType {
     expand: |request| expand(request, &KRETPROBE, Point::Return),
     missing: |request| missing(request, &KRETPROBE),
     context,
-    fields: no_fields,
+    fields: result,
     list: |kernel, pattern| list(kernel, &KRETPROBE, pattern),
     pid_filter: PidFilter::Predicate,
 };
@@ -251,6 +251,20 @@ fn fields(kernel: &dyn Kernel, target: &Target) -> Result<Vec<ContextField>, Dia
     Ok(signature::fields(btf, &signature.params, value))
 }
 
+/// The result by its type, as `retval` itself is a number.
+fn result(kernel: &dyn Kernel, target: &Target) -> Result<Vec<ContextField>, Diagnostic> {
+    let untyped = || Diagnostic::error(target.span, format!("the result of {} has no type here", target.name));
+    let Attach::Kprobe { module, function, .. } = &target.attach else { return Err(untyped()) };
+    let cast = "a cast gives it one: ((struct file *)retval).f_flags";
+    let (btf, signature) =
+        signature::of_function(kernel, module.as_deref(), function, target).map_err(|_| untyped().hint(cast))?;
+    let register = registers::returned(Space::Kernel, target.span).retval;
+    let typed = register.and_then(|word| signature::typed(word, btf.to_type(signature.result, Space::Kernel)));
+    let value =
+        typed.ok_or_else(|| untyped().hint(format!("{function} returns {}", btf.type_name(signature.result))))?;
+    Ok(vec![ContextField { name: RESULT.to_string(), c_type: btf.type_name(signature.result), value }])
+}
+
 /// Reads the list of functions only if a kprobe could be put on them. Modules are named where the pattern names them.
 fn list(kernel: &dyn Kernel, of: &ProbeType, pattern: &str) -> Vec<String> {
     if !kernel.has(Feature::Kprobes) {
@@ -340,7 +354,9 @@ mod tests {
         let func = entry.func.unwrap();
         assert!(matches!(*func.kind, ExprKind::Call(..)) && func.ty == Type::KSym);
         let back = context(&kernel, &expand(&kernel, "kretprobe:vfs_read").unwrap()[0]);
-        assert!(back.args.is_empty() && back.retval.is_some());
+        assert!(back.args.is_empty() && back.retval.is_some_and(|retval| retval.ty == Type::U64));
+        let typed = result(&kernel, &expand(&kernel, "kretprobe:vfs_read").unwrap()[0]).unwrap();
+        assert_eq!((&*typed[0].c_type, &typed[0].value.ty), ("ssize_t", &Type::I64));
         let older = fixture().without(Feature::FuncIp);
         let back = context(&older, &expand(&older, "kretprobe:vfs_read").unwrap()[0]);
         assert_eq!((back.func, back.function.as_deref()), (None, Some("vfs_read")));

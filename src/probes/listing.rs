@@ -150,7 +150,7 @@ fn with_homes<T>(kernel: &dyn Kernel, points: &[AttachPoint], ask: impl FnOnce(&
 }
 
 fn fields(kernel: &dyn Kernel, point: &AttachPoint) -> Vec<ContextField> {
-    let shown = ["tracepoint", "rawtracepoint", "uprobe", "kprobe", "fentry", "fexit", "iter"];
+    let shown = ["tracepoint", "rawtracepoint", "uprobe", "kprobe", "kretprobe", "fentry", "fexit", "iter"];
     let Some(of) = find(&point.parts[0].text).filter(|of| shown.contains(&of.name())) else {
         return Vec::new();
     };

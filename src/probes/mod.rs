@@ -127,6 +127,9 @@ pub struct ContextField {
     pub value: Expr,
 }
 
+/// What the result of a function is called among its [`ContextField`]s.
+pub const RESULT: &str = "retval";
+
 /// All probe types.
 pub static TYPES: &[&ProbeType] = &[
     &special::BEGIN,

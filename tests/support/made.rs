@@ -42,6 +42,7 @@ fn split(needs: &[String]) -> (Vec<String>, Vec<String>) {
     needs.iter().cloned().partition(|need| COMPILERS.contains(&need.as_str()))
 }
 
+/// A name that shells need not be told about.
 fn file_name(name: &str) -> String {
-    name.replace('/', "_")
+    name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
 }
