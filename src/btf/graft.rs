@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::build::image;
 use super::wire::{Kind, Record, word};
@@ -64,20 +65,12 @@ impl Btf {
         Ok((Btf::over(Bytes::Owned(image(&bed.words, &bed.strings)))?, grafted))
     }
 
-    /// Names of the types of one kind among those, in the order in which they stand there.
-    pub fn names_in(&self, foreign: &Foreign, kind: Kind) -> Result<Vec<String>> {
-        let part = Part::over(Bytes::Owned(foreign.blob.clone()))?;
-        let own_strings = match foreign.basis {
-            Basis::Kernel => self.base.strings_len(),
-            Basis::Own => 0,
-        };
-        let records = (1..part.layout.count()).filter_map(|id| part.layout.record(&part.bytes, TypeId(id)));
-        let of_kind = records.filter(|record| record.kind == kind);
-        let name = |record: Record| match record.name.checked_sub(own_strings) {
-            Some(own) => part.layout.text(&part.bytes, own).to_string(),
-            None => self.base.layout.text(&self.base.bytes, record.name).to_string(),
-        };
-        Ok(of_kind.map(name).collect())
+    /// These types and a module's, which lie as they are, and the ids of the module's. What a script adds is left out, and nothing may be
+    /// grafted on these: a module's ids go on from the kernel's.
+    pub fn beside(&self, module: Vec<u8>) -> Result<(Btf, Range<u32>)> {
+        let both = Btf { base: Arc::clone(&self.base), added: Some(Part::over(Bytes::Owned(module))?) };
+        let ids = self.base.layout.count()..both.count();
+        Ok((both, ids))
     }
 
     /// Types of one kind among these ids, with their names.
@@ -217,9 +210,8 @@ mod tests {
         let base = &Btf::open_at(&path).unwrap();
         let module = Foreign { blob: of_module(base), basis: Basis::Kernel };
         let program = Foreign { blob: of_program("of_program"), basis: Basis::Own };
-        for (foreign, name) in [(&module, "of_module"), (&program, "of_program")] {
-            assert_eq!(base.names_in(foreign, Kind::Struct).unwrap(), [name]);
-        }
+        let (both, ids) = base.beside(module.blob.clone()).unwrap();
+        assert_eq!(both.all_in(ids, Kind::Struct).map(|(name, _)| name).collect::<Vec<_>>(), ["of_module"]);
         let (all, grafted) = base.with(&[module, program]).unwrap();
         assert_eq!(grafted[0].ids.end, grafted[1].ids.start);
         assert_eq!((grafted[0].ids.len(), grafted[1].ids.len(), grafted[1].first), (1, 2, 1));

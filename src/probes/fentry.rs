@@ -44,7 +44,7 @@ pub const KERNEL: &str = "vmlinux";
 /// What BPF programs go by, as if it were a module.
 pub const PROGRAMS: &str = "bpf";
 
-/// Arguments in registers, which all that trampolines pass on for now must be.
+/// Words of arguments that are passed in registers.
 const ARGUMENTS: u32 = 6;
 
 /// On a kernel without trampolines nothing matches, and [`missing`] says so.
@@ -121,7 +121,7 @@ impl<'a> ProgramPattern<'a> {
 fn traceable<'k>(kernel: &dyn Kernel, btf: &'k Btf) -> crate::error::Result<Vec<(&'k str, TypeId)>> {
     let hooked = kernel.functions()?;
     let is_hooked = |name: &str| hooked.binary_search_by(|known| known.as_str().cmp(name)).is_ok();
-    let all = btf.all(Kind::Func).filter(|(name, id)| is_hooked(name) && is_passed(btf, *id));
+    let all = btf.all(Kind::Func).filter(|(name, id)| is_hooked(name) && is_passed(kernel, btf, *id));
     let mut found: Vec<_> = all.filter(|(_, id)| !is_grafted(kernel, *id)).collect();
     found.sort_unstable();
     found.dedup_by(|a, b| a.0 == b.0);
@@ -139,18 +139,29 @@ fn of_module<'k>(
     let hooked = kernel.functions()?;
     let is_hooked = |name: &str| hooked.binary_search(&format!("{module}:{name}")).is_ok();
     let all = btf.all_in(grafted.ids.clone(), Kind::Func).filter(|(name, _)| names::matches(pattern, name));
-    let mut found: Vec<_> = all.filter(|(name, id)| is_hooked(name) && is_passed(btf, *id)).collect();
+    let mut found: Vec<_> = all.filter(|(name, id)| is_hooked(name) && is_passed(kernel, btf, *id)).collect();
     found.sort_unstable();
     found.dedup_by(|a, b| a.0 == b.0);
     Ok(found)
 }
 
-/// Whether all arguments are numbers and pointers in registers. A parameter without a type stands for any number of them.
-fn is_passed(btf: &Btf, function: TypeId) -> bool {
-    let is_word = |ty| ty != TypeId::VOID && btf.to_type(ty, Space::Kernel).is_scalar();
-    btf.signature(function).is_some_and(|signature| {
-        signature.params.len() as u32 <= ARGUMENTS && signature.params.iter().all(|param| is_word(param.ty))
-    })
+/// Whether a trampoline can hand on the arguments and the result. A parameter without a type stands for any number of them.
+fn is_passed(kernel: &dyn Kernel, btf: &Btf, function: TypeId) -> bool {
+    let Some(signature) = btf.signature(function) else { return false };
+    let words: Option<Vec<u32>> = signature.params.iter().map(|param| words(kernel, btf, param.ty)).collect();
+    // Since 6.6 those on the stack, too.
+    let most = if cfg!(target_arch = "x86_64") && kernel.version() >= (6, 6) { 12 } else { ARGUMENTS };
+    let gives_word = signature.result == TypeId::VOID || btf.to_type(signature.result, Space::Kernel).is_scalar();
+    gives_word && words.is_some_and(|words| words.iter().sum::<u32>() <= most)
+}
+
+/// How many words an argument is passed in: small structures in one or two, on kernels that know of that (6.1).
+fn words(kernel: &dyn Kernel, btf: &Btf, ty: TypeId) -> Option<u32> {
+    if btf.kind(btf.strip(ty)) == Some(Kind::Struct) {
+        let size = btf.size_of(ty).filter(|size| *size <= 16 && kernel.version() >= (6, 1));
+        return size.map(|size| size.div_ceil(8));
+    }
+    (ty != TypeId::VOID && btf.to_type(ty, Space::Kernel).is_scalar()).then_some(1)
 }
 
 fn missing(request: &Request<'_>, of: &ProbeType) -> Diagnostic {
@@ -281,22 +292,33 @@ fn list(kernel: &dyn Kernel, of: &ProbeType, pattern: &str) -> Vec<String> {
             }
         }
     } else {
-        listed.extend(of_modules(kernel, of, pattern));
+        listed.extend(of_modules(kernel, btf, of, pattern));
     }
     listed
 }
 
-/// Functions of modules for a pattern that names no module. To know all their types takes longer than a list may, so what the compiler
-/// made of a function, which has none, is told by its name.
-fn of_modules(kernel: &dyn Kernel, of: &ProbeType, pattern: &str) -> Vec<String> {
+/// Functions of modules for a pattern that names no module.
+fn of_modules(kernel: &dyn Kernel, btf: &Btf, of: &ProbeType, pattern: &str) -> Vec<String> {
     let functions = kernel.functions().unwrap_or_default();
-    let of_modules = functions.iter().filter_map(|full| full.split_once(':'));
-    let matching = of_modules.filter(|(module, name)| {
-        let is_meant = |full: String| names::matches(pattern, &full);
-        !name.contains('.')
-            && (is_meant(format!("{}:{name}", of.name())) || is_meant(format!("{}:{module}:{name}", of.name())))
-    });
-    matching.map(|(module, name)| full_name(of, &Home::Module(module.to_string()), name)).collect()
+    let mut listed = Vec::new();
+    for module in kernel.modules() {
+        let home = Home::Module(module.clone());
+        let Some(Ok((both, ids))) = kernel.foreign_types(&home).map(|foreign| btf.beside(foreign.blob)) else {
+            continue;
+        };
+        let is_hooked = |name: &str| functions.binary_search(&format!("{module}:{name}")).is_ok();
+        let is_meant = |name: &str| {
+            names::matches(pattern, &format!("{}:{name}", of.name()))
+                || names::matches(pattern, &full_name(of, &home, name))
+        };
+        let meant = both.all_in(ids, Kind::Func).filter(|(name, _)| is_meant(name) && is_hooked(name));
+        let mut names: Vec<&str> =
+            meant.filter(|(_, id)| is_passed(kernel, &both, *id)).map(|(name, _)| name).collect();
+        names.sort_unstable();
+        names.dedup();
+        listed.extend(names.into_iter().map(|name| full_name(of, &home, name)));
+    }
+    listed
 }
 
 #[cfg(test)]

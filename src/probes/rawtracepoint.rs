@@ -1,5 +1,7 @@
 //! `rawtracepoint`: tracepoints as the kernel code calls them, with the original arguments and less cost.
 
+use std::ops::Range;
+
 use super::fentry::KERNEL;
 use super::{Context, ContextField, PidFilter, ProbeType, Request, signature};
 use crate::btf::{Btf, Kind, Param, TypeId};
@@ -90,20 +92,25 @@ pub fn of_modules(kernel: &dyn Kernel, module: &str, event: &str) -> Vec<(Option
     known.map(|event| (home.clone(), event)).collect()
 }
 
-/// Events that a module's types tell of. One that is looked for by name is found at once where the types are at hand already.
+/// Events that a module's types tell of. Where the types of modules are at hand, those are all that could match, and one that is looked for
+/// by name is found at once.
 fn events_of(kernel: &dyn Kernel, module: &str, event: &str) -> Vec<String> {
     let home = Home::Module(module.to_string());
     let Some(btf) = kernel.btf() else { return Vec::new() };
+    let matching = |btf: &Btf, ids: Range<u32>| {
+        let events = btf.all_in(ids, Kind::Typedef).filter_map(|(name, _)| name.strip_prefix(PREFIX));
+        events.filter(|known| names::matches(event, known)).map(str::to_string).collect()
+    };
     match kernel.grafts().iter().find(|(other, _)| *other == home) {
         Some((_, grafted)) if !names::is_pattern(event) => {
             let found = type_of(btf, event).filter(|TypeId(id)| grafted.ids.contains(id));
             found.map(|_| event.to_string()).into_iter().collect()
         }
-        Some(_) | None => {
-            let foreign = kernel.foreign_types(&home);
-            let names = foreign.and_then(|foreign| btf.names_in(&foreign, Kind::Typedef).ok()).unwrap_or_default();
-            let events = names.iter().filter_map(|name| name.strip_prefix(PREFIX));
-            events.filter(|known| names::matches(event, known)).map(str::to_string).collect()
+        Some((_, grafted)) => matching(btf, grafted.ids.clone()),
+        None if !kernel.grafts().is_empty() => Vec::new(),
+        None => {
+            let types = kernel.foreign_types(&home).and_then(|foreign| btf.beside(foreign.blob).ok());
+            types.map_or(Vec::new(), |(both, ids)| matching(&both, ids))
         }
     }
 }

@@ -11,7 +11,7 @@ pub struct Verdict {
 }
 
 /// Words of the verifier, what they mean in the terms of a script, and what can be done. Those that tell more come first.
-const MEANINGS: [(&str, &str, &str); 15] = [
+const MEANINGS: [(&str, &str, &str); 16] = [
     (
         "infinite loop detected",
         "it sees a loop here that never ends",
@@ -53,6 +53,11 @@ const MEANINGS: [(&str, &str, &str); 15] = [
         "path() may be used in few functions only, which a name's lookup cannot disturb",
         "those are security_file_open, security_file_permission, security_inode_getattr, vfs_truncate, vfs_fallocate, \
          dentry_open and filp_close",
+    ),
+    (
+        "is unsupported",
+        "it cannot hand on what this function is passed, or returns",
+        "kprobe and kretprobe do without: the arguments that are in registers are arg0, arg1, …",
     ),
     (
         "is not allowed",
