@@ -85,9 +85,13 @@ impl<'a> Engine<'a> {
                 let program = planner::choose(program, self.kernel);
                 Ok((
                     match (self.options.loader, &self.options.sharing) {
-                        (Loader::Own, Sharing::Alone) => planner::separate_intervals(program),
-                        // Nobody there turns the maps, or other programs use them as they are.
-                        (Loader::Foreign, _) | (_, Sharing::With(_)) => program,
+                        (Loader::Own, Sharing::Alone) => {
+                            planner::separate_intervals(planner::share_out_rings(program, self.kernel))
+                        }
+                        // Other programs use the maps as they are.
+                        (Loader::Own, Sharing::With(_)) => planner::share_out_rings(program, self.kernel),
+                        // Nobody there turns maps, or makes more than one of a kind.
+                        (Loader::Foreign, _) => program,
                     },
                     told,
                 ))

@@ -44,6 +44,9 @@ pub struct Plan {
     pub shrinking: BTreeSet<MapId>,
     /// Aggregations that are two maps which take turns: programs find the one in use through an array of maps.
     pub turning: BTreeSet<MapId>,
+    /// How many rings more processors share out among them, a power of two; 0 where one ring serves all. Records begin with the time
+    /// then, in nanoseconds since boot.
+    pub rings: u32,
     /// How many entries of a map may be made at once, while the kernel's allocator cannot be asked for more.
     pub bursts: BTreeMap<MapId, u64>,
     /// Files that packets are written to.
@@ -117,7 +120,7 @@ impl Map {
     pub fn is_shared(&self) -> bool {
         match self.role {
             Role::User { .. } | Role::Stacks(_) => true,
-            Role::Ring(_) | Role::Packets | Role::Scratch | Role::Counters | Role::Zeros => false,
+            Role::Ring(_) | Role::Rings | Role::Packets | Role::Scratch | Role::Counters | Role::Zeros => false,
             Role::SeenProcesses | Role::Cgroup(_) | Role::Over => false,
             Role::Table(_) | Role::UnwindProcesses(_) | Role::UnwindRanges | Role::UnwindRows => false,
         }
@@ -135,6 +138,8 @@ pub enum Role {
     },
     /// A ring buffer that carries records to user space.
     Ring(Lane),
+    /// The rings that processors share out among them, by number. One that is not there yet has the one for all in its place.
+    Rings,
     /// A ring for each CPU: packets that the kernel copies by itself, each behind a record.
     Packets,
     /// Stack traces of one kind and depth.
@@ -180,6 +185,8 @@ pub enum MapKind {
     StackTrace,
     CgroupArray,
     Ring,
+    /// Several rings in an array.
+    Rings,
     /// A ring of perf for each CPU.
     PerfRings,
 }

@@ -9,6 +9,7 @@ pub fn map_label(map: &Map) -> String {
         Role::User { name, .. } if name.starts_with('@') => name.clone(),
         Role::User { name, .. } => format!("@{name}"),
         Role::Ring(Lane::Data) => "ring".to_owned(),
+        Role::Rings => "rings".to_owned(),
         Role::Ring(Lane::Control) => "control".to_owned(),
         Role::Stacks(stack) => {
             let side = match (stack.side, stack.unwinder) {

@@ -127,6 +127,8 @@ const CONTROL_BYTES: u32 = 64 << 10;
 /// that they may change in each other's midst.
 struct Shared {
     ring: MapId,
+    /// Where processors share out several.
+    rings: Option<MapId>,
     /// Where actions need it.
     control: Option<MapId>,
     scratch: MapId,
@@ -163,11 +165,15 @@ impl Shared {
         let counters = map(Role::Counters, MapKind::Array, 4);
         let zeros = map(Role::Zeros, MapKind::Array, 4);
         plan.maps[ring].max_entries = 0;
+        let rings = (plan.rings > 0).then(|| {
+            let (role, kind, max_entries) = (Role::Rings, MapKind::Rings, plan.rings);
+            plan.shared_map(Map { role, kind, key_size: 4, value_size: 4, max_entries })
+        });
         let control = plan.actions.values().any(|action| action.lane == Lane::Control).then(|| {
             let (role, kind) = (Role::Ring(Lane::Control), MapKind::Ring);
             plan.shared_map(Map { role, kind, key_size: 0, value_size: 0, max_entries: CONTROL_BYTES })
         });
-        Self { ring, control, scratch, counters, zeros, memory: Memory::PerCpu, guard, overlapping }
+        Self { ring, rings, control, scratch, counters, zeros, memory: Memory::PerCpu, guard, overlapping }
     }
 }
 

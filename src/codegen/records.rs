@@ -3,7 +3,7 @@
 use super::memory::Padding;
 use super::state::{Gen, Generated, at};
 use crate::bpf::Helper;
-use crate::bpf::asm::{Arg, Base, Cond, Label, Operand, Place, Size, VReg};
+use crate::bpf::asm::{Alu, Arg, Base, Cond, Label, Operand, Place, Size, VReg};
 use crate::ir::{Expr, ExprKind};
 use crate::plan::{ActionId, CounterId, Lane, MapId, ProgKind};
 
@@ -13,6 +13,9 @@ enum Field<'a> {
     Built(Place, &'a Expr),
     InPlace(&'a Expr),
 }
+
+/// Bytes of the time that records begin with, where there are several rings.
+const TIME: u32 = 8;
 
 impl Gen<'_> {
     pub fn emit(&mut self, action: ActionId, values: &[Expr], lost: CounterId) -> Generated<()> {
@@ -35,10 +38,10 @@ impl Gen<'_> {
         let done = self.asm.label();
         for ring in rings {
             let full = self.asm.label();
-            let record = self.reserve(ring, size, full);
+            let (record, start) = self.reserve(ring, size, full);
             self.enter();
             self.function.reserved = Some(record);
-            self.fill(Place::new(Base::Reg(record), 0), action, &fields)?;
+            self.fill(start, action, &fields)?;
             self.function.reserved = None;
             self.leave();
             self.submit(record, done);
@@ -92,8 +95,7 @@ impl Gen<'_> {
     pub fn emit_number(&mut self, action: ActionId, value: Operand, lost: CounterId) {
         let layout = &self.plan.actions[action];
         let (full, done) = (self.asm.label(), self.asm.label());
-        let record = self.reserve(self.shared.ring, layout.size, full);
-        let start = Place::new(Base::Reg(record), 0);
+        let (record, start) = self.reserve(self.shared.ring, layout.size, full);
         self.asm.store(Size::B8, start, Operand::Imm(i64::from(action.0)));
         for field in &layout.fields {
             self.store_scalar(&field.ty, at(start, field.offset), value);
@@ -104,12 +106,49 @@ impl Gen<'_> {
         self.asm.place(done);
     }
 
-    fn reserve(&mut self, ring: MapId, size: u32, full: Label) -> VReg {
-        self.asm.comment("a record in the ring");
-        let args = [Arg::Map(ring), Arg::Imm(i64::from(size)), Arg::Imm(0)];
-        let record = self.asm.call(Helper::RINGBUF_RESERVE, &args);
+    /// A place in the ring, and where in it the record begins.
+    fn reserve(&mut self, ring: MapId, size: u32, full: Label) -> (VReg, Place) {
+        let shared_out = self.shared.rings.filter(|_| ring == self.shared.ring);
+        let record = match shared_out {
+            Some(rings) => self.reserve_in_own(rings, ring, size + TIME),
+            None => self.reserve_in(Arg::Map(ring), size),
+        };
         self.asm.branch(Cond::Eq, record.into(), Operand::Imm(0), full);
-        record
+        let start = Place::new(Base::Reg(record), 0);
+        if shared_out.is_none() {
+            return (record, start);
+        }
+        // The record is seen to be there before it is told when.
+        let now = self.asm.call(Helper::KTIME_GET_NS, &[]);
+        self.asm.store(Size::B8, start, now.into());
+        (record, at(start, TIME))
+    }
+
+    /// A place in the ring that this processor shares with few others, or in the one for all as long as that is not there.
+    fn reserve_in_own(&mut self, rings: MapId, one: MapId, size: u32) -> VReg {
+        let (missing, done) = (self.asm.label(), self.asm.label());
+        let cpu = self.asm.call(Helper::GET_SMP_PROCESSOR_ID, &[]);
+        let last = i64::from(self.plan.maps[rings].max_entries - 1);
+        let number = self.asm.alu(Alu::And, cpu.into(), Operand::Imm(last));
+        let key = self.stack(4);
+        self.asm.store(Size::B4, key, number);
+        self.asm.comment("the ring of this processor");
+        let own = self.asm.call(Helper::MAP_LOOKUP_ELEM, &[Arg::Map(rings), Arg::Address(key)]);
+        let record = self.asm.variable();
+        self.asm.branch(Cond::Eq, own.into(), Operand::Imm(0), missing);
+        let reserved = self.reserve_in(Arg::Reg(own), size);
+        self.asm.set(record, reserved.into());
+        self.asm.jump(done);
+        self.asm.place(missing);
+        let reserved = self.reserve_in(Arg::Map(one), size);
+        self.asm.set(record, reserved.into());
+        self.asm.place(done);
+        self.asm.get(record)
+    }
+
+    fn reserve_in(&mut self, ring: Arg, size: u32) -> VReg {
+        self.asm.comment("a record in the ring");
+        self.asm.call(Helper::RINGBUF_RESERVE, &[ring, Arg::Imm(i64::from(size)), Arg::Imm(0)])
     }
 
     fn submit(&mut self, record: VReg, done: Label) {

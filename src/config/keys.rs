@@ -115,7 +115,7 @@ pub const KEYS: &[Key] = &[
     Key {
         name: "perf_rb_pages",
         old: &[],
-        doc: "pages of the ring buffer; 0 is 1 MiB",
+        doc: "pages of the ring buffer; 0 is 1 MiB, and 256 KiB for each more from eight processors on",
         set: Setter::Number(|config, value| config.perf_rb_pages = value),
         get: Some(|config| Shown::Number(config.perf_rb_pages)),
     },

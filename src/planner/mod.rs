@@ -15,6 +15,7 @@ mod functions;
 mod intervals;
 mod needs;
 mod over;
+mod rings;
 mod syscalls;
 
 use crate::btf::TypeId;
@@ -51,6 +52,12 @@ pub fn choose(program: Program, kernel: &dyn Kernel) -> Program {
 /// Has the maps take turns whose intervals are to be exact.
 pub fn separate_intervals(mut program: Program) -> Program {
     intervals::mark(&program.probes, &mut program.plan);
+    program
+}
+
+/// Has processors write into several rings where they are many.
+pub fn share_out_rings(mut program: Program, kernel: &dyn Kernel) -> Program {
+    rings::share_out(&program.probes, &mut program.plan, kernel.cpus());
     program
 }
 

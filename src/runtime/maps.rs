@@ -6,9 +6,11 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::content::{Content, Entry, Layout};
 use super::refusal::refused;
+use super::rings;
 use super::sys::map::{self, NewMap, Shape};
 use super::turns::Turns;
 use crate::config::MAX_MAP_KEYS;
@@ -35,6 +37,7 @@ struct Made {
     layout: Layout,
     /// What the descriptor stands for, if it is more than one map.
     turns: Option<RefCell<Turns>>,
+    rings: Arc<[OwnedFd]>,
 }
 
 /// Flags of `BPF_MAP_CREATE`, from `include/uapi/linux/bpf.h`.
@@ -57,6 +60,8 @@ const FILLED_AT_ALL: u64 = 1 << 28;
 const PAGE: u64 = 4096;
 /// The ring's size unless the script sets it. A larger one would cost a millisecond of start-up for each 4 MiB.
 const RING_BYTES: u32 = 1 << 20;
+/// Likewise, that of each of several rings.
+const PART_BYTES: u32 = 1 << 18;
 /// Borders for the ring's size.
 const RING_RANGE: (u64, u64) = (4096, 1 << 30);
 
@@ -85,6 +90,11 @@ impl Maps {
 
     pub fn fd(&self, id: MapId) -> BorrowedFd<'_> {
         self.maps[id].fd.as_fd()
+    }
+
+    /// The rings that processors share out among them.
+    pub fn rings(&self, id: MapId) -> &[OwnedFd] {
+        &self.maps[id].rings
     }
 
     /// All entries, as they are in some order; those of the interval that has ended, if one has.
@@ -185,11 +195,18 @@ impl Pool {
 impl Made {
     fn create(id: MapId, plan: &Plan, kernel: &dyn Kernel, cpus: usize) -> Result<Made> {
         let of = &plan.maps[id];
+        if of.role == Role::Rings {
+            return Made::rings(of, plan);
+        }
         let new = NewMap {
             kind: kind(of.kind),
             key_size: of.key_size,
             value_size: of.value_size,
-            max_entries: if of.kind == MapKind::Ring { ring_size(of, plan) } else { of.max_entries },
+            max_entries: match of.kind {
+                // The one for all has no size of its own.
+                MapKind::Ring if of.max_entries == 0 => ring_size(plan.config.perf_rb_pages, RING_BYTES),
+                _ => of.max_entries,
+            },
             flags: flags(of, plan.bursts.get(&id).copied().unwrap_or(0), kernel, cpus),
             name: name(&of.role),
         };
@@ -210,20 +227,33 @@ impl Made {
         if plan.turning.contains(&id) {
             let (array, turns) =
                 Turns::new(new, fd, layout).map_err(|error| refused("cannot create an array of maps", &error))?;
-            return Ok(Made { fd: array, layout, turns: Some(RefCell::new(turns)) });
+            return Ok(Made { fd: array, layout, turns: Some(RefCell::new(turns)), rings: Arc::default() });
         }
-        let made = Made { fd, layout, turns: None };
+        let made = Made { fd, layout, turns: None, rings: Arc::default() };
         match &of.role {
             Role::Table(rows) => made.fill(rows).map_err(|error| refused("cannot fill the map of names", &error))?,
             Role::Cgroup(path) => {
                 let what = format!("cannot trace the cgroup {}", path.display());
                 made.hold(path).map_err(|error| refused(&what, &error))?;
             }
-            Role::User { .. } | Role::Stacks(_) | Role::Ring(_) | Role::Packets | Role::Scratch | Role::Counters => {}
+            Role::User { .. } | Role::Stacks(_) | Role::Ring(_) | Role::Rings => {}
+            Role::Packets | Role::Scratch | Role::Counters => {}
             Role::Zeros | Role::SeenProcesses | Role::Over => {}
             Role::UnwindProcesses(_) | Role::UnwindRanges | Role::UnwindRows => {}
         }
         Ok(made)
+    }
+
+    fn rings(of: &Map, plan: &Plan) -> Result<Made> {
+        let pages = plan.config.perf_rb_pages.div_ceil(u64::from(of.max_entries));
+        let (key_size, value_size, flags) = (0, 0, 0);
+        let name = name(&Role::Ring(Lane::Data));
+        let max_entries = ring_size(pages, PART_BYTES);
+        let ring = NewMap { kind: kind(MapKind::Ring), key_size, value_size, max_entries, flags, name };
+        let made = rings::make(&ring, of.max_entries);
+        let (fd, rings) = made.map_err(|error| refused("cannot create the internal map rtrace_rings", &error))?;
+        let shape = Shape { key: of.key_size as usize, value: of.value_size as usize };
+        Ok(Made { fd, layout: Layout { shape, stride: shape.value, mark: None }, turns: None, rings })
     }
 
     /// Writes texts, each padded with zeros.
@@ -258,6 +288,7 @@ fn kind(kind: MapKind) -> u32 {
         MapKind::CgroupArray => 8,
         MapKind::LruHash => 9,
         MapKind::PerCpuLruHash => 10,
+        MapKind::Rings => 12,
         MapKind::Ring => 27,
     }
 }
@@ -287,12 +318,10 @@ fn bytes(of: &Map) -> u64 {
     u64::from(of.max_entries) * (u64::from(of.key_size) + u64::from(of.value_size))
 }
 
-fn ring_size(of: &Map, plan: &Plan) -> u32 {
-    if of.max_entries != 0 {
-        return of.max_entries;
-    }
-    match plan.config.perf_rb_pages.saturating_mul(PAGE) {
-        0 => RING_BYTES,
+/// Bytes of a ring for which so many pages are wished, or none in particular.
+fn ring_size(pages: u64, usual: u32) -> u32 {
+    match pages.saturating_mul(PAGE) {
+        0 => usual,
         wanted => wanted.clamp(RING_RANGE.0, RING_RANGE.1).next_power_of_two() as u32,
     }
 }
@@ -306,7 +335,7 @@ fn value_bytes(of: &Map, cpus: usize) -> (usize, usize) {
             (stride, stride * cpus)
         }
         MapKind::Hash | MapKind::Array | MapKind::LruHash | MapKind::StackTrace => (size, size),
-        MapKind::CgroupArray | MapKind::Ring | MapKind::PerfRings => (size, size),
+        MapKind::CgroupArray | MapKind::Ring | MapKind::Rings | MapKind::PerfRings => (size, size),
     }
 }
 
@@ -319,6 +348,7 @@ fn name(role: &Role) -> String {
     let name = match role {
         Role::User { name, .. } => format!("AT_{}", name.trim_start_matches('@')),
         Role::Ring(Lane::Data) => "rtrace_ring".to_string(),
+        Role::Rings => "rtrace_rings".to_string(),
         Role::Ring(Lane::Control) => "rtrace_control".to_string(),
         Role::Packets => "rtrace_packets".to_string(),
         Role::Stacks(_) => "rtrace_stacks".to_string(),

@@ -28,6 +28,7 @@ mod privilege;
 mod records;
 mod refusal;
 mod ring;
+mod rings;
 mod session;
 mod shown;
 mod stop;

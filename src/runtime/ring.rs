@@ -1,6 +1,7 @@
 //! A ring that carries records: the one kind of map that user space reads through shared memory.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use aya::maps::ring_buf::RingBufItem;
 use aya::maps::{Map, MapData, RingBuf};
@@ -27,6 +28,9 @@ pub struct Record<'r> {
     positions: &'r Positions,
 }
 
+/// How long a program may take to write a record.
+const WRITTEN: Duration = Duration::from_micros(50);
+
 /// Bytes before each record, and the multiple of which it takes.
 const HEADER: usize = 8;
 
@@ -46,9 +50,32 @@ impl Ring {
         Some(Record { item, positions: &self.positions })
     }
 
+    /// The time that the next record begins with; `None` if there is no record. One that is being written is waited for, as long
+    /// as its program is likely to take.
+    pub fn time(&mut self) -> Option<u64> {
+        let mut since = None;
+        loop {
+            if let Some(item) = self.buffer.next() {
+                let time = item.first_chunk().map_or(0, |time| u64::from_ne_bytes(*time));
+                // It counts as read if it is dropped.
+                std::mem::forget(item);
+                return Some(time);
+            }
+            if self.unread() == 0 || since.get_or_insert_with(Instant::now).elapsed() > WRITTEN {
+                return None;
+            }
+            std::hint::spin_loop();
+        }
+    }
+
     /// Bytes that wait to be read.
     pub fn unread(&self) -> usize {
         self.positions.unread()
+    }
+
+    /// How far it is written, and read, in bytes.
+    pub fn positions(&self) -> &Positions {
+        &self.positions
     }
 
     /// Readable while there are records.

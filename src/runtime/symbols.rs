@@ -38,7 +38,7 @@ impl Symbols {
             Role::User { key, value, .. } => {
                 key.as_ref().is_some_and(names_kernel) || matches!(value, MapValue::Plain(of) if names_kernel(of))
             }
-            Role::Ring(_) | Role::Packets | Role::Scratch | Role::Counters | Role::Zeros => false,
+            Role::Ring(_) | Role::Rings | Role::Packets | Role::Scratch | Role::Counters | Role::Zeros => false,
             Role::SeenProcesses | Role::Cgroup(_) | Role::Over => false,
             Role::Table(_) | Role::UnwindProcesses(_) | Role::UnwindRanges | Role::UnwindRows => false,
         });

@@ -1,5 +1,6 @@
 //! Sessions on this kernel; where tracing is not permitted, they are passed over.
 
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use super::{Child, Options, Session, Status, Stop, privilege};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::kernel::{Feature, Kernel, Live};
-use crate::plan::Faults;
+use crate::plan::{Faults, Plan};
 use crate::report::{Benchmark, Loss, Message, Sink, Testing};
 use crate::value::{Entries, MapReport, Value};
 
@@ -79,10 +80,11 @@ impl Sink for Notes {
 
 /// Runs a program; gives its exit code and what it said. `None` where tracing is not permitted.
 fn run(program: &str, options: Options) -> Option<(i32, Vec<String>)> {
-    run_with(Faults::Ignored, program, options)
+    run_changed(|_| (), program, options)
 }
 
-fn run_with(faults: Faults, program: &str, options: Options) -> Option<(i32, Vec<String>)> {
+/// Runs a program whose plan is changed before.
+fn run_changed(change: fn(&mut Plan), program: &str, options: Options) -> Option<(i32, Vec<String>)> {
     if let Err(error) = privilege::check() {
         eprintln!("skipped: {error}");
         return None;
@@ -91,7 +93,7 @@ fn run_with(faults: Faults, program: &str, options: Options) -> Option<(i32, Vec
     let mut engine = Engine::new(&kernel, Default::default(), Default::default());
     let parsed = engine.parse("stdin", program).expect("parses");
     let (mut checked, _) = engine.check(&parsed).expect("checks");
-    checked.plan.faults = faults;
+    change(&mut checked.plan);
     let compiled = engine.generate(checked).expect("generates");
     let mut notes = Notes::default();
     let mut session = Session::start(compiled, &engine.sources, &kernel, options).expect("starts");
@@ -195,6 +197,29 @@ fn what_was_hit_was_delivered_or_is_accounted_for() {
     assert_eq!(2 * number(&said, "@hits"), delivered + lost);
 }
 
+#[test]
+fn several_rings_are_read_in_the_order_of_time() {
+    let child = Child::new("dd if=/dev/zero of=/dev/null bs=1 count=100000").unwrap();
+    let pid = child.pid();
+    let program = format!(r#"tracepoint:syscalls:sys_enter_read /pid == {pid}/ {{ @hits++; printf("%d", @hits); }}"#);
+    let mover = std::thread::spawn(move || {
+        let move_to = |cpu: usize| Command::new("taskset").args(["-cp", &cpu.to_string(), &pid.to_string()]).output();
+        (0..)
+            .map(|turn| move_to(turn % 2))
+            .take_while(|moved| moved.as_ref().is_ok_and(|it| it.status.success()))
+            .count()
+    });
+    let options = Options { child: Some(child), ..Options::default() };
+    let Some((_, said)) = run_changed(|plan| plan.rings = 2, &program, options) else { return };
+    assert!(mover.join().unwrap() > 1);
+    let numbers: Vec<usize> = said
+        .iter()
+        .filter(|line| line.starts_with("printf "))
+        .map(|line| number(std::slice::from_ref(line), ""))
+        .collect();
+    assert!(numbers.is_sorted() && numbers.len() >= 100_000, "{said:?}");
+}
+
 /// The kernel does not let a timer tick each microsecond. Ticks are due as long as the session has them, from before the first one that
 /// came to after the last one.
 #[test]
@@ -202,7 +227,9 @@ fn ticks_that_were_due_came_or_are_accounted_for() {
     let program = "interval:us:1 { @ticks = count(); @first = min(nsecs); @last = max(nsecs); if (nsecs - @begun > 300000000) { exit(); } }
         begin { @begun = nsecs; }";
     let start = Instant::now();
-    let Some((_, said)) = run_with(Faults::Counted, program, Options::default()) else { return };
+    let Some((_, said)) = run_changed(|plan| plan.faults = Faults::Counted, program, Options::default()) else {
+        return;
+    };
     let whole = start.elapsed().as_micros() as usize;
     let (came, lost) = (number(&said, "@ticks"), number(&said, "sampled_out"));
     let due = (number(&said, "@last") - number(&said, "@first")) / 1000;

@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::content::{Content, Entry, Layout, is_marked};
 use super::sys;
-use super::sys::map::{self, NewMap, Shape};
+use super::sys::map::{self, NewMap};
 
 /// The maps that take turns.
 pub struct Turns {
@@ -26,19 +26,13 @@ pub struct Turns {
     is_settled: bool,
 }
 
-/// `BPF_MAP_TYPE_ARRAY_OF_MAPS` of `include/uapi/linux/bpf.h`.
-const ARRAY_OF_MAPS: u32 = 12;
-
-/// The array's only key, and the sizes of its keys and descriptors.
-const ONLY: [u8; 4] = [0; 4];
-const SHAPE: Shape = Shape { key: 4, value: 4 };
+/// The array's only key.
+const ONLY: u32 = 0;
 
 impl Turns {
     /// Also gives the array, which is what programs are to have. `first` was made like `model`.
     pub fn new(model: NewMap, first: OwnedFd, layout: Layout) -> io::Result<(OwnedFd, Turns)> {
-        let outer =
-            NewMap { kind: ARRAY_OF_MAPS, key_size: 4, value_size: 4, max_entries: 1, flags: 0, ..model.clone() };
-        let array = map::create_outer(&outer, first.as_fd())?;
+        let array = map::create_array_of(&model, 1, first.as_fd())?;
         let of_programs = sys::duplicate(array.as_fd())?;
         let (is_assigned, is_settled) = (false, false);
         let turns = Turns { array, model, layout, in_use: first, ended: None, is_assigned, is_settled };
@@ -121,6 +115,6 @@ impl Turns {
 
     /// The kernel waits for the programs that work on the map that was there.
     fn set(&self, map: BorrowedFd<'_>) -> io::Result<()> {
-        map::update(self.array.as_fd(), SHAPE, &ONLY, &map.as_raw_fd().to_ne_bytes())
+        map::put(self.array.as_fd(), ONLY, map)
     }
 }

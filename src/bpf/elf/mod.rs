@@ -84,6 +84,7 @@ fn map_type(kind: MapKind) -> u32 {
         MapKind::CgroupArray => 8,
         MapKind::LruHash => 9,
         MapKind::PerCpuLruHash => 10,
+        MapKind::Rings => 12,
         MapKind::Ring => 27,
     }
 }

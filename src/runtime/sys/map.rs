@@ -34,6 +34,10 @@ pub enum Batch {
     Last(usize),
 }
 
+/// `BPF_MAP_TYPE_ARRAY_OF_MAPS` of `include/uapi/linux/bpf.h`, and the sizes of its keys and descriptors.
+const ARRAY_OF_MAPS: u32 = 12;
+const NUMBERED: Shape = Shape { key: 4, value: 4 };
+
 /// `BPF_NOEXIST` of `include/uapi/linux/bpf.h`.
 const NOEXIST: u64 = 1;
 
@@ -41,11 +45,19 @@ pub fn create(new: &NewMap) -> io::Result<OwnedFd> {
     bpf_fd(Command::BPF_MAP_CREATE, &mut description(new))
 }
 
-/// An array of maps; `inner` is like those that it is to hold.
-pub fn create_outer(new: &NewMap, inner: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let mut attr = description(new);
+/// An array of maps that are like `inner`, which was made by `model`.
+pub fn create_array_of(model: &NewMap, length: u32, inner: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let Shape { key, value } = NUMBERED;
+    let (key_size, value_size) = (key as u32, value as u32);
+    let array = NewMap { kind: ARRAY_OF_MAPS, key_size, value_size, max_entries: length, flags: 0, ..model.clone() };
+    let mut attr = description(&array);
     attr.__bindgen_anon_1.inner_map_fd = inner.as_raw_fd() as u32;
     bpf_fd(Command::BPF_MAP_CREATE, &mut attr)
+}
+
+/// Puts a map into such an array. The kernel waits for the programs that work on the one that was there.
+pub fn put(array: BorrowedFd<'_>, at: u32, map: BorrowedFd<'_>) -> io::Result<()> {
+    update(array, NUMBERED, &at.to_ne_bytes(), &map.as_raw_fd().to_ne_bytes())
 }
 
 fn description(new: &NewMap) -> bpf_attr {

@@ -280,6 +280,11 @@ fn policy(policy: i32, priority: u32) -> libc::sched_attr {
     }
 }
 
+/// Nanoseconds since boot, as programs have them.
+pub fn monotonic_time() -> u64 {
+    clock(libc::CLOCK_MONOTONIC) as u64
+}
+
 /// Nanoseconds since boot, time asleep included.
 pub fn boot_time() -> i128 {
     clock(libc::CLOCK_BOOTTIME)

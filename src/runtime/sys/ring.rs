@@ -1,9 +1,11 @@
 //! How far a ring is written and read: the positions that the kernel and its reader share.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::owned;
 
 /// Both positions, in bytes since the ring was made.
 pub struct Positions {
@@ -17,10 +19,36 @@ impl Positions {
         Ok(Positions { read: Page::map(ring, 0)?, written: Page::map(ring, Page::size() as libc::off_t)? })
     }
 
+    pub fn written(&self) -> usize {
+        self.written.position()
+    }
+
+    pub fn read(&self) -> usize {
+        self.read.position()
+    }
+
     /// Bytes that are written and not yet read.
     pub fn unread(&self) -> usize {
-        self.written.position().wrapping_sub(self.read.position())
+        self.written().wrapping_sub(self.read())
     }
+}
+
+/// A descriptor that is readable while one of these is.
+pub fn any_of<'r>(fds: impl Iterator<Item = BorrowedFd<'r>>) -> io::Result<OwnedFd> {
+    // SAFETY: no memory is passed.
+    let any = match unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) } {
+        -1 => return Err(io::Error::last_os_error()),
+        fd => owned(fd),
+    };
+    for fd in fds {
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
+        let (any, fd) = (any.as_fd().as_raw_fd(), fd.as_raw_fd());
+        // SAFETY: the event is valid for the call.
+        if unsafe { libc::epoll_ctl(any, libc::EPOLL_CTL_ADD, fd, &raw mut event) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(any)
 }
 
 /// A page that begins with a position.

@@ -125,7 +125,7 @@ impl Table {
         match self.kind {
             MapKind::PerCpuHash | MapKind::PerCpuLruHash | MapKind::PerCpuArray => CPUS,
             MapKind::Hash | MapKind::LruHash | MapKind::Array | MapKind::StackTrace => 1,
-            MapKind::CgroupArray | MapKind::Ring | MapKind::PerfRings => 1,
+            MapKind::CgroupArray | MapKind::Ring | MapKind::Rings | MapKind::PerfRings => 1,
         }
     }
 
