@@ -18,7 +18,7 @@ pub fn best(all: Vec<Candidate>, word: &str) -> Vec<Candidate> {
     let mut rated: Vec<(Fit, Candidate)> =
         all.into_iter().filter_map(|one| Some((fit(word, &one.text)?, one))).collect();
     rated.sort_by(|(one, this), (other, that)| {
-        let key = |fit: Fit, of: &Candidate| (fit, of.text.len());
+        let key = |fit: Fit, of: &Candidate| (fit, behind(word, &of.text));
         key(*one, this).cmp(&key(*other, that)).then_with(|| this.text.cmp(&that.text))
     });
     if rated.first().is_some_and(|(fit, _)| *fit == Fit::Start) {
@@ -30,6 +30,12 @@ pub fn best(all: Vec<Candidate>, word: &str) -> Vec<Candidate> {
     }
     rated.dedup_by(|(_, one), (_, other)| one.text == other.text);
     rated.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// How much of the name follows the word: the less, the more of its last word was typed. Scattered letters have all of it before them.
+fn behind(word: &str, name: &str) -> usize {
+    let word = word.split_once(':').map_or(word, |(_, rest)| rest);
+    name.len() - find(word, name).map_or(0, |at| at + word.len())
 }
 
 /// Whether the word lies within the name in one piece.
@@ -77,7 +83,9 @@ mod tests {
     #[test]
     fn beginnings_come_first_then_words_then_the_rest() {
         assert_eq!(names("open", &["reopen", "sys_open", "openat", "open"]), ["open", "openat"]);
-        assert_eq!(names("open", &["reopen", "do_sys_open", "sys_open"]), ["sys_open", "do_sys_open", "reopen"]);
+        assert_eq!(names("open", &["reopen", "do_sys_open", "sys_open"]), ["do_sys_open", "sys_open", "reopen"]);
+        let points = ["t:sys_exit_openat2", "t:sys_exit_openat", "t:sys_enter_openat"];
+        assert_eq!(names("t:openat", &points), ["t:sys_enter_openat", "t:sys_exit_openat", "t:sys_exit_openat2"]);
         assert_eq!(names("prtf", &["printf", "strerror"]), ["printf"]);
         assert_eq!(names("prtf", &["printf", "do_prtf"]), ["do_prtf"]);
         assert_eq!(names("t:openat", &["t:syscalls:sys_enter_openat", "k:openat"]), ["t:syscalls:sys_enter_openat"]);
