@@ -16,9 +16,9 @@ const COMMAND: &str = "1;36";
 const BRACKET: &str = "1;7";
 const FAULT: &str = "4;31";
 
-/// The line with its colours; it shows the same characters.
-pub fn paint(line: &str, cursor: usize) -> String {
-    let pair = matching(line, cursor);
+/// The line with its colours; it shows the same characters. One that is not edited any more has no cursor.
+pub fn paint(line: &str, cursor: Option<usize>) -> String {
+    let pair = cursor.and_then(|cursor| matching(line, cursor));
     let fault = fault(line);
     let mut painted = String::new();
     let mut at = 0;
@@ -121,7 +121,7 @@ mod tests {
 
     fn colours(line: &str, cursor: usize) -> String {
         // A character's colour begins with its own escape sequence, so what is shown stays readable: `[32]"`.
-        paint(line, cursor).replace("\x1b[0m", "").replace('\x1b', "").replace("[", "<").replace('m', ">")
+        paint(line, Some(cursor)).replace("\x1b[0m", "").replace('\x1b', "").replace("[", "<").replace('m', ">")
     }
 
     #[test]
@@ -137,6 +137,7 @@ mod tests {
         assert_eq!(matching("a(b(c))", 7), Some((6, 1)));
         assert_eq!(matching("a(b(c))", 1), Some((1, 6)));
         assert_eq!(matching("a(b", 3), None);
+        assert!(paint("{ }", Some(3)).contains(BRACKET) && !paint("{ }", None).contains(BRACKET));
         assert_eq!(fault("begin { @ = ; exit(); }").map(|(from, _)| from), Some(12));
         assert_eq!((fault("begin { @ = "), fault("begin { }"), fault("@x")), (None, None, None));
     }

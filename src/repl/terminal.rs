@@ -17,6 +17,7 @@ use super::Lines;
 use super::complete::place::{self, Place};
 use super::complete::{Completer, Completion};
 use super::entry::extent;
+use super::fit;
 use super::paint::paint;
 use super::screen::Screen;
 use crate::diag::Style;
@@ -41,6 +42,8 @@ struct Assistant<'k> {
     completer: Completer<'k>,
     /// Whether the line is about to be drawn because of a key. Otherwise it is drawn because text was shown above it.
     is_key: Cell<bool>,
+    /// Whether it is about to be drawn for the last time, as it was entered.
+    is_last: Cell<bool>,
 }
 
 /// What stands dimly behind the line, and cannot be taken over.
@@ -54,7 +57,13 @@ impl<'k> Terminal<'k> {
         // Without colours too the assistant hears of all drawing; it is the one who colours.
         let config = config.color_mode(ColorMode::Forced).build();
         let mut editor = Editor::with_config(config).map_err(failed)?;
-        editor.set_helper(Some(Assistant { style, screen: screen.clone(), completer, is_key: Cell::new(false) }));
+        editor.set_helper(Some(Assistant {
+            style,
+            screen: screen.clone(),
+            completer,
+            is_key: Cell::new(false),
+            is_last: Cell::new(false),
+        }));
         if let Some(path) = &history {
             // A history that does not exist yet is no fault.
             editor.load_history(path).ok();
@@ -133,9 +142,9 @@ impl Hinter for Assistant<'_> {
         self.is_key.set(true);
         let note = if at == line.len() { note(&self.completer, line) } else { None }?;
         let columns = runtime::terminal_size(stdout()).map_or(80, |(columns, _)| columns);
-        let taken = PROMPT.len() + line.rsplit('\n').next().unwrap_or_default().chars().count() + 4;
+        let taken = PROMPT.len() + fit::width(line.rsplit('\n').next().unwrap_or_default()) + 4;
         let room = columns.saturating_sub(taken);
-        (room >= LEAST).then(|| Note(format!("  {}", note.chars().take(room).collect::<String>())))
+        (room >= LEAST).then(|| Note(format!("  {}", fit::cut(&note, room))))
     }
 }
 
@@ -172,7 +181,7 @@ impl Highlighter for Assistant<'_> {
     fn highlight<'l>(&self, line: &'l str, at: usize) -> Cow<'l, str> {
         match self.style {
             Style::Plain => Cow::Borrowed(line),
-            Style::Coloured => Cow::Owned(paint(line, at)),
+            Style::Coloured => Cow::Owned(paint(line, Some(at).filter(|_| !self.is_last.take()))),
         }
     }
 
@@ -194,8 +203,9 @@ impl Highlighter for Assistant<'_> {
         }
     }
 
-    fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
+    fn highlight_char(&self, _: &str, _: usize, kind: CmdKind) -> bool {
         self.is_key.set(true);
+        self.is_last.set(kind == CmdKind::ForcedRefresh);
         // The whole line is drawn at each key, so that the next drawing without one is known to be for text above it.
         true
     }
