@@ -69,9 +69,9 @@ fn expand(request: &Request<'_>, of: &ProbeType, at: Point) -> Result<Vec<Target
         found.extend(of_kernel().map(|id| target(Home::Kernel, function, id.0)));
     }
     if may_be_kernel && names::is_pattern(function) {
-        let functions = traceable(kernel, btf).map_err(|error| request.fault(error))?;
-        let matching = functions.into_iter().filter(|(name, _)| names::matches(function, name));
-        found.extend(matching.map(|(name, id)| target(Home::Kernel, name, id.0)));
+        let functions = traceable(kernel, btf, |name| names::matches(function, name));
+        let functions = functions.map_err(|error| request.fault(error))?;
+        found.extend(functions.into_iter().map(|(name, id)| target(Home::Kernel, name, id.0)));
     }
     for (home, grafted) in kernel.grafts() {
         let Home::Module(name) = home else { continue };
@@ -117,11 +117,17 @@ impl<'a> ProgramPattern<'a> {
     }
 }
 
-/// Functions of the kernel proper that a trampoline can be put on, by name.
-fn traceable<'k>(kernel: &dyn Kernel, btf: &'k Btf) -> crate::error::Result<Vec<(&'k str, TypeId)>> {
+/// Functions of the kernel proper that a trampoline can be put on, those that are meant, by name.
+fn traceable<'k>(
+    kernel: &dyn Kernel,
+    btf: &'k Btf,
+    is_meant: impl Fn(&str) -> bool,
+) -> crate::error::Result<Vec<(&'k str, TypeId)>> {
     let hooked = kernel.functions()?;
     let is_hooked = |name: &str| hooked.binary_search_by(|known| known.as_str().cmp(name)).is_ok();
-    let all = btf.all(Kind::Func).filter(|(name, id)| is_hooked(name) && is_passed(kernel, btf, *id));
+    // The types are looked at last, as that takes longest.
+    let meant = btf.all(Kind::Func).filter(|(name, _)| is_meant(name) && is_hooked(name));
+    let all = meant.filter(|(_, id)| is_passed(kernel, btf, *id));
     let mut found: Vec<_> = all.filter(|(_, id)| !is_grafted(kernel, *id)).collect();
     found.sort_unstable();
     found.dedup_by(|a, b| a.0 == b.0);
@@ -279,10 +285,9 @@ fn list(kernel: &dyn Kernel, of: &ProbeType, pattern: &str) -> Vec<String> {
         let matching = programs.matching(kernel).into_iter();
         return matching.map(|(id, name, _)| full_name(of, &Home::Program(id), &name)).collect();
     }
-    let functions = traceable(kernel, btf).unwrap_or_default().into_iter();
     let matches = |name: &str, module: &str| names::matches(pattern, &format!("{}:{module}{name}", of.name()));
-    let found = functions.filter(|(name, _)| matches(name, "") || matches(name, "vmlinux:"));
-    let mut listed: Vec<String> = found.map(|(name, _)| full_name(of, &Home::Kernel, name)).collect();
+    let found = traceable(kernel, btf, |name| matches(name, "") || matches(name, "vmlinux:")).unwrap_or_default();
+    let mut listed: Vec<String> = found.into_iter().map(|(name, _)| full_name(of, &Home::Kernel, name)).collect();
     if let [module, function] = parts[..] {
         for (home, grafted) in kernel.grafts() {
             let Home::Module(name) = home else { continue };
