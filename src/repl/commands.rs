@@ -60,7 +60,13 @@ pub static COMMANDS: &[Command] = &[
         "ends programs and prints their maps; the only one needs no number",
         manage::stop,
     ),
-    command(&["edit"], "N [PROGRAM]", Takes::Number, "puts a changed program in the place of N", manage::edit),
+    command(
+        &["edit"],
+        "[N [PROGRAM]]",
+        Takes::Number,
+        "puts a changed program in the place of N; the only one needs no number",
+        manage::edit,
+    ),
     command(
         &["pause"],
         "[N...|all]",

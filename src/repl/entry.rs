@@ -50,6 +50,30 @@ pub fn read(text: &str) -> Entry<'_> {
     }
 }
 
+/// Of several entries that were pasted together, the first and the rest. Clauses that follow each other are one program.
+pub fn split(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim();
+    if text.starts_with(":edit") {
+        return None;
+    }
+    ends(text).map(|end| (&text[..end], text[end..].trim_start())).find(|(first, rest)| {
+        let next = ends(rest).next().map_or(*rest, |end| &rest[..end]);
+        is_done_at_once(first) || is_done_at_once(next)
+    })
+}
+
+/// Ends of lines behind which an entry may end.
+fn ends(text: &str) -> impl Iterator<Item = usize> {
+    text.match_indices('\n').map(|(at, _)| at).filter(|at| extent(&text[..*at]) == Completeness::Complete)
+}
+
+fn is_done_at_once(text: &str) -> bool {
+    match read(text) {
+        Entry::Command(..) | Entry::Unknown(_) | Entry::Map(_) | Entry::Line(_) => true,
+        Entry::Nothing | Entry::Program(_) => false,
+    }
+}
+
 /// Whether more lines are to come: those of a command's text count as its own.
 pub fn extent(text: &str) -> Completeness {
     let trimmed = text.trim_start();
@@ -88,6 +112,18 @@ fn parsed(before: &str, text: &str, after: &str) -> Option<ast::Program> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_pasted_together_is_done_one_after_another() {
+        assert_eq!(split("@a = 3\n:maps\n@a\n"), Some(("@a = 3", ":maps\n@a")));
+        assert_eq!(split(":maps\n\n@a"), Some((":maps", "@a")));
+        let clauses = "// Both.\nbegin {\n  @a = 1;\n}\nend { clear(@a); }";
+        assert_eq!(split(clauses), None);
+        assert_eq!(split(&format!("{clauses}\n:list")), Some((clauses, ":list")));
+        assert_eq!(split(":edit 1 begin { }\n@a"), None);
+        assert_eq!(split("print(\n@a)"), None);
+        assert_eq!(split("@a\n"), None);
+    }
 
     fn kind(text: &str) -> &'static str {
         match read(text) {

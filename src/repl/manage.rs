@@ -58,12 +58,19 @@ pub fn resume(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {
 /// The numbers given; without any, that of the only program.
 fn numbers(shell: &Shell<'_>, rest: &str) -> Result<Vec<u32>> {
     let all = shell.workspace.numbers();
-    match (rest, &*all) {
-        ("all", _) => Ok(all),
-        ("", [_]) => Ok(all),
-        ("", []) => Err(Error::usage("no programs run")),
-        ("", _) => Err(Error::usage("several programs run").hint("give the number of one, or 'all'; :list shows them")),
-        (words, _) => words.split([' ', ',']).filter(|word| !word.is_empty()).map(number).collect(),
+    match rest {
+        "all" => Ok(all),
+        "" => Ok(vec![only(shell)?]),
+        words => words.split([' ', ',']).filter(|word| !word.is_empty()).map(number).collect(),
+    }
+}
+
+/// The number of the only program.
+fn only(shell: &Shell<'_>) -> Result<u32> {
+    match *shell.workspace.numbers() {
+        [number] => Ok(number),
+        [] => Err(Error::usage("no programs run")),
+        _ => Err(Error::usage("several programs run").hint("give the number of one; :list shows them")),
     }
 }
 
@@ -78,7 +85,7 @@ pub fn number(word: &str) -> Result<u32> {
 /// With a text, replaces; without, offers the old one to be changed.
 pub fn edit(shell: &mut Shell<'_>, rest: &str) -> Result<Flow> {
     let (word, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    let number = number(word)?;
+    let number = if word.is_empty() { only(shell)? } else { number(word)? };
     if text.trim().is_empty() {
         let old = shell.workspace.get(number)?.text.trim().to_string();
         return match shell.voice.form {

@@ -183,8 +183,20 @@ impl<'k> Shell<'k> {
         names
     }
 
-    /// Does what a text asks for. Its faults are told; only an output that is closed ends the shell.
+    /// Does what a text asks for, one entry after another. Its faults are told; only an output that is closed ends the shell.
     pub fn enter(&mut self, text: &str) -> Result<Flow> {
+        let mut rest = text;
+        while let Some((first, others)) = entry::split(rest) {
+            if self.enter_one(first)? == Flow::Leave {
+                return Ok(Flow::Leave);
+            }
+            self.settle()?;
+            rest = others;
+        }
+        self.enter_one(rest)
+    }
+
+    fn enter_one(&mut self, text: &str) -> Result<Flow> {
         let is_about_recording = text.trim_start().starts_with(":record");
         if let Some(file) = self.recorder.as_mut().filter(|_| !is_about_recording) {
             written(writeln!(file, "{}", text.trim()))?;
