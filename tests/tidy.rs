@@ -48,6 +48,7 @@ const ORDER: &[&[&str]] = &[
 const PLACES: &[(&str, &[&str])] = &[
     (r"\baya(_obj)?::", &["src/runtime/"]),
     (r"\bpest(_derive)?::", &["src/syntax/"]),
+    (r"\bcrossterm::", &["src/repl/"]),
     (r"\bcolored::", &["src/diag.rs"]),
     (r"\brustyline\b", &["src/repl/terminal.rs"]),
     (r"\bunsafe (\{|fn|impl|extern)", &["src/runtime/sys/", "src/kernel/sys.rs", "src/mapped.rs"]),

@@ -7,8 +7,14 @@ mod grid;
 mod keys;
 pub mod maps;
 
-use std::io::{Write, stdout};
+use std::io::{self, Write, stdout};
 use std::time::{Duration, Instant};
+
+use crossterm::style::{Attribute, Print, SetAttribute};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+};
+use crossterm::{cursor, queue};
 
 pub use self::frame::Room;
 use self::keys::{Key, Keys};
@@ -104,15 +110,23 @@ impl Taken {
         before.take_keys();
         screen.hold();
         let taken = Taken { screen: screen.clone(), before };
-        written(screen.draw(b"\x1b[?1049h\x1b[?25l\x1b[2J"))?;
+        let begin = || {
+            let mut picture = Vec::new();
+            queue!(picture, EnterAlternateScreen, cursor::Hide, Clear(ClearType::All))?;
+            screen.draw(&picture)
+        };
+        written(begin())?;
         Ok(taken)
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
+        let mut picture = Vec::new();
         // A terminal that is gone needs nothing back.
-        self.screen.draw(b"\x1b[?25h\x1b[?1049l").ok();
+        if queue!(picture, cursor::Show, LeaveAlternateScreen).is_ok() {
+            self.screen.draw(&picture).ok();
+        }
         self.before.set();
         self.screen.release().ok();
     }
@@ -171,18 +185,35 @@ impl View<'_> {
     }
 
     fn draw(&mut self, shell: &Shell<'_>) -> Result<()> {
+        written(self.picture().and_then(|picture| shell.voice.screen.draw(&picture)))
+    }
+
+    /// What is sent to the terminal: all lines at once, each over the one that was there.
+    fn picture(&mut self) -> io::Result<Vec<u8>> {
+        let mut picture = Vec::new();
+        queue!(picture, BeginSynchronizedUpdate, cursor::MoveTo(0, 0))?;
+        self.bar(&mut picture, &self.heading())?;
+        queue!(picture, Clear(ClearType::UntilNewLine), Print("\r\n"))?;
+        for line in self.visible() {
+            queue!(picture, Print(line), Clear(ClearType::UntilNewLine), Print("\r\n"))?;
+        }
+        queue!(picture, Clear(ClearType::FromCursorDown))?;
+        self.bar(&mut picture, &self.footing())?;
+        queue!(picture, EndSynchronizedUpdate)?;
+        Ok(picture)
+    }
+
+    /// The heading or the footing.
+    fn bar(&self, picture: &mut Vec<u8>, text: &str) -> io::Result<()> {
         let Room { columns, style, .. } = self.room;
-        let bar = |text: &str| match style {
-            Style::Coloured => format!("\x1b[7m{:<columns$}\x1b[0m", fit::cut(text, columns)),
-            Style::Plain => fit::cut(text, columns),
-        };
-        let lines = self.visible();
-        let mut picture = format!("\x1b[?2026h\x1b[H{}\x1b[K\r\n", bar(&self.heading()));
-        lines.iter().for_each(|line| picture.push_str(&format!("{line}\x1b[K\r\n")));
-        picture.push_str("\x1b[J");
-        picture.push_str(&bar(&self.footing()));
-        picture.push_str("\x1b[?2026l");
-        written(shell.voice.screen.draw(picture.as_bytes()))
+        let text = fit::cut(text, columns);
+        match style {
+            Style::Coloured => {
+                let (begin, end) = (SetAttribute(Attribute::Reverse), SetAttribute(Attribute::Reset));
+                queue!(picture, begin, Print(format!("{text:<columns$}")), end)
+            }
+            Style::Plain => queue!(picture, Print(text)),
+        }
     }
 
     /// Rows between heading and footing.
